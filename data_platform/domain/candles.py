@@ -1,0 +1,161 @@
+"""The candle: its columns, its units, its content hash, and pure functions on frames of candles.
+
+One schema feeds Parquet, Pandera and the UI. Times are opening times in UTC milliseconds, prices
+are in the quote currency per unit of base, volume in the base currency. float64 keeps every
+decimal of up to 15 significant digits.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from data_platform.domain.timeframes import Timeframe
+
+TIME = pl.Datetime("ms", "UTC")
+
+CANDLE_SCHEMA = pl.Schema(
+    {
+        "open_time": TIME,
+        "open": pl.Float64(),
+        "high": pl.Float64(),
+        "low": pl.Float64(),
+        "close": pl.Float64(),
+        "volume": pl.Float64(),
+    }
+)
+
+FILLED_SCHEMA = pl.Schema(
+    {**CANDLE_SCHEMA, "is_filled": pl.Boolean(), "fill_method": pl.String(), "segment": TIME}
+)
+
+COLUMN_DESCRIPTIONS: dict[str, str] = {
+    "open_time": "Opening time of the candle, UTC.",
+    "open": "First price, quote currency per unit of base.",
+    "high": "Highest price, quote currency per unit of base.",
+    "low": "Lowest price, quote currency per unit of base.",
+    "close": "Last price, quote currency per unit of base.",
+    "volume": "Traded amount, base currency.",
+    "is_filled": "True where the exchange sent no candle and this row was made by `fill_method`.",
+    "fill_method": "`carry` (close carried, volume 0) on filled rows, else null.",
+    "segment": "Opening time of the first candle since the last break that was left unfilled.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRange:
+    """A half-open range of grid times."""
+
+    start: datetime
+    end: datetime
+
+    def __str__(self) -> str:
+        return f"{self.start:%Y-%m-%d %H:%M}..{self.end:%Y-%m-%d %H:%M}"
+
+
+def empty_candles() -> pl.DataFrame:
+    """Return a frame with the candle's columns and no rows."""
+    return CANDLE_SCHEMA.to_frame()
+
+
+def content_hash(frame: pl.DataFrame) -> str:
+    """Return the sha256 of a frame's content, whatever file it came from.
+
+    Hashes, in column order: name, dtype, row count, the little-endian values with nulls as zero,
+    and the null bitmap of columns that hold nulls. Never the bytes of a file.
+    """
+    digest = hashlib.sha256(str(frame.height).encode())
+    for column in frame.get_columns():
+        digest.update(f"{column.name}:{column.dtype}".encode())
+        digest.update(_values(column))
+        if column.null_count():
+            nulls = column.is_null().to_numpy()
+            digest.update(nulls.tobytes())
+    return digest.hexdigest()
+
+
+def _values(column: pl.Series) -> bytes:
+    if column.dtype == pl.String:
+        # Lengths and bytes: two columns with the same joined text must differ.
+        filled = column.fill_null("")
+        lengths = filled.str.len_bytes().cast(pl.UInt32).to_numpy().tobytes()
+        return lengths + "".join(filled.to_list()).encode()
+    if column.dtype == pl.Boolean:
+        return column.fill_null(value=False).cast(pl.UInt8).to_numpy().tobytes()
+    physical = column.to_physical()
+    return (
+        physical.fill_null(0)
+        .to_numpy()
+        .astype(physical.to_numpy().dtype.newbyteorder("<"))
+        .tobytes()
+    )
+
+
+def closed_before(now: datetime, timeframe: Timeframe, grace: timedelta) -> datetime:
+    """Return the end of the closed range: candles that open before it are closed.
+
+    A candle is closed when `open_time + timeframe + grace <= now`.
+
+    Args:
+        now: the exchange's clock.
+        timeframe: the candle's length.
+        grace: how long the exchange may still correct a candle after its close.
+    """
+    return timeframe.floor(now - grace)
+
+
+def missing_ranges(
+    times: pl.Series, timeframe: Timeframe, start: datetime, end: datetime
+) -> list[TimeRange]:
+    """Return the runs of grid times in `start` to `end` that `times` does not hold.
+
+    Args:
+        times: sorted, unique opening times, dtype `TIME`, on the grid.
+        timeframe: gives the grid.
+        start: first grid time of the range.
+        end: end of the range, exclusive, on the grid.
+
+    Returns:
+        Maximal runs in time order; empty when nothing is missing.
+    """
+    if start >= end:
+        return []
+    inside = times.filter((times >= start) & (times < end))
+    edges = pl.concat(
+        [
+            pl.Series([start - timeframe.duration], dtype=TIME),
+            inside.cast(TIME),
+            pl.Series([end], dtype=TIME),
+        ]
+    )
+    steps = pl.DataFrame({"after": edges[:-1], "before": edges[1:]})
+    holes = steps.filter(pl.col("before") - pl.col("after") > timeframe.duration)
+    return [TimeRange(after + timeframe.duration, before) for after, before in holes.rows()]
+
+
+def subtract_ranges(ranges: Sequence[TimeRange], known: Sequence[TimeRange]) -> list[TimeRange]:
+    """Return the parts of `ranges` that no range of `known` covers, in the order of `ranges`."""
+    remaining = list(ranges)
+    for taken in known:
+        remaining = [piece for part in remaining for piece in _without(part, taken)]
+    return remaining
+
+
+def _without(part: TimeRange, taken: TimeRange) -> list[TimeRange]:
+    if taken.end <= part.start or taken.start >= part.end:
+        return [part]
+    pieces = (TimeRange(part.start, taken.start), TimeRange(taken.end, part.end))
+    return [piece for piece in pieces if piece.start < piece.end]
+
+
+def join_ranges(ranges: Sequence[TimeRange]) -> list[TimeRange]:
+    """Return the same instants as sorted ranges of which no two touch."""
+    joined: list[TimeRange] = []
+    for part in sorted(ranges, key=lambda part: part.start):
+        if joined and part.start <= joined[-1].end:
+            joined[-1] = TimeRange(joined[-1].start, max(joined[-1].end, part.end))
+        else:
+            joined.append(part)
+    return joined

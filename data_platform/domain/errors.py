@@ -1,0 +1,49 @@
+"""Errors the platform raises on purpose, each with one cause that the caller can act on.
+
+Holds exception classes only. A message says what was expected, what was found, which
+series and time, and what to do.
+"""
+
+
+class DataPlatformError(Exception):
+    """Base of every error that is meant for people: the command line prints it as one line."""
+
+
+class WrongUseError(DataPlatformError):
+    """Something typed by a person cannot be understood; the accepted values are in the message."""
+
+
+class ConfigError(WrongUseError):
+    """A configuration file or environment variable is refused; names file and line."""
+
+
+class SourceError(DataPlatformError):
+    """An exchange did not give what was asked; see the subclasses for what to do."""
+
+
+class TransientError(SourceError):
+    """The same request may succeed later: time-outs, 5xx, a dropped connection."""
+
+
+class RefusedError(SourceError):
+    """The exchange asks for less: 429, 418. Wait as told, then ask again."""
+
+
+class PermanentError(SourceError):
+    """No retry will help: unknown symbol, 451, 403. The message says what to change."""
+
+
+class GarbageError(SourceError):
+    """A 2xx answer that is not what the endpoint promises; never taken for 'no candles'."""
+
+
+class StorageError(DataPlatformError):
+    """The lake or its state could not be read or written; nothing stored was changed."""
+
+
+class DamagedFileError(StorageError):
+    """A stored file does not hold what the journal says; `message` names it and the remedy."""
+
+
+class NotStoredError(StorageError):
+    """A period was asked for that has never been materialized."""
