@@ -1,2 +1,24 @@
-"""The map.
+"""Proven OHLCV candles from any ccxt exchange to VectorBT, Freqtrade and NautilusTrader.
+
+Where do I go to...?
+
+| I want to add or change | open |
+|---|---|
+| an exchange | `domain/exchanges.py`, one row |
+| a timeframe | `domain/timeframes.py`, one row |
+| a pair, a start date | `configs/platform.yaml`, one line |
+| a limit of a check | `configs/thresholds.yaml` |
+| an indicator | `indicators/`, a function and its line in `INDICATORS` at the foot |
+| a feature set | `configs/features/`, one file |
+| a check | `quality/`, a `find_` function and its line in `RULES` at the foot |
+| a converter | `converters/`, a module with `CONVERTER` and its line in `converters/__init__.py` |
+| how an exchange is asked | `sources/ccxt_source.py` |
+| what is asked of it, and when | `operations/plan.py`, `operations/due.py` |
+| how a candle is written | `storage/partition_store.py` |
+| a path on disk | `storage/layout.py` |
+| a column, a unit | `domain/candles.py` |
+| an asset | `assets/`, one factory a layer |
+| a sensor, a schedule, a job | `sensors.py`, `schedules.py`, `jobs.py` |
+| a command | `cli/`, one module a command |
+| a read function for people | `api.py` |
 """

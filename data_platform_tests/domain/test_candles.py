@@ -1,0 +1,100 @@
+import hashlib
+import struct
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+import pytest
+
+from data_platform.domain.candles import (
+    CANDLE_SCHEMA,
+    TIME,
+    TimeRange,
+    closed_before,
+    content_hash,
+    join_ranges,
+    missing_ranges,
+    subtract_ranges,
+)
+from data_platform.domain.timeframes import to_timeframe
+
+MINUTE = to_timeframe("1m")
+T0 = datetime(2024, 3, 31, 23, 58, tzinfo=UTC)
+
+
+def at(minutes: int) -> datetime:
+    return T0 + timedelta(minutes=minutes)
+
+
+def times(*minutes: int) -> pl.Series:
+    return pl.Series([at(minute) for minute in minutes], dtype=TIME)
+
+
+def test_the_hash_is_the_one_written_down_by_hand() -> None:
+    frame = pl.DataFrame({"open_time": times(0), "open": [1.5]})
+    expected = hashlib.sha256(b"1")
+    expected.update(b"open_time:Datetime(time_unit='ms', time_zone='UTC')")
+    expected.update(struct.pack("<q", int(T0.timestamp() * 1000)))
+    expected.update(b"open:Float64" + struct.pack("<d", 1.5))
+    assert content_hash(frame) == expected.hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ({"a": [1.0, None]}, {"a": [1.0, 0.0]}),
+        ({"a": [1.0, 2.0]}, {"a": [2.0, 1.0]}),
+        ({"a": [1.0]}, {"b": [1.0]}),
+        ({"a": ["ab", "c"]}, {"a": ["a", "bc"]}),
+        ({"a": [True, None]}, {"a": [True, False]}),
+        ({"a": [1.0]}, {"a": [1.0000000000000002]}),
+    ],
+)
+def test_different_content_has_different_hashes(
+    left: dict[str, list[float]], right: dict[str, list[float]]
+) -> None:
+    assert content_hash(pl.DataFrame(left)) != content_hash(pl.DataFrame(right))
+
+
+def test_chunks_do_not_change_the_hash() -> None:
+    whole = pl.DataFrame({"a": [1.0, 2.0, None]})
+    parts = pl.concat([whole[:1], whole[1:]], rechunk=False)
+    assert content_hash(whole) == content_hash(parts)
+
+
+def test_a_frame_without_rows_still_has_a_hash_of_its_schema() -> None:
+    assert content_hash(CANDLE_SCHEMA.to_frame()) != content_hash(pl.DataFrame({"a": []}))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "closed"), [(0, -1), (4.999, -1), (5, 0), (59, 0), (64.999, 0), (65, 1)]
+)
+def test_a_candle_is_closed_only_after_its_end_and_grace(seconds: float, closed: int) -> None:
+    now = T0 + timedelta(seconds=seconds)
+    assert closed_before(now, MINUTE, timedelta(seconds=5)) == at(closed)
+
+
+def test_a_hole_across_midnight_and_month_is_one_run() -> None:
+    found = missing_ranges(times(0, 1, 5, 6), MINUTE, at(0), at(8))
+    assert found == [TimeRange(at(2), at(5)), TimeRange(at(7), at(8))]
+
+
+def test_everything_is_missing_where_nothing_is_stored() -> None:
+    assert missing_ranges(times(), MINUTE, at(0), at(3)) == [TimeRange(at(0), at(3))]
+    assert missing_ranges(times(-5, 9), MINUTE, at(0), at(3)) == [TimeRange(at(0), at(3))]
+
+
+def test_nothing_is_missing_where_all_is_stored_or_the_range_is_empty() -> None:
+    assert missing_ranges(times(0, 1, 2), MINUTE, at(0), at(3)) == []
+    assert missing_ranges(times(), MINUTE, at(3), at(3)) == []
+
+
+def test_known_parts_are_cut_out_of_ranges() -> None:
+    parts = subtract_ranges(
+        [TimeRange(at(0), at(10))], [TimeRange(at(2), at(3)), TimeRange(at(8), at(20))]
+    )
+    assert parts == [TimeRange(at(0), at(2)), TimeRange(at(3), at(8))]
+
+
+def test_touching_and_overlapping_ranges_become_one() -> None:
+    parts = [TimeRange(at(4), at(6)), TimeRange(at(0), at(2)), TimeRange(at(2), at(3))]
+    assert join_ranges(parts) == [TimeRange(at(0), at(3)), TimeRange(at(4), at(6))]

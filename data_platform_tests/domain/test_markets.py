@@ -1,0 +1,67 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data_platform.domain.errors import WrongUseError
+from data_platform.domain.markets import MAX_KEY_LENGTH, Pair, from_key, to_pair
+
+KNOWN = [Pair("BTC/USDT"), Pair("ETH/USDT"), Pair("BTC/USD")]
+
+
+@pytest.mark.parametrize(
+    ("symbol", "key"),
+    [
+        ("BTC/USDT", "BTC-USDT"),
+        ("1000PEPE/USDT:USDT", "1000PEPE-USDT%3AUSDT"),
+        ("BTC/USD:BTC-240329", "BTC-USD%3ABTC%2D240329"),
+        ("../USDT", "%2E%2E-USDT"),
+        ("A\0/USD", "A%00-USD"),
+        ("ÅNG/USD", "%C3%85NG-USD"),
+    ],
+)
+def test_keys_are_reversible_and_hold_nothing_odd(symbol: str, key: str) -> None:
+    assert Pair(symbol).key == key
+    assert from_key(key) == Pair(symbol)
+
+
+@given(st.text(min_size=1, max_size=12), st.text(min_size=1, max_size=12))
+def test_any_symbol_round_trips_or_is_refused(base: str, quote: str) -> None:
+    try:
+        pair = Pair(f"{base}/{quote}")
+    except (WrongUseError, UnicodeEncodeError):
+        return
+    assert from_key(pair.key) == pair
+    assert not set(pair.key) & set("/\\|.*?[]: \0")
+
+
+@pytest.mark.parametrize("symbol", ["BTCUSDT", "BTC/", "/USDT", ""])
+def test_what_is_no_pair_is_refused(symbol: str) -> None:
+    with pytest.raises(WrongUseError, match="BASE/QUOTE"):
+        Pair(symbol)
+
+
+def test_a_symbol_too_long_for_a_path_is_refused() -> None:
+    with pytest.raises(WrongUseError, match=f"at most {MAX_KEY_LENGTH}"):
+        Pair("A" * 300 + "/USD")
+
+
+@pytest.mark.parametrize("key", ["BTC", "BTC-", "BTC/USDT", "BTC-USDT-X", "btc%2-USDT", "%FF-USD"])
+def test_what_is_no_key_is_refused(key: str) -> None:
+    with pytest.raises(WrongUseError):
+        from_key(key)
+
+
+@pytest.mark.parametrize("text", ["BTC/USDT", "BTC-USDT", "BTCUSDT", "btcusdt", "btc/usdt"])
+def test_people_may_spell_a_pair_as_they_like(text: str) -> None:
+    assert to_pair(text, KNOWN) == Pair("BTC/USDT")
+
+
+def test_an_ambiguous_spelling_is_refused_with_the_candidates() -> None:
+    known = [Pair("BTC/USDT"), Pair("BTCU/SDT")]
+    with pytest.raises(WrongUseError, match="ambiguous: it could be BTC/USDT, BTCU/SDT"):
+        to_pair("BTCUSDT", known)
+
+
+def test_an_unknown_pair_is_refused_with_the_accepted_ones() -> None:
+    with pytest.raises(WrongUseError, match="Accepted: BTC/USD, BTC/USDT, ETH/USDT"):
+        to_pair("DOGEUSDT", KNOWN)
