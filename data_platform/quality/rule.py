@@ -41,3 +41,34 @@ class Rule:
     """Its thresholds and their defaults; empty when it has none."""
     find: Callable[[RuleInput, Limits], pl.DataFrame]
     """Return the offending rows (`open_time` first, then what explains); empty = pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class GapRule:
+    """One statement about missing candles that should be true."""
+
+    name: str
+    """The statement, and the name of its asset check: `no_long_gaps`."""
+    severity: Severity
+    description: str
+    """One sentence for the UI."""
+    limits: Limits
+    """Its thresholds and their defaults."""
+    find: Callable[[pl.DataFrame, Timeframe, Limits], pl.DataFrame]
+    """Return offending runs, days or pairs (`pair`, `open_time`, then what explains), empty =
+    pass, of the ledger's rows of one exchange and timeframe (pair, start, end, missing, status)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FreshnessRule:
+    """How late the newest candles of a series may be."""
+
+    name: str
+    """The statement, and the name of its asset check: `candles_fresh`."""
+    severity: Severity
+    description: str
+    """One sentence for the UI."""
+    limits: Limits
+    """Seconds of lateness allowed, by timeframe."""
+    find: Callable[[pl.DataFrame, Timeframe, Limits], pl.DataFrame]
+    """Return the late rows of a frame of one row a pair (pair, late_seconds); empty = pass."""
