@@ -93,6 +93,30 @@ def _values(column: pl.Series) -> bytes:
     )
 
 
+def merge_candles(older: pl.DataFrame | None, newer: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of both frames by `open_time`; where both have one, the newer's.
+
+    Args:
+        older: rows of the same schema, or None when there is none yet.
+        newer: rows of the same schema, each `open_time` at most once.
+
+    Returns:
+        Sorted by `open_time`, each once. Merging the same rows again changes nothing.
+    """
+    if older is None or older.is_empty():
+        return newer.sort("open_time")
+    if newer.is_empty():
+        return older
+    kept = older.join(newer.select("open_time"), on="open_time", how="anti")
+    return pl.concat([kept, newer]).sort("open_time")
+
+
+def replace_rows(older: pl.DataFrame | None, newer: pl.DataFrame) -> pl.DataFrame:
+    """Return the newer frame: the merge of layers that are computed whole."""
+    del older
+    return newer
+
+
 def closed_before(now: datetime, timeframe: Timeframe, grace: timedelta) -> datetime:
     """Return the end of the closed range: candles that open before it are closed.
 

@@ -37,6 +37,10 @@ class GarbageError(SourceError):
     """A 2xx answer that is not what the endpoint promises; never taken for 'no candles'."""
 
 
+class ExportError(DataPlatformError):
+    """Another program's format has no way to hold these candles; nothing was written."""
+
+
 class StorageError(DataPlatformError):
     """The lake or its state could not be read or written; nothing stored was changed."""
 
@@ -47,3 +51,7 @@ class DamagedFileError(StorageError):
 
 class NotStoredError(StorageError):
     """A period was asked for that has never been materialized."""
+
+
+class ConflictError(StorageError):
+    """A partition changed since it was read: read it again, merge again, commit again."""
