@@ -1,8 +1,10 @@
 """What a converter is: one row per program, how it lays out files, how it writes and reads one.
 
-Holds the shape only; each program has its own module.
+Holds the shape and what every program's converter asks of candles; each program has its own
+module.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -10,8 +12,12 @@ from typing import Literal
 
 import polars as pl
 
-from data_platform.domain.markets import Series
+from data_platform.domain.candles import CANDLE_SCHEMA
+from data_platform.domain.errors import ExportError
+from data_platform.domain.markets import Pair, Series
 from data_platform.domain.periods import Period
+
+_LETTERS_AND_DIGITS = re.compile(r"[A-Za-z0-9]+/[A-Za-z0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +28,21 @@ class ExportFile:
     period: Period | None
     """The month inside, or None for a file of the whole pair."""
 
+    def __str__(self) -> str:
+        return f"{self.series} {self.period or 'all months'}"
+
+
+Companion = tuple[PurePosixPath, Callable[[Path], None]]
+"""A further file's place below `exports/`, and the function that writes it to a path."""
+
 
 @dataclass(frozen=True, slots=True)
 class Converter:
-    """One program's file format."""
+    """One program's file format.
+
+    Every function that takes candles or a file raises `ExportError` when the program has no way
+    to hold them; the message says which candle and what to do.
+    """
 
     name: str
     """The layer's name: `vectorbt`."""
@@ -39,8 +56,55 @@ class Converter:
     """Write candles (`CANDLE_SCHEMA`, sorted, at least one row) to a path that does not exist."""
     read: Callable[[Path], pl.DataFrame]
     """Read such a file back as `CANDLE_SCHEMA`: the independent half of the round trip."""
-    companions: Callable[
-        [pl.DataFrame, ExportFile], tuple[tuple[PurePosixPath, Callable[[Path], None]], ...]
-    ]
-    """Return further files that the program needs beside it (an instrument's definition):
-    place below `exports/` and a function that writes it."""
+    companions: Callable[[pl.DataFrame, ExportFile], tuple[Companion, ...]]
+    """Return further files that the program needs beside it (an instrument's definition).
+
+    Their content is the same for every month and timeframe of a market, so that runs in any
+    order, or at once, leave the same files."""
+
+
+def no_companions(candles: pl.DataFrame, file: ExportFile) -> tuple[Companion, ...]:  # noqa: ARG001
+    """Return no files: for programs that need nothing beside the candles."""
+    return ()
+
+
+def is_plain(pair: Pair) -> bool:
+    """Return whether the pair is spot and spelled in ASCII letters and digits alone.
+
+    Joining base and quote by a separator names such a pair uniquely; any other needs its key.
+    """
+    return _LETTERS_AND_DIGITS.fullmatch(pair.symbol) is not None
+
+
+def require_candles(candles: pl.DataFrame, file: ExportFile) -> None:
+    """Refuse what is no exportable frame of candles, before anything is written.
+
+    Args:
+        candles: should have exactly `CANDLE_SCHEMA`, at least one row, strictly increasing
+            opening times, all of them inside the file's period if it has one.
+        file: what the frame is said to be.
+
+    Raises:
+        ExportError: it has not; the message says what was found.
+    """
+    if candles.schema != CANDLE_SCHEMA:
+        raise ExportError(
+            f"{file}: expected the columns {dict(CANDLE_SCHEMA)}, found {dict(candles.schema)}."
+        )
+    if candles.is_empty():
+        raise ExportError(f"{file}: no candle to export; store some first, then export again.")
+    nulls = sum(candles.null_count().row(0))
+    if nulls:
+        raise ExportError(f"{file}: {nulls} values are missing; verify the stored candles.")
+    times = candles["open_time"]
+    late = times.filter(times <= times.shift(1))
+    if len(late):
+        raise ExportError(
+            f"{file}: opening times must increase, found {late[0]} after a later or equal one; "
+            "verify the stored candles."
+        )
+    period = file.period
+    if period and not (period.start <= times[0] and times[-1] < period.end):
+        raise ExportError(
+            f"{file}: expected candles of this month only, found {times[0]} to {times[-1]}."
+        )

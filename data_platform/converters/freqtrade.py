@@ -1,0 +1,101 @@
+"""Freqtrade: one Feather file per pair and timeframe, as its data folder has them.
+
+Columns `date,open,high,low,close,volume`; `date` is the candle's opening in UTC milliseconds, the
+rest are doubles. Freqtrade takes six columns of other names by position and turns integer dates
+into an empty frame without an error, so names and types are exact here. It fills gaps itself
+while loading; the file holds none but real candles. Feather and not JSON: Freqtrade's JSON reader
+loses the last bit of most prices (Freqtrade 2026.9, run 2026-11-25).
+https://www.freqtrade.io/en/stable/data-download/#data-format
+"""
+
+from pathlib import Path, PurePosixPath
+
+import polars as pl
+
+from data_platform.converters.converter import (
+    Converter,
+    ExportFile,
+    no_companions,
+    require_candles,
+)
+from data_platform.domain.candles import CANDLE_SCHEMA, TIME
+from data_platform.domain.errors import ExportError
+from data_platform.domain.markets import Pair
+
+_COLUMNS = ["date", "open", "high", "low", "close", "volume"]
+
+_UNDERSCORES = str.maketrans(dict.fromkeys("/ .@$+:", "_"))
+"""What Freqtrade's `pair_to_filename` replaces."""
+
+
+def to_path(file: ExportFile) -> PurePosixPath:
+    """Return `freqtrade/<exchange>/BTC_USDT-1h.feather`, where `--datadir` looks for it.
+
+    A derivative (its symbol names a settlement currency) goes where Freqtrade keeps futures:
+    `freqtrade/<exchange>/futures/BTC_USDT_USDT-1h-futures.feather`.
+
+    Raises:
+        ExportError: the symbol has a sign that no file name may hold.
+    """
+    series = file.series
+    folder = PurePosixPath("freqtrade", series.exchange)
+    name = f"{_to_file_name(series.pair)}-{series.timeframe.name}"
+    if ":" in series.pair.symbol:
+        return folder / "futures" / f"{name}-futures.feather"
+    return folder / f"{name}.feather"
+
+
+def write_feather(candles: pl.DataFrame, file: ExportFile, path: Path) -> None:
+    """Write candles as Freqtrade's Feather file, lz4-compressed.
+
+    Args:
+        candles: `CANDLE_SCHEMA`, sorted; gaps stay gaps.
+        file: what the candles are, for messages.
+        path: where to write; does not exist yet.
+
+    Raises:
+        ExportError: the frame is empty or no frame of candles.
+    """
+    require_candles(candles, file)
+    candles.rename({"open_time": "date"}).write_ipc(path, compression="lz4")
+
+
+def read_feather(path: Path) -> pl.DataFrame:
+    """Return the candles of such a file, read by pyarrow, as `CANDLE_SCHEMA`.
+
+    Raises:
+        ExportError: the file is not one that `write_feather` makes.
+    """
+    from pyarrow import feather
+
+    table = feather.read_table(path)
+    times = str(table.schema[0].type)
+    if table.column_names != _COLUMNS or times != "timestamp[ms, tz=UTC]":
+        raise ExportError(
+            f"{path}: expected {', '.join(_COLUMNS)} with dates in UTC milliseconds, found "
+            f"{', '.join(map(str, table.schema))}; export the pair again."
+        )
+    frame = pl.DataFrame(pl.from_arrow(table))
+    frame.columns = CANDLE_SCHEMA.names()
+    return frame.with_columns(pl.col("open_time").cast(TIME))
+
+
+def _to_file_name(pair: Pair) -> str:
+    name = pair.symbol.translate(_UNDERSCORES)
+    if not name.isprintable() or "\\" in name:
+        raise ExportError(
+            f"pair {pair.symbol!r}: Freqtrade has no file name for it; leave Freqtrade's export "
+            "of this pair out."
+        )
+    return name
+
+
+CONVERTER = Converter(
+    name="freqtrade",
+    title="Freqtrade",
+    scope="pair",
+    path=to_path,
+    write=write_feather,
+    read=read_feather,
+    companions=no_companions,
+)

@@ -1,0 +1,267 @@
+"""NautilusTrader: a Parquet catalog of bars, one file per month, and each market's definition.
+
+The layout of the 128-bit builds (every wheel but Windows') of 1.221 and 1.231, run 2026-11-25:
+https://nautilustrader.io/docs/latest/concepts/data#data-catalog. A wrong schema, note or range
+does not raise in the catalog's reader, it aborts the process; so nothing doubtful is written.
+
+- **Time**: a bar is stamped by its close (`ts_event` = `ts_init` = opening + timeframe): a backtest
+  delivers it at `ts_init`, and a bar stamped by its opening would tell the future.
+- **Files** are named by their month's bounds, first close after its start to the close at its
+  end, so that the files of a series are disjoint and contiguous however far the month has grown.
+- **Precision** is 16 decimals for prices and volumes of every market, the finest NautilusTrader
+  has. A backtest refuses bars whose precision differs from their instrument's, a month's data
+  cannot tell what the next will need, and the stored integer is the same at any precision: so
+  the widest is the one that stays right. Every price of up to 15 significant digits and 16
+  decimals is exact; finer volumes are rounded to the 16th decimal, finer prices are refused.
+- **Increments** cannot be told from candles: the price has the finest, the size 1e-8, which
+  `make_qty` rounds to, as the accounts of all crypto currencies do. `make_price` of a float keeps
+  the float's error (42000.13 becomes 42000.1299999999983616): use a bar's price or a Decimal.
+"""
+
+from datetime import datetime
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import polars as pl
+
+from data_platform.converters.converter import (
+    Companion,
+    Converter,
+    ExportFile,
+    is_plain,
+    require_candles,
+)
+from data_platform.domain.candles import CANDLE_SCHEMA
+from data_platform.domain.errors import ExportError
+from data_platform.domain.markets import Market, Pair, Series
+
+DECIMALS = 16
+"""Decimals of every price and volume; NautilusTrader's `FIXED_PRECISION`."""
+
+_ONE: int = 10**DECIMALS
+
+PRICE_MAX = 17_014_118_346_046
+QUANTITY_MAX = 34_028_236_692_093
+"""What NautilusTrader's prices and quantities hold at most (its `model.objects`, 1.231)."""
+
+_SIZE_INCREMENT = "0.0000000100000000"
+
+_FIRST = "1970-01-01T00-00-00-000000000Z"
+
+_PRICES = ("open", "high", "low", "close")
+_VALUES = (*_PRICES, "volume")
+
+_UNITS = (("DAY", 86_400), ("HOUR", 3600), ("MINUTE", 60), ("SECOND", 1))
+
+_LIMITS = (
+    *("lot_size", "max_quantity", "min_quantity", "max_notional", "min_notional"),
+    *("max_price", "min_price"),
+)
+_RATES = ("margin_init", "margin_maint", "maker_fee", "taker_fee")
+
+_SHOWING = 5e-16
+"""From this relative change on, rounding shows in the first 15 significant digits."""
+
+
+def to_path(file: ExportFile) -> PurePosixPath:
+    """Return `nautilus/data/bar/BTCUSDT.BINANCE-1-HOUR-LAST-EXTERNAL/<first>_<last>.parquet`.
+
+    `first` is the first instant after the month's start, `last` is its end, as closes count.
+
+    Args:
+        file: with its period.
+
+    Raises:
+        ExportError: the file has no period; a catalog's files are named by their bounds.
+    """
+    if file.period is None:
+        raise ExportError(f"{file}: NautilusTrader's files hold a month each; name the month.")
+    first, last = _stamp(file.period.start, nanoseconds=1), _stamp(file.period.end)
+    return PurePosixPath(
+        "nautilus", "data", "bar", to_bar_type(file.series), f"{first}_{last}.parquet"
+    )
+
+
+def to_instrument_id(market: Market) -> str:
+    """Return NautilusTrader's name of a market: `BTCUSDT.BINANCE`.
+
+    A pair of other signs than ASCII letters and digits is spelled by its key, with `+` for `%`,
+    which a catalog's paths would quote again: `BTC-USDT+3AUSDT.BINANCE`.
+    """
+    return f"{_to_symbol(market.pair)}.{market.exchange.upper()}"
+
+
+def to_bar_type(series: Series) -> str:
+    """Return NautilusTrader's name of a series: `BTCUSDT.BINANCE-1-HOUR-LAST-EXTERNAL`."""
+    seconds = series.timeframe.seconds
+    unit, length = next(row for row in _UNITS if seconds % row[1] == 0)
+    return f"{to_instrument_id(series.market)}-{seconds // length}-{unit}-LAST-EXTERNAL"
+
+
+def write_bars(candles: pl.DataFrame, file: ExportFile, path: Path) -> None:
+    """Write one month of candles as bars.
+
+    Args:
+        candles: `CANDLE_SCHEMA`, sorted, all of the file's month; gaps stay gaps.
+        file: what the candles are.
+        path: where to write; does not exist yet.
+
+    Raises:
+        ExportError: the frame is empty or no frame of candles; a price or volume is negative, not
+            finite or above NautilusTrader's limit; a price needs more than 16 decimals.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    require_candles(candles, file)
+    _require_range(candles, file)
+    decimals = candles.select(_to_decimal(name) for name in _VALUES)
+    _require_exact_prices(candles, decimals, file)
+    opened = candles["open_time"].dt.epoch("ns").cast(pl.UInt64)
+    closed = (opened + file.series.timeframe.seconds * 10**9).to_arrow()
+    columns = [*(_to_binary(decimals[name]) for name in _VALUES), closed, closed]
+    pq.write_table(
+        pa.Table.from_arrays(columns, schema=_bar_schema(file.series)), path, compression="zstd"
+    )
+
+
+def read_bars(path: Path) -> pl.DataFrame:
+    """Return the candles of such a file as `CANDLE_SCHEMA`, each value its nearest float64.
+
+    Reads the integers one by one, so that it shares nothing with `write_bars`.
+
+    Raises:
+        ExportError: the file is not one that `write_bars` makes.
+    """
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path, partitioning=None)
+    notes = {key.decode(): text.decode() for key, text in (table.schema.metadata or {}).items()}
+    if tuple(table.column_names) != (*_VALUES, "ts_event", "ts_init") or "bar_type" not in notes:
+        raise ExportError(
+            f"{path}: expected bars ({', '.join(_VALUES)}, ts_event, ts_init) and their type, "
+            f"found {', '.join(table.column_names)}; export the month again."
+        )
+    step, unit = notes["bar_type"].split("-")[-4:-2]
+    length_ms = int(step) * dict(_UNITS)[unit] * 1000
+    closed = pl.Series(table["ts_init"].to_pylist(), dtype=pl.UInt64).cast(pl.Int64)
+    values = {name: [_to_float(raw) for raw in table[name].to_pylist()] for name in _VALUES}
+    return pl.DataFrame({"open_time": closed // 10**6 - length_ms, **values}).cast(CANDLE_SCHEMA)
+
+
+def write_instrument(market: Market, path: Path) -> None:
+    """Write a market's definition, a `CurrencyPair` without fees, margins or limits.
+
+    Depends on the market's name alone, so every month and timeframe writes the same one. A
+    derivative gets the same: its bars are right, its contract's terms are not in candles.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    key, word = pa.dictionary(pa.int64(), pa.string()), pa.dictionary(pa.int16(), pa.string())
+    name = to_instrument_id(market)
+    rows: tuple[tuple[str, Any, Any], ...] = (
+        ("id", key, name),
+        ("raw_symbol", pa.string(), _to_symbol(market.pair)),
+        ("base_currency", word, market.pair.base),
+        ("quote_currency", word, market.pair.quote),
+        ("price_precision", pa.uint8(), DECIMALS),
+        ("size_precision", pa.uint8(), DECIMALS),
+        ("price_increment", word, f"{10**-DECIMALS:.{DECIMALS}f}"),
+        ("size_increment", word, _SIZE_INCREMENT),
+        ("multiplier", word, "1"),
+        *((limit, word, None) for limit in _LIMITS),
+        *((rate, pa.string(), "0") for rate in _RATES),
+        ("info", pa.binary(), b"null"),
+        ("ts_event", pa.uint64(), 0),
+        ("ts_init", pa.uint64(), 0),
+    )
+    schema = pa.schema([row[:2] for row in rows], metadata={"class": "CurrencyPair"})
+    columns = [pa.array([value], type=kind) for _, kind, value in rows]
+    pq.write_table(pa.Table.from_arrays(columns, schema=schema), path)
+
+
+def list_companions(candles: pl.DataFrame, file: ExportFile) -> tuple[Companion, ...]:  # noqa: ARG001
+    """Return the market's definition, at `nautilus/data/currency_pair/BTCUSDT.BINANCE/`."""
+    market = file.series.market
+    folder = PurePosixPath("nautilus", "data", "currency_pair", to_instrument_id(market))
+    return ((folder / f"{_FIRST}_{_FIRST}.parquet", partial(write_instrument, market)),)
+
+
+def _to_float(raw: bytes) -> float:
+    return int.from_bytes(raw, "little", signed=True) / _ONE
+
+
+def _to_symbol(pair: Pair) -> str:
+    return f"{pair.base}{pair.quote}" if is_plain(pair) else pair.key.replace("%", "+")
+
+
+def _stamp(time: datetime, *, nanoseconds: int = 0) -> str:
+    return f"{time:%Y-%m-%dT%H-%M-%S}-{nanoseconds:09d}Z"
+
+
+def _require_range(candles: pl.DataFrame, file: ExportFile) -> None:
+    for name in _VALUES:
+        limit = QUANTITY_MAX if name == "volume" else PRICE_MAX
+        bad = candles.filter(~pl.col(name).is_between(0, limit))
+        if bad.height:
+            raise ExportError(
+                f"{file}: {name} {bad[name][0]} of {bad['open_time'][0]} is outside 0 to "
+                f"{limit:,}, all that NautilusTrader can hold; leave NautilusTrader's export of "
+                "this timeframe out, or take a finer one."
+            )
+
+
+def _to_decimal(name: str) -> pl.Expr:
+    # By way of the shortest text that is this float: a direct cast multiplies in floating point
+    # and makes 42000.13 into 42000.1299999999983616.
+    return pl.col(name).cast(pl.String).cast(pl.Decimal(38, DECIMALS))
+
+
+def _require_exact_prices(candles: pl.DataFrame, decimals: pl.DataFrame, file: ExportFile) -> None:
+    for name in _PRICES:
+        change = (decimals[name].cast(pl.Float64) - candles[name]).abs()
+        bad = candles.filter(change > candles[name] * _SHOWING)
+        if bad.height:
+            raise ExportError(
+                f"{file}: {name} {bad[name][0]} of {bad['open_time'][0]} needs more than the "
+                f"{DECIMALS} decimals that NautilusTrader can hold; leave NautilusTrader's export "
+                "of this pair out."
+            )
+
+
+def _to_binary(decimals: pl.Series) -> Any:  # noqa: ANN401  (pyarrow has no types)
+    # Arrow keeps a decimal as the little-endian 128-bit integer that NautilusTrader stores, so
+    # the bytes are taken as they are.
+    import pyarrow as pa
+
+    array = decimals.to_arrow()
+    return pa.Array.from_buffers(
+        pa.binary(16), len(array), [None, array.buffers()[1]], offset=array.offset
+    )
+
+
+def _bar_schema(series: Series) -> Any:  # noqa: ANN401  (pyarrow has no types)
+    import pyarrow as pa
+
+    values = [pa.field(name, pa.binary(16), nullable=False) for name in _VALUES]
+    times = [pa.field(name, pa.uint64(), nullable=False) for name in ("ts_event", "ts_init")]
+    notes = {
+        "bar_type": to_bar_type(series),
+        "instrument_id": to_instrument_id(series.market),
+        "price_precision": str(DECIMALS),
+        "size_precision": str(DECIMALS),
+    }
+    return pa.schema([*values, *times], metadata=notes)
+
+
+CONVERTER = Converter(
+    name="nautilus",
+    title="NautilusTrader",
+    scope="period",
+    path=to_path,
+    write=write_bars,
+    read=read_bars,
+    companions=list_companions,
+)

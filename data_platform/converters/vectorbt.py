@@ -1,0 +1,103 @@
+"""VectorBT: one Parquet file per pair that `pandas.read_parquet` opens as VectorBT's own frame.
+
+VectorBT 1.2.0 (open source) reads no candle files, it takes pandas frames: a tz-aware UTC index
+`Open time` with the candle's opening and the columns Open to Volume, as its `CCXTData` builds
+them (https://github.com/polakowo/vectorbt/blob/master/vectorbt/data/custom.py, run 2026-11-25).
+The file carries pandas' own schema note, so that the index comes back by itself.
+"""
+
+import json
+from pathlib import Path, PurePosixPath
+
+import polars as pl
+
+from data_platform.converters.converter import (
+    Converter,
+    ExportFile,
+    is_plain,
+    no_companions,
+    require_candles,
+)
+from data_platform.domain.candles import CANDLE_SCHEMA, TIME
+from data_platform.domain.errors import ExportError
+
+_INDEX = "Open time"
+_VALUES = ("Open", "High", "Low", "Close", "Volume")
+
+
+def to_path(file: ExportFile) -> PurePosixPath:
+    """Return `vectorbt/<exchange>/<timeframe>/BTC_USDT.parquet`.
+
+    A pair of other signs than ASCII letters and digits is spelled by its key instead.
+    """
+    series = file.series
+    pair = series.pair
+    name = f"{pair.base}_{pair.quote}" if is_plain(pair) else pair.key
+    return PurePosixPath("vectorbt", series.exchange, series.timeframe.name, f"{name}.parquet")
+
+
+def write_frame(candles: pl.DataFrame, file: ExportFile, path: Path) -> None:
+    """Write candles as VectorBT's frame, zstd-compressed Parquet.
+
+    Args:
+        candles: `CANDLE_SCHEMA`, sorted; gaps stay gaps.
+        file: what the candles are, for messages.
+        path: where to write; does not exist yet.
+
+    Raises:
+        ExportError: the frame is empty or no frame of candles.
+    """
+    import pyarrow.parquet as pq
+
+    require_candles(candles, file)
+    table = candles.to_arrow().rename_columns([_INDEX, *_VALUES])
+    # By pyarrow: what polars writes as metadata is not where pandas looks for it.
+    noted = table.replace_schema_metadata({"pandas": json.dumps(_pandas_note())})
+    pq.write_table(noted, path, compression="zstd", use_dictionary=False)
+
+
+def read_frame(path: Path) -> pl.DataFrame:
+    """Return the candles of such a file, read by pyarrow, as `CANDLE_SCHEMA`.
+
+    Raises:
+        ExportError: the file is not one that `write_frame` makes.
+    """
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path, partitioning=None)
+    note = json.loads((table.schema.metadata or {}).get(b"pandas", b"{}"))
+    if note.get("index_columns") != [_INDEX] or table.column_names != [_INDEX, *_VALUES]:
+        raise ExportError(
+            f"{path}: expected the index {_INDEX!r} and the columns {', '.join(_VALUES)}, found "
+            f"the index {note.get('index_columns')} in {', '.join(table.column_names)}; "
+            "export the pair again."
+        )
+    frame = pl.DataFrame(pl.from_arrow(table))
+    frame.columns = CANDLE_SCHEMA.names()
+    return frame.with_columns(pl.col("open_time").cast(TIME))
+
+
+def _pandas_note() -> dict[str, object]:
+    # https://pandas.pydata.org/docs/development/developer.html#storing-pandas-dataframe-objects-in-apache-parquet-format
+    # (read 2026-11-25)
+    times = {"pandas_type": "datetimetz", "numpy_type": "datetime64[ms]"}
+    numbers = {"pandas_type": "float64", "numpy_type": "float64", "metadata": None}
+    return {
+        "index_columns": [_INDEX],
+        "column_indexes": [],
+        "columns": [
+            *({"name": name, "field_name": name, **numbers} for name in _VALUES),
+            {"name": _INDEX, "field_name": _INDEX, **times, "metadata": {"timezone": "UTC"}},
+        ],
+    }
+
+
+CONVERTER = Converter(
+    name="vectorbt",
+    title="VectorBT",
+    scope="pair",
+    path=to_path,
+    write=write_frame,
+    read=read_frame,
+    companions=no_companions,
+)
