@@ -1,0 +1,122 @@
+"""Candles of any exchange that ccxt knows, as a plain iterator.
+
+Holds the face of the source: an asyncio loop in one thread of its own, and which requests are
+walked at once. Many pages of many requests are in flight together, under the exchange's rate;
+every window comes out in time order within its request; pages that the consumer has not taken
+yet are bounded, whatever the range.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from functools import partial
+
+from data_platform.domain.candles import closed_before
+from data_platform.domain.errors import SourceError
+from data_platform.sources.access import Access
+from data_platform.sources.background import Background, Outlet
+from data_platform.sources.base import FetchRequest, FetchResult
+from data_platform.sources.ccxt_client import CcxtClient
+from data_platform.sources.pages import Page
+from data_platform.sources.walk import Walk, failed, walk_newest
+
+_LOOK_AHEAD = 4
+"""Pages in flight or waiting for the consumer, as a multiple of those in flight."""
+
+
+class CcxtSource:
+    """A `CandleSource` for one exchange; close it when done.
+
+    Windows end at the end of the closed range (`closed_before` by the exchange's clock): what a
+    request asks beyond it has no window, and a request wholly beyond it yields nothing.
+    """
+
+    def __init__(
+        self, access: Access, progress: Callable[[FetchResult], None] | None = None
+    ) -> None:
+        """Start the thread; nothing is sent yet.
+
+        Args:
+            access: how the exchange is reached.
+            progress: called in the consumer's thread with each result before it is yielded.
+        """
+        self._access = access
+        self._progress = progress
+        self._client = CcxtClient(access)
+        self._background: Background | None = Background(f"source-{access.exchange.name}")
+
+    def now(self) -> datetime:
+        """Return the exchange's clock, UTC; measured every few minutes.
+
+        Raises:
+            SourceError: the exchange cannot be reached; the message names the address.
+        """
+        return self._open().run(self._client.now())
+
+    def fetch(self, requests: Sequence[FetchRequest]) -> Iterator[FetchResult]:
+        """Yield every window of every request; those of one request in time order.
+
+        Windows of different requests come mixed. What fails is a window with its error, also when
+        the whole exchange cannot be reached. A permanent error (an unknown pair) makes the rest of
+        its request one failed window and sends nothing more for it. Leaving the iterator early
+        cancels what is in flight.
+        """
+        places = _LOOK_AHEAD * self._access.concurrency
+        for result in self._open().stream(partial(self._produce, requests), places):
+            if self._progress:
+                self._progress(result)
+            yield result
+
+    def close(self) -> None:
+        """Release connections; further calls but this one are an error."""
+        if self._background is not None:
+            self._background.close(self._client.close)
+            self._background = None
+
+    @property
+    def requests_made(self) -> int:
+        """Return how many candle requests went out so far (retries included)."""
+        return self._client.candle_requests
+
+    def _open(self) -> Background:
+        if self._background is None:
+            raise RuntimeError(f"the source of {self._access.exchange.name} is closed")
+        return self._background
+
+    async def _produce(self, requests: Sequence[FetchRequest], outlet: Outlet[FetchResult]) -> None:
+        unreachable: SourceError | None = None
+        try:
+            await self._client.now()
+            await self._client.load_pairs()
+        except SourceError as error:
+            unreachable = error
+        # Few at once, in order: earlier requests end earlier, so that their results can be stored.
+        gate = asyncio.Semaphore(self._access.concurrency)
+        async with asyncio.TaskGroup() as walks:
+            for request in requests:
+                walks.create_task(self._walk(request, outlet, gate, unreachable))
+
+    async def _walk(
+        self,
+        request: FetchRequest,
+        outlet: Outlet[FetchResult],
+        gate: asyncio.Semaphore,
+        unreachable: SourceError | None,
+    ) -> None:
+        async with gate:
+            now, timeframe = self._client.clock.estimate(), request.series.timeframe
+            end = min(request.end, closed_before(now, timeframe, self._access.grace))
+            if request.start >= end:
+                return
+            try:
+                if unreachable:
+                    raise unreachable
+                self._client.check(request.series)
+            except SourceError as error:
+                await outlet.take_place()
+                outlet.put(failed(request, Page(request.start, end), now, error))
+                return
+            if self._access.exchange.since_meaning == "newest_only":
+                await walk_newest(request, end, self._client, outlet)
+            else:
+                await Walk(request, end, self._client, outlet).run()

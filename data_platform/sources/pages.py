@@ -1,0 +1,117 @@
+"""Pages: which part of a range one request asks for, and what its answer proves.
+
+Pure functions on values; no network. The meanings of `since` are those of the exchange's row.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import polars as pl
+
+from data_platform.domain.candles import CANDLE_SCHEMA, TIME, empty_candles
+from data_platform.domain.errors import GarbageError
+from data_platform.domain.exchanges import SinceMeaning
+from data_platform.domain.timeframes import Timeframe
+
+Row = Sequence[float | None]
+"""One candle as ccxt gives it: opening time in UTC ms, open, high, low, close, volume."""
+
+_YEAR_9999 = 253_370_764_800_000
+"""UTC ms; Python's datetime ends there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a range, small enough for one request."""
+
+    start: datetime
+    end: datetime
+    """Exclusive, on the grid."""
+
+
+def next_page(cursor: datetime, end: datetime, timeframe: Timeframe, page_size: int) -> Page:
+    """Return the page that starts at `cursor` and ends with the range or when it is full."""
+    return Page(cursor, min(end, cursor + page_size * timeframe.duration))
+
+
+def to_candles(rows: Sequence[Row]) -> pl.DataFrame:
+    """Return ccxt's rows as a frame.
+
+    Returns:
+        `CANDLE_SCHEMA`, sorted by time, as many rows as given; a value that is no number is null.
+
+    Raises:
+        GarbageError: a row is no candle or has no opening time. ccxt would drop it silently.
+    """
+    if not rows:
+        return empty_candles()
+    columns = list(CANDLE_SCHEMA)
+    if any(len(row) < len(columns) for row in rows):
+        raise GarbageError(f"a row has fewer than the {len(columns)} values of a candle")
+    values = list(zip(*rows, strict=False))
+    if any(not isinstance(time, int) or not 0 < time < _YEAR_9999 for time in values[0]):
+        raise GarbageError("a row has no readable opening time")
+    times = pl.Series("open_time", values[0], dtype=pl.Int64).cast(TIME)
+    numbers = [
+        pl.Series(name, column, dtype=pl.Float64, strict=False)
+        for name, column in zip(columns[1:], values[1:], strict=False)
+    ]
+    return pl.DataFrame([times, *numbers]).sort("open_time", maintain_order=True)
+
+
+def inside(candles: pl.DataFrame, page: Page) -> pl.DataFrame:
+    """Return the rows that open inside the page; the others belong to another page."""
+    return candles.filter(pl.col("open_time").is_between(page.start, page.end, closed="left"))
+
+
+def check_place(candles: pl.DataFrame, page: Page, meaning: SinceMeaning) -> None:
+    """Refuse an answer whose rows all lie where the page did not ask.
+
+    A server that ignores `since` would otherwise prove that there is nothing inside the page.
+
+    Raises:
+        GarbageError: no row lies where the meaning of `since` allows.
+    """
+    if candles.is_empty() or meaning == "newest_only":
+        return
+    first, last = candles["open_time"][0], candles["open_time"][-1]
+    # An end that the server includes gives one row at the page's end.
+    beyond = meaning == "window" and first > page.end
+    if last < page.start or beyond:
+        raise GarbageError(
+            f"rows of {first:%Y-%m-%d %H:%M}..{last:%Y-%m-%d %H:%M} UTC were sent for "
+            f"{page.start:%Y-%m-%d %H:%M}..{page.end:%Y-%m-%d %H:%M} UTC"
+        )
+
+
+def unproven(found: pl.DataFrame, page: Page, timeframe: Timeframe) -> list[Page]:
+    """Return the parts of a page about which its answer says nothing.
+
+    An answer holds as many rows as were asked for at most. When it is full and yet an edge of the
+    page is missing (repeated or odd rows took the place), that edge may have been cut off.
+
+    Args:
+        found: sorted candles inside the page.
+        page: what was asked for, with exactly that many rows as the limit.
+        timeframe: the grid.
+    """
+    if found.height < timeframe.count(page.start, page.end):
+        return []
+    first = timeframe.floor(found["open_time"][0])
+    after = timeframe.floor(found["open_time"][-1]) + timeframe.duration
+    edges = (Page(page.start, first), Page(after, page.end))
+    return [edge for edge in edges if edge.start < edge.end]
+
+
+def proven_hole(candles: pl.DataFrame, page: Page, timeframe: Timeframe) -> Page | None:
+    """Return the stretch after a page that the answer to it proves empty.
+
+    Only for `next_rows`: the first row after the page shows that nothing lies between. Without
+    one nothing is proven: a server may send fewer rows than it was asked for.
+    """
+    later = candles.filter(pl.col("open_time") >= page.end)
+    if later.is_empty():
+        return None
+    hole = Page(page.end, timeframe.floor(later["open_time"][0]))
+    return hole if hole.start < hole.end else None

@@ -1,0 +1,174 @@
+"""One request's way through its pages: many in flight, results in time order.
+
+Holds the order of things: what is asked, what is spared, what a failure ends. How a page is
+asked is the client's business.
+"""
+
+import asyncio
+from datetime import datetime
+
+import polars as pl
+
+from data_platform.domain.candles import closed_before, empty_candles
+from data_platform.domain.errors import PermanentError, SourceError
+from data_platform.sources.background import Outlet
+from data_platform.sources.base import FetchRequest, FetchResult, Window
+from data_platform.sources.ccxt_client import CcxtClient
+from data_platform.sources.pages import Page, inside, next_page, proven_hole, unproven
+
+
+class Walk:
+    """Walks one request, whose series the exchange has, up to a closed end."""
+
+    def __init__(
+        self, request: FetchRequest, end: datetime, client: CcxtClient, outlet: Outlet[FetchResult]
+    ) -> None:
+        """Take the request and the `end` of the closed range, later than its start."""
+        self._request = request
+        self._timeframe = request.series.timeframe
+        self._end = end
+        self._client = client
+        self._outlet = outlet
+        self._page_size = client.access.exchange.page_size
+        self._pages: list[asyncio.Task[None]] = []
+        self._hole: tuple[Page, datetime] | None = None
+        self._stopped = False
+
+    async def run(self) -> None:
+        """Put every window of the request into the outlet, in time order.
+
+        The first page goes alone: its answer often spares others (a pair that is unknown, years
+        before the listing). Then as many follow as the outlet has places.
+        """
+        cursor = self._request.start
+        async with asyncio.TaskGroup() as group:
+            while cursor < self._end and not self._stopped:
+                await self._outlet.take_place()
+                if self._stopped:
+                    self._outlet.give_back()
+                    break
+                page, known_since = self._next(cursor)
+                before = self._pages[-1] if self._pages else None
+                task = group.create_task(self._deliver(page, known_since, before))
+                self._pages = [page for page in self._pages if not page.done()] + [task]
+                cursor = page.end
+                if before is None:
+                    await asyncio.wait([task])
+
+    def _next(self, cursor: datetime) -> tuple[Page, datetime | None]:
+        if self._hole and self._hole[0].start <= cursor < self._hole[0].end:
+            hole, seen_at = self._hole
+            return Page(cursor, min(hole.end, self._end)), seen_at
+        return next_page(cursor, self._end, self._timeframe, self._page_size), None
+
+    async def _deliver(
+        self, page: Page, known_since: datetime | None, before: asyncio.Task[None] | None
+    ) -> None:
+        delivered = False
+        try:
+            result = await self._result(page, known_since)
+            if before:
+                # Not awaited itself: to be cancelled while doing so would cancel it too.
+                await asyncio.wait([before])
+            self._outlet.put(result)
+            delivered = True
+        finally:
+            if not delivered:
+                self._outlet.give_back()
+
+    async def _result(self, page: Page, known_since: datetime | None) -> FetchResult:
+        if known_since:
+            return answered(self._request, page, known_since, empty_candles())
+        sent_at = self._client.clock.estimate()
+        try:
+            candles = await self._candles(page)
+        except PermanentError as error:
+            self._stop()
+            return failed(self._request, Page(page.start, self._end), sent_at, error)
+        except SourceError as error:
+            return failed(self._request, page, sent_at, error)
+        return answered(self._request, page, sent_at, candles)
+
+    async def _candles(self, page: Page) -> pl.DataFrame:
+        found = [empty_candles()]
+        parts = [page]
+        while parts:
+            part = parts.pop()
+            answer = await self._client.candles(self._request.series, part)
+            rows = inside(answer.candles, part)
+            found.append(rows)
+            parts += unproven(rows, part, self._timeframe)
+            if self._client.access.exchange.since_meaning == "next_rows" and part.end == page.end:
+                hole = proven_hole(answer.candles, part, self._timeframe)
+                self._hole = (hole, answer.sent_at) if hole else self._hole
+        return pl.concat(found).sort("open_time", maintain_order=True)
+
+    def _stop(self) -> None:
+        self._stopped = True
+        current = asyncio.current_task()
+        later = self._pages[self._pages.index(current) + 1 :] if current in self._pages else []
+        for page in later:
+            page.cancel()
+
+
+async def walk_newest(
+    request: FetchRequest, end: datetime, client: CcxtClient, outlet: Outlet[FetchResult]
+) -> None:
+    """Walk a request where the exchange gives only its newest candles, whatever is asked.
+
+    One request gives all there is, and none is sent for a range that lies wholly before it. What
+    lies before the answer's first row is one `unavailable` window. An answer shorter than the
+    exchange's depth shows everything since the listing, so that nothing is out of reach.
+    """
+    row, timeframe = client.access.exchange, request.series.timeframe
+    depth = row.history_candles or row.page_size
+    asked_at = client.clock.estimate()
+    newest = closed_before(asked_at, timeframe, client.access.grace)
+    reach = newest - depth * timeframe.duration
+    whole = Page(request.start, end)
+    if end <= reach:
+        await _put(outlet, [_unavailable(request, whole, asked_at)])
+        return
+    try:
+        answer = await client.candles(request.series, whole)
+    except SourceError as error:
+        before, after = _split(whole, reach)
+        results = [_unavailable(request, part, asked_at) for part in before]
+        results += [failed(request, part, asked_at, error) for part in after]
+        await _put(outlet, results)
+        return
+    rows, oldest = answer.candles, request.start
+    if rows.height >= depth:
+        oldest = timeframe.floor(rows["open_time"][0])
+    before, after = _split(whole, oldest)
+    results = [_unavailable(request, part, answer.sent_at) for part in before]
+    results += [answered(request, part, answer.sent_at, inside(rows, part)) for part in after]
+    await _put(outlet, results)
+
+
+def _split(page: Page, time: datetime) -> tuple[list[Page], list[Page]]:
+    if time <= page.start:
+        return [], [page]
+    if time >= page.end:
+        return [page], []
+    return [Page(page.start, time)], [Page(time, page.end)]
+
+
+async def _put(outlet: Outlet[FetchResult], results: list[FetchResult]) -> None:
+    for result in results:
+        await outlet.take_place()
+        outlet.put(result)
+
+
+def _unavailable(request: FetchRequest, page: Page, at: datetime) -> FetchResult:
+    return FetchResult(request, Window(page.start, page.end, "unavailable", at), empty_candles())
+
+
+def answered(request: FetchRequest, page: Page, at: datetime, candles: pl.DataFrame) -> FetchResult:
+    """Return the result of a part of a request that was answered with these candles."""
+    return FetchResult(request, Window(page.start, page.end, "answered", at), candles)
+
+
+def failed(request: FetchRequest, page: Page, at: datetime, error: SourceError) -> FetchResult:
+    """Return the result of a part of a request that was not answered."""
+    return FetchResult(request, Window(page.start, page.end, "failed", at, error), empty_candles())
