@@ -21,6 +21,7 @@ LINES: tuple[frozenset[str], ...] = (
     frozenset({"assets"}),
     frozenset({"api", "resources", "partitions"}),
     frozenset({"settings"}),
+    frozenset({"config"}),
     frozenset({"operations"}),
     frozenset({"features", "converters"}),
     frozenset({"sources", "simulator", "storage", "quality", "indicators"}),

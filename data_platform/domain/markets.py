@@ -17,7 +17,16 @@ from data_platform.domain.timeframes import Timeframe
 MAX_KEY_LENGTH = 120
 """Characters of a pair's key: a file name may have 255 bytes, and a suffix has to fit."""
 
+KNOWN_QUOTES = (
+    *("USDT", "USDC", "FDUSD", "TUSD", "BUSD", "DAI", "USD", "EUR", "GBP", "JPY", "TRY", "BRL"),
+    *("AUD", "CAD", "CHF", "KRW", "BTC", "ETH", "BNB"),
+)
+"""Quote currencies by which a pair written as one word is split."""
+
 _SAFE = re.compile(r"[A-Za-z0-9_]")
+_ONE_WORD = re.compile(r"[A-Z0-9]+")
+_TWO_WORDS = re.compile(r"([A-Z0-9]+)-([A-Z0-9]+)")
+_SYMBOL = re.compile(r"[^\s/:|]+/[^\s/:|]+(:[^\s/:|]+)?")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -107,6 +116,36 @@ def from_key(key: str) -> Pair:
     if pair.key != key:
         raise WrongUseError(f"{key!r} is no pair's key; expected {pair.key!r}.")
     return pair
+
+
+def read_pair(text: str) -> Pair:
+    """Return the pair that a person means by `text`, with no list of pairs to choose from.
+
+    Args:
+        text: `BTC/USDT`, `BTC-USDT` or `BTCUSDT`, in either case; or any ccxt symbol with its
+            `/`, kept as it stands when its letters are of both cases.
+
+    Raises:
+        WrongUseError: it is no pair, or one word that can be split in several ways; the message
+            names the candidates.
+    """
+    upper = text if text != text.lower() else text.upper()
+    if _SYMBOL.fullmatch(upper):
+        return Pair(upper)
+    upper = upper.upper()
+    if match := _TWO_WORDS.fullmatch(upper):
+        return Pair(f"{match[1]}/{match[2]}")
+    candidates = _splits(upper) if _ONE_WORD.fullmatch(upper) else []
+    if len(candidates) == 1:
+        return Pair(candidates[0])
+    if candidates:
+        raise WrongUseError(f"pair {text!r} is ambiguous: it could be {', '.join(candidates)}.")
+    raise WrongUseError(f"{text!r} is no pair. Accepted: BTC/USDT, BTC-USDT or BTCUSDT.")
+
+
+def _splits(word: str) -> list[str]:
+    quotes = [quote for quote in KNOWN_QUOTES if word.endswith(quote) and word != quote]
+    return sorted(f"{word.removesuffix(quote)}/{quote}" for quote in quotes)
 
 
 def to_pair(text: str, known: Collection[Pair]) -> Pair:

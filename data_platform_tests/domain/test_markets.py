@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_platform.domain.errors import WrongUseError
-from data_platform.domain.markets import MAX_KEY_LENGTH, Pair, from_key, to_pair
+from data_platform.domain.markets import MAX_KEY_LENGTH, Pair, from_key, read_pair, to_pair
 
 KNOWN = [Pair("BTC/USDT"), Pair("ETH/USDT"), Pair("BTC/USD")]
 
@@ -65,3 +65,37 @@ def test_an_ambiguous_spelling_is_refused_with_the_candidates() -> None:
 def test_an_unknown_pair_is_refused_with_the_accepted_ones() -> None:
     with pytest.raises(WrongUseError, match="Accepted: BTC/USD, BTC/USDT, ETH/USDT"):
         to_pair("DOGEUSDT", KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("text", "symbol"),
+    [
+        ("BTC/USDT", "BTC/USDT"),
+        ("btc/usdt", "BTC/USDT"),
+        ("btc-usdt", "BTC/USDT"),
+        ("BTCUSDT", "BTC/USDT"),
+        ("ethbtc", "ETH/BTC"),
+        ("1000PEPEUSDT", "1000PEPE/USDT"),
+        ("kPEPE/USDC:USDC", "kPEPE/USDC:USDC"),
+        ("BTC/USD:BTC-240329", "BTC/USD:BTC-240329"),
+    ],
+)
+def test_a_pair_is_read_without_a_list_to_choose_from(text: str, symbol: str) -> None:
+    assert read_pair(text) == Pair(symbol)
+
+
+@pytest.mark.parametrize(
+    ("text", "candidates"),
+    [("ARBUSD", "AR/BUSD, ARB/USD"), ("BTCTUSD", "BTC/TUSD, BTCT/USD")],
+)
+def test_one_word_that_splits_in_two_ways_is_refused(text: str, candidates: str) -> None:
+    with pytest.raises(WrongUseError, match=f"ambiguous: it could be {candidates}"):
+        read_pair(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "USDT", "BTCXYZ", "BTC USDT", "A/B/C", "BTC-USDT-SWAP", "B|C"]
+)
+def test_what_reads_as_no_pair_is_refused(text: str) -> None:
+    with pytest.raises(WrongUseError, match=r"is no pair\. Accepted: BTC/USDT, BTC-USDT or"):
+        read_pair(text)

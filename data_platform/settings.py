@@ -1,0 +1,219 @@
+"""Settings: what the configuration files and the environment say, as frozen objects.
+
+The only reader of `configs/*.yaml` and of the environment. Whatever is unknown, written twice or
+contradictory is refused with file, line and the accepted values. Stays out: the shape of the files
+and the meaning of single values (`config/`).
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from data_platform.config.exchanges import ExchangeReader, ExchangeSettings, refuse_wrong_backups
+from data_platform.config.models import PlatformFile, ThresholdsFile, read_model
+from data_platform.config.strict_yaml import Document, read_yaml
+from data_platform.config.values import to_base_url
+from data_platform.domain.errors import ConfigError, WrongUseError
+from data_platform.domain.timeframes import TIMEFRAMES, Timeframe, to_timeframe
+
+T = TypeVar("T")
+
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
+
+CONFIG_VARIABLE = "DATA_PLATFORM_CONFIG"
+DATA_VARIABLE = "DATA_PLATFORM_DATA"
+SIMULATOR_VARIABLE = "DATA_PLATFORM_SIMULATOR"
+STATE_VARIABLE = "DATA_PLATFORM_STATE"
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """How often automation runs a layer at most; never more often than its candles close."""
+
+    candles: timedelta
+    derived: timedelta
+    exports: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Limits of checks and policies, one for every timeframe where they differ."""
+
+    longest_run: Mapping[Timeframe, int]
+    """Missing candles in a row that the gap check allows."""
+    missing_share_per_day: float
+    """Share of a UTC day's candles that may be missing, 0 to 1."""
+    lateness: Mapping[Timeframe, timedelta]
+    """How late a closed candle may be stored, before the layer's refresh interval is added."""
+    carry_candles: int
+    """Candles of a gap that the filled layer carries before a new segment begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that is configured."""
+
+    config_path: Path
+    """The platform config that was read, absolute."""
+    data_root: Path
+    """The root of the lake, absolute; need not exist yet."""
+    state_url: str
+    """SQLAlchemy URL of the journal and ledger; may hold a password, so never print it."""
+    exchanges: Mapping[str, ExchangeSettings]
+    """By name, sorted."""
+    indicators: tuple[str, ...]
+    """Names of what the indicators layer stores, in the config's order."""
+    refresh: Refresh
+    thresholds: Thresholds
+
+
+def load_settings(
+    environ: Mapping[str, str] | None = None,
+    *,
+    config: Path | None = None,
+    now: datetime | None = None,
+) -> Settings:
+    """Read the configuration.
+
+    Args:
+        environ: the environment; None: the process's own.
+        config: the platform config; None: what `DATA_PLATFORM_CONFIG` names, else
+            `configs/platform.yaml` in the current folder, else the project's own.
+        now: the clock, UTC; None: the real one. A start may not lie after it.
+
+    Raises:
+        ConfigError: a file or variable is refused; names file and line, or the variable.
+    """
+    variables = os.environ if environ is None else environ
+    clock = now or datetime.now(UTC)
+    path = (config or _config_path(variables)).expanduser().absolute()
+    document = read_yaml(path)
+    entries = read_model(document, PlatformFile)
+    data_root = _data_root(variables)
+    return Settings(
+        config_path=path,
+        data_root=data_root,
+        state_url=_state_url(variables, data_root),
+        exchanges=_exchanges(document, entries, _simulator(variables), clock),
+        indicators=_indicators(document, entries),
+        refresh=Refresh(**dict(entries.refresh)),
+        thresholds=_thresholds(_beside(path, "thresholds.yaml")),
+    )
+
+
+def _config_path(environ: Mapping[str, str]) -> Path:
+    named = _variable(environ, CONFIG_VARIABLE)
+    if named is None:
+        here = Path("configs/platform.yaml")
+        return here if here.exists() else PROJECT_ROOT / here
+    path = Path(named).expanduser()
+    if not path.is_file():
+        raise ConfigError(
+            f"{CONFIG_VARIABLE}={named}: there is no such file; name a YAML file or unset it."
+        )
+    return path
+
+
+def _data_root(environ: Mapping[str, str]) -> Path:
+    named = _variable(environ, DATA_VARIABLE) or "data"
+    path = Path(named).expanduser().absolute()
+    if path.exists() and not path.is_dir():
+        raise ConfigError(f"{DATA_VARIABLE}={named}: expected a folder, found a file.")
+    return path
+
+
+def _state_url(environ: Mapping[str, str], data_root: Path) -> str:
+    named = _variable(environ, STATE_VARIABLE)
+    if named is None:
+        return f"sqlite:///{data_root / 'state.db'}"
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        make_url(named)
+    except (ArgumentError, ValueError):
+        # Neither the value nor the cause is named: both may hold a password.
+        raise ConfigError(
+            f"{STATE_VARIABLE}: not a SQLAlchemy URL. Accepted: like sqlite:////srv/state.db or "
+            "postgresql+psycopg://user@host/name."
+        ) from None
+    return named
+
+
+def _simulator(environ: Mapping[str, str]) -> str | None:
+    named = _variable(environ, SIMULATOR_VARIABLE)
+    if named is None:
+        return None
+    try:
+        return to_base_url(named)
+    except WrongUseError as error:
+        raise ConfigError(f"{SIMULATOR_VARIABLE}: {error}") from error
+
+
+def _variable(environ: Mapping[str, str], name: str) -> str | None:
+    value = environ.get(name)
+    if value is not None and (not value.strip() or "\0" in value):
+        raise ConfigError(f"{name} is set but empty; give it a value or unset it.")
+    return value
+
+
+def _exchanges(
+    document: Document, entries: PlatformFile, simulator: str | None, now: datetime
+) -> dict[str, ExchangeSettings]:
+    exchanges = {
+        name: ExchangeReader(document, name, entry, now).read()
+        for name, entry in sorted(entries.exchanges.items())
+    }
+    refuse_wrong_backups(document, exchanges)
+    if simulator is None:
+        return exchanges
+    return {
+        name: replace(exchange, base_url=f"{simulator}/{name}")
+        for name, exchange in exchanges.items()
+    }
+
+
+def _indicators(document: Document, entries: PlatformFile) -> tuple[str, ...]:
+    names = entries.indicators
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise document.error(("indicators", index), f"{name!r} stands twice.")
+    return tuple(names)
+
+
+def _beside(config: Path, name: str) -> Path:
+    """Return a file beside the platform config, else the project's own of that name."""
+    beside = config.parent / name
+    return beside if beside.exists() else PROJECT_ROOT / "configs" / name
+
+
+def _thresholds(path: Path) -> Thresholds:
+    document = read_yaml(path)
+    entries = read_model(document, ThresholdsFile)
+    return Thresholds(
+        longest_run=_by_timeframe(document, ("gaps", "longest_run"), entries.gaps.longest_run),
+        missing_share_per_day=entries.gaps.missing_share_per_day,
+        lateness=_by_timeframe(document, ("lateness",), entries.lateness),
+        carry_candles=entries.fill.carry_candles,
+    )
+
+
+def _by_timeframe(
+    document: Document, path: tuple[str, ...], values: Mapping[str, T]
+) -> dict[Timeframe, T]:
+    found: dict[Timeframe, T] = {}
+    for text, value in values.items():
+        try:
+            timeframe = to_timeframe(text)
+        except WrongUseError as error:
+            raise document.error((*path, text), str(error)) from error
+        if timeframe in found:
+            raise document.error((*path, text), f"{timeframe} stands twice.")
+        found[timeframe] = value
+    missing = [timeframe.name for timeframe in TIMEFRAMES if timeframe not in found]
+    if missing:
+        raise document.error(path, f"no value for {', '.join(missing)}; each timeframe needs one.")
+    return {timeframe: found[timeframe] for timeframe in TIMEFRAMES}
