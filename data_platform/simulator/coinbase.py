@@ -1,0 +1,159 @@
+"""Coinbase's wire format (Advanced Trade): product candles, products, currencies, time.
+
+Facts: https://docs.cdp.coinbase.com/api-reference/advanced-trade-api/rest-api/public (as ccxt
+4.5.90 cites it). A page is the window from `start` to `end`, both inclusive, in seconds, newest
+first; one of more than 350 candles is refused. A time without trades has no candle. The wire
+knows FOUR_HOUR, which ccxt does not.
+"""
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import polars as pl
+
+from data_platform.domain.markets import Pair
+from data_platform.domain.timeframes import Timeframe, to_timeframe
+from data_platform.simulator.rows import WireRows
+from data_platform.simulator.venue import Answer, Dialect, Query, Venue, VenueMarket, whole_number
+
+_LIMIT = 350
+_GRANULARITIES = {
+    "ONE_MINUTE": "1m",
+    "FIVE_MINUTE": "5m",
+    "FIFTEEN_MINUTE": "15m",
+    "ONE_HOUR": "1h",
+    "FOUR_HOUR": "4h",
+    "ONE_DAY": "1d",
+}
+_PRODUCTS = "api/v3/brokerage/market/products"
+
+
+def _wire_names(pair: Pair) -> tuple[str, ...]:
+    return (f"{pair.base}-{pair.quote}",)
+
+
+def _encode(rows: WireRows, timeframe: Timeframe, is_closed: bool) -> pl.Series:  # noqa: ARG001, FBT001
+    fields = [
+        part
+        for name in ("low", "high", "open", "close", "volume")
+        for part in (pl.lit(f'","{name}":"'), rows.trimmed(name))
+    ]
+    start = (pl.col("time") // 1000).cast(pl.String)
+    row = pl.concat_str(pl.lit('{"start":"'), start, *fields, pl.lit('"}'))
+    return rows.frame.select(row.alias("row"))["row"]
+
+
+def _answer(venue: Venue, path: str, query: Query) -> Answer | None:
+    if path.startswith(f"{_PRODUCTS}/") and path.endswith("/candles"):
+        product = path.removeprefix(f"{_PRODUCTS}/").removesuffix("/candles")
+        return _candles(venue, product, query)
+    if path == _PRODUCTS:
+        # Spot and whatever is asked without a type; there are no futures here.
+        markets = [] if query.get("product_type", "SPOT") != "SPOT" else venue.markets
+        products = [_product(market) for market in markets]
+        return Answer(json.dumps({"products": products, "num_products": len(products)}))
+    if path in ("v2/time", "api/v3/brokerage/time"):
+        return _time(venue.now_ms(), is_v2=path == "v2/time")
+    return _currencies(venue, path)
+
+
+def _candles(venue: Venue, product: str, query: Query) -> Answer:
+    market = venue.market(product)
+    granularity = _GRANULARITIES.get(query.get("granularity", ""))
+    start, end = whole_number(query.get("start"), -1), whole_number(query.get("end"), -1)
+    if market is None:
+        return _error("valid product_id is required", status=404, error="NOT_FOUND")
+    if granularity is None:
+        return _error("granularity argument is invalid")
+    timeframe = to_timeframe(granularity)
+    if start is None or end is None or start < 0 or end < start:
+        return _error("start and end argument is invalid - please use valid unix seconds")
+    if (end - start) // timeframe.seconds > _LIMIT:
+        return _error(
+            "start and end argument is invalid - number of candles requested should be less "
+            f"than {_LIMIT} "
+        )
+    page = venue.newest(market, timeframe, start * 1000, end * 1000 + 1, _LIMIT)
+    return Answer(f'{{"candles":[{",".join(reversed(page.texts))}]}}', is_candles=True)
+
+
+def _error(details: str, *, status: int = 400, error: str = "INVALID_ARGUMENT") -> Answer:
+    body = {"error": error, "error_details": details, "message": details}
+    return Answer(json.dumps(body), status, is_candles=True)
+
+
+def _time(now_ms: int, *, is_v2: bool) -> Answer:
+    iso = f"{datetime.fromtimestamp(now_ms // 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    if is_v2:
+        return Answer(json.dumps({"data": {"iso": iso, "epoch": now_ms // 1000}}))
+    body = {"iso": iso, "epochSeconds": str(now_ms // 1000), "epochMillis": str(now_ms)}
+    return Answer(json.dumps(body))
+
+
+def _currencies(venue: Venue, path: str) -> Answer | None:
+    fiat = sorted({market.pair.quote for market in venue.markets})
+    crypto = sorted({market.pair.base for market in venue.markets} - set(fiat))
+    if path == "v2/currencies":
+        rows = [{"id": name, "name": name, "min_size": "0.01"} for name in fiat]
+        return Answer(json.dumps({"data": rows}))
+    if path == "v2/currencies/crypto":
+        return Answer(json.dumps({"data": [_crypto(name) for name in crypto]}))
+    if path == "v2/exchange-rates":
+        rates = dict.fromkeys(fiat + crypto, "1.0")
+        return Answer(json.dumps({"data": {"currency": "USD", "rates": rates}}))
+    return None
+
+
+def _crypto(name: str) -> dict[str, object]:
+    return {
+        "asset_id": f"asset-{name.lower()}",
+        "code": name,
+        "name": name,
+        "color": "#0433FF",
+        "sort_index": 100,
+        "exponent": 8,
+        "type": "crypto",
+        "address_regex": "",
+    }
+
+
+def _product(market: VenueMarket) -> dict[str, object]:
+    tick = f"{Decimal(1).scaleb(-market.profile.price_decimals):f}"
+    return {
+        "product_id": market.wire_id,
+        "price": str(market.profile.price),
+        "base_increment": f"{Decimal(1).scaleb(-market.profile.volume_decimals):f}",
+        "quote_increment": tick,
+        "quote_min_size": "1",
+        "quote_max_size": "150000000",
+        "base_min_size": "0.00000001",
+        "base_max_size": "9999999999",
+        "base_name": market.pair.base,
+        "quote_name": market.pair.quote,
+        "watched": False,
+        "is_disabled": False,
+        "new": False,
+        "status": "online",
+        "cancel_only": False,
+        "limit_only": False,
+        "post_only": False,
+        "trading_disabled": False,
+        "auction_mode": False,
+        "product_type": "SPOT",
+        "quote_currency_id": market.pair.quote,
+        "base_currency_id": market.pair.base,
+        "fcm_trading_session_details": None,
+        "mid_market_price": "",
+        "alias": "",
+        "alias_to": [],
+        "base_display_symbol": market.pair.base,
+        "quote_display_symbol": market.pair.quote,
+        "view_only": False,
+        "price_increment": tick,
+        "display_name": market.wire_id,
+        "product_venue": "CBE",
+    }
+
+
+DIALECT = Dialect("coinbase", _wire_names, _encode, _answer)
