@@ -170,6 +170,7 @@ class _OneHostSession:
         context = ssl.create_default_context(cafile=certifi.where())
         connector = aiohttp.TCPConnector(ssl=context, limit=access.concurrency)
         self._session = aiohttp.ClientSession(connector=connector)
+        self.headers: Mapping[str, str] = self._session.headers
 
     def get(self, url: Any, **options: Any) -> object:  # noqa: ANN401 - aiohttp's own
         """Send a GET."""
