@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 
@@ -108,3 +108,17 @@ def require_candles(candles: pl.DataFrame, file: ExportFile) -> None:
         raise ExportError(
             f"{file}: expected candles of this month only, found {times[0]} to {times[-1]}."
         )
+
+
+def read_table(path: Path, read: Callable[[Path], Any]) -> Any:  # noqa: ANN401  (pyarrow has no types)
+    """Return the Arrow table that a reader of pyarrow finds in a file.
+
+    Raises:
+        ExportError: the file is not there, cut short, or of another format.
+    """
+    import pyarrow as pa
+
+    try:
+        return read(path)
+    except (pa.ArrowException, OSError) as error:
+        raise ExportError(f"{path}: cannot be read ({error}); export it again.") from error

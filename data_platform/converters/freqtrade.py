@@ -16,6 +16,7 @@ from data_platform.converters.converter import (
     Converter,
     ExportFile,
     no_companions,
+    read_table,
     require_candles,
 )
 from data_platform.domain.candles import CANDLE_SCHEMA, TIME
@@ -68,7 +69,7 @@ def read_feather(path: Path) -> pl.DataFrame:
     """
     from pyarrow import feather
 
-    table = feather.read_table(path)
+    table = read_table(path, feather.read_table)
     times = str(table.schema[0].type)
     if table.column_names != _COLUMNS or times != "timestamp[ms, tz=UTC]":
         raise ExportError(

@@ -30,6 +30,7 @@ from data_platform.converters.converter import (
     Converter,
     ExportFile,
     is_plain,
+    read_table,
     require_candles,
 )
 from data_platform.domain.candles import CANDLE_SCHEMA
@@ -86,8 +87,9 @@ def to_path(file: ExportFile) -> PurePosixPath:
 def to_instrument_id(market: Market) -> str:
     """Return NautilusTrader's name of a market: `BTCUSDT.BINANCE`.
 
-    A pair of other signs than ASCII letters and digits is spelled by its key, with `+` for `%`,
-    which a catalog's paths would quote again: `BTC-USDT+3AUSDT.BINANCE`.
+    A pair of other signs than ASCII letters and digits is spelled by its key, with `_` for `%`
+    and `__` for `_`: `BTC-USDT_3AUSDT.BINANCE`. The catalog makes the name a table's in SQL
+    without quoting it, and fails on most signs.
     """
     return f"{_to_symbol(market.pair)}.{market.exchange.upper()}"
 
@@ -136,7 +138,7 @@ def read_bars(path: Path) -> pl.DataFrame:
     """
     import pyarrow.parquet as pq
 
-    table = pq.read_table(path, partitioning=None)
+    table = read_table(path, partial(pq.read_table, partitioning=None))
     notes = {key.decode(): text.decode() for key, text in (table.schema.metadata or {}).items()}
     if tuple(table.column_names) != (*_VALUES, "ts_event", "ts_init") or "bar_type" not in notes:
         raise ExportError(
@@ -194,7 +196,9 @@ def _to_float(raw: bytes) -> float:
 
 
 def _to_symbol(pair: Pair) -> str:
-    return f"{pair.base}{pair.quote}" if is_plain(pair) else pair.key.replace("%", "+")
+    if is_plain(pair):
+        return f"{pair.base}{pair.quote}"
+    return pair.key.replace("_", "__").replace("%", "_")
 
 
 def _stamp(time: datetime, *, nanoseconds: int = 0) -> str:

@@ -7,6 +7,7 @@ The file carries pandas' own schema note, so that the index comes back by itself
 """
 
 import json
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import polars as pl
@@ -16,6 +17,7 @@ from data_platform.converters.converter import (
     ExportFile,
     is_plain,
     no_companions,
+    read_table,
     require_candles,
 )
 from data_platform.domain.candles import CANDLE_SCHEMA, TIME
@@ -64,7 +66,7 @@ def read_frame(path: Path) -> pl.DataFrame:
     """
     import pyarrow.parquet as pq
 
-    table = pq.read_table(path, partitioning=None)
+    table = read_table(path, partial(pq.read_table, partitioning=None))
     note = json.loads((table.schema.metadata or {}).get(b"pandas", b"{}"))
     if note.get("index_columns") != [_INDEX] or table.column_names != [_INDEX, *_VALUES]:
         raise ExportError(
