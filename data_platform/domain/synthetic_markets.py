@@ -9,6 +9,7 @@ Stays out: the candles themselves.
 import hashlib
 import math
 from dataclasses import dataclass
+from decimal import Decimal
 
 from data_platform.domain.markets import Market
 
@@ -39,9 +40,14 @@ class MarketProfile:
     """Share of minutes without a trade, about."""
 
     @property
-    def tick(self) -> float:
-        """Return the smallest step of a price, quote currency."""
-        return float(1 / 10**self.price_decimals)
+    def tick(self) -> str:
+        """Return the smallest step of a price as decimal text: `0.01`."""
+        return f"{Decimal(1).scaleb(-self.price_decimals):f}"
+
+    @property
+    def lot(self) -> str:
+        """Return the smallest step of a volume as decimal text."""
+        return f"{Decimal(1).scaleb(-self.volume_decimals):f}"
 
 
 # Asset: (price in USD, turnover of a usual day in USD on the largest exchange, volatility).

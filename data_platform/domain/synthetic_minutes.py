@@ -32,6 +32,7 @@ _LEVEL_SPREAD = 15
 _VOLATILITY_MEMORY = 0.94
 _MEMORY_DAYS = 64
 _NODES = 96
+_JUMP_SHARE = 0.002
 
 _MINUTE_OF_DAY: Floats = np.arange(MINUTES, dtype=np.float64)
 
@@ -124,30 +125,18 @@ def minutes_of_day(seed: int, profile: MarketProfile, day: int) -> TickCandles:
         minute of each day always trades, so that a day never depends on the one before.
     """
     random = _random(seed, profile.name, "minutes", day)
-    levels = _levels(seed, profile.asset, profile.daily_volatility, day // _BLOCK_DAYS)
-    index = day % _BLOCK_DAYS
-    path, volatility, move = _asset_day(seed, profile.asset, profile.daily_volatility, day)
+    asset = _asset_day(seed, profile.asset, profile.daily_volatility, day)
     normals = random.standard_normal((3, MINUTES))
-    wicks = random.standard_exponential((2, MINUTES))
+    is_quiet = _quiet(random, profile.quiet_share, asset.volatility)
+    before, close = _closes(profile, asset, normals[0], is_quiet)
 
-    scale = profile.price * 10.0**profile.price_decimals
-    noise = 1.0 + normals[0] * 0.1 * volatility
-    noise[-1] = 1.0
-    prices = np.maximum(1, np.rint(np.exp(path) * noise * scale)).astype(np.int64)
-    opening = max(1, int(np.rint(np.exp(levels[0][index]) * scale)))
-
-    is_quiet = _quiet(random, profile.quiet_share, volatility)
-    last_traded = np.maximum.accumulate(np.where(is_quiet, 0, np.arange(1, MINUTES + 1)))
-    carried = np.concatenate(([opening], prices))
-    close = carried[last_traded]
-    before = np.concatenate(([opening], close[:-1]))
-
-    jitter = np.rint(np.clip(normals[1], -2, 2) * np.minimum(1.0, before * 1e-5)).astype(np.int64)
-    open_ = np.maximum(1, np.where(is_quiet, before, before + jitter))
-    reach = np.rint(wicks * 0.45 * volatility * close).astype(np.int64)
-    reach[:, is_quiet] = 0
-    activity = np.log(volatility / np.sqrt(np.mean(volatility**2)))
-    lots, trades = _volumes(profile, activity + 0.35 * np.abs(move) + 0.5 * normals[2] - 0.4)
+    jitter = np.clip(normals[1], -2, 2) * np.minimum(1.0, before * 1e-5)
+    open_ = np.where(is_quiet, before, np.maximum(1, before + np.rint(jitter).astype(np.int64)))
+    wicks = random.standard_exponential((2, MINUTES)) * 0.45 * asset.volatility * close
+    reach = np.where(is_quiet, 0, np.rint(wicks)).astype(np.int64)
+    activity = np.log(asset.volatility / np.sqrt(np.mean(asset.volatility**2)))
+    ratio = np.exp(np.minimum(activity + 0.35 * np.abs(asset.moves) + 0.5 * normals[2] - 0.4, 3.4))
+    lots, trades = _volumes(profile, ratio)
     return _read_only(
         TickCandles(
             time=day * DAY_MS + np.arange(MINUTES, dtype=np.int64) * MINUTE_MS,
@@ -161,9 +150,23 @@ def minutes_of_day(seed: int, profile: MarketProfile, day: int) -> TickCandles:
     )
 
 
-def _volumes(profile: MarketProfile, log_ratio: Floats) -> tuple[Ints, Ints]:
+def _closes(
+    profile: MarketProfile, asset: "_AssetDay", noise: Floats, is_quiet: npt.NDArray[np.bool_]
+) -> tuple[Ints, Ints]:
+    """Return the last trade's price before each minute and at its end, in ticks."""
+    scale = profile.price * 10.0**profile.price_decimals
+    # Exchanges differ a little within the day and meet at its end.
+    own = 1.0 + noise * 0.1 * asset.volatility
+    own[-1] = 1.0
+    prices = np.maximum(1, np.rint(np.exp(asset.path) * own * scale)).astype(np.int64)
+    opening = max(1, int(np.rint(np.exp(asset.start) * scale)))
+    last_traded = np.maximum.accumulate(np.where(is_quiet, 0, np.arange(1, MINUTES + 1)))
+    close = np.concatenate(([opening], prices))[last_traded]
+    return np.concatenate(([opening], close[:-1])), close
+
+
+def _volumes(profile: MarketProfile, ratio: Floats) -> tuple[Ints, Ints]:
     usual = profile.daily_volume / MINUTES
-    ratio = np.exp(np.minimum(log_ratio, 3.4))
     lots = np.maximum(1, np.rint(usual * 10.0**profile.volume_decimals * ratio))
     trades = 1 + np.rint(ratio * np.sqrt(usual * profile.price) / 20)
     return lots.astype(np.int64), trades.astype(np.int64)
@@ -177,32 +180,45 @@ def _quiet(random: np.random.Generator, share: float, volatility: Floats) -> npt
     return is_quiet
 
 
+@dataclass(frozen=True, slots=True)
+class _AssetDay:
+    start: float
+    """Log price at the opening, about 0."""
+    path: Floats
+    """Log price after each minute; the last is the next day's start."""
+    volatility: Floats
+    """Standard deviation of each minute's log return."""
+    moves: Floats
+    """Each minute's return in standard deviations."""
+
+
 @lru_cache(maxsize=256)
-def _asset_day(
-    seed: int, asset: str, daily_volatility: float, day: int
-) -> tuple[Floats, Floats, Floats]:
-    """Return log price after each minute, volatility of each minute, standardised moves."""
+def _asset_day(seed: int, asset: str, daily_volatility: float, day: int) -> _AssetDay:
     random = _random(seed, asset, "day", day)
     levels, log_volatility = _levels(seed, asset, daily_volatility, day // _BLOCK_DAYS)
     index = day % _BLOCK_DAYS
     start, target = levels[index], levels[index + 1]
 
-    steps = np.cumsum(random.standard_normal(_NODES)) / np.sqrt(_NODES)
-    nodes = np.concatenate(([0.0], steps - steps[-1] * np.arange(1, _NODES + 1) / _NODES))
-    within = np.interp(_MINUTE_OF_DAY, np.linspace(0, MINUTES, _NODES + 1), nodes)
     across = np.interp(_MINUTE_OF_DAY, [0, MINUTES], log_volatility[index : index + 2])
     season = 0.3 * np.cos((_MINUTE_OF_DAY / 60 - 15) * np.pi / 12)
-    shape = np.exp(across + 1.4 * within + season)
-    volatility = shape * daily_volatility * np.exp(log_volatility[index])
-    volatility = volatility / np.sqrt(np.sum(shape**2))
+    shape = np.exp(across + 1.4 * _cluster(random) + season)
+    volatility = shape / np.sqrt(np.sum(shape**2)) * daily_volatility
+    volatility *= np.exp(log_volatility[index])
 
     moves = random.standard_normal(MINUTES)
-    moves *= np.where(random.random(MINUTES) < 0.002, 5.0, 1.0)  # noqa: PLR2004
+    moves *= np.where(random.random(MINUTES) < _JUMP_SHARE, 5.0, 1.0)
     returns = volatility * moves
     pull = volatility**2 / np.sum(volatility**2)
     path = start + np.cumsum(returns + pull * (target - start - np.sum(returns)))
     path[-1] = target
-    return path, volatility, moves
+    return _AssetDay(float(start), path, volatility, moves)
+
+
+def _cluster(random: np.random.Generator) -> Floats:
+    # A walk over the day that starts and ends at 0, so that volatility has no step at midnight.
+    steps = np.cumsum(random.standard_normal(_NODES)) / np.sqrt(_NODES)
+    nodes = np.concatenate(([0.0], steps - steps[-1] * np.arange(1, _NODES + 1) / _NODES))
+    return np.interp(_MINUTE_OF_DAY, np.linspace(0, MINUTES, _NODES + 1), nodes)
 
 
 @lru_cache(maxsize=128)

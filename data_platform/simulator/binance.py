@@ -6,7 +6,6 @@ markets; here they have none. A time without trades is a flat candle with volume
 """
 
 import json
-from decimal import Decimal
 
 import polars as pl
 
@@ -110,8 +109,6 @@ def _exchange_info(venue: Venue, markets: list[VenueMarket]) -> str:
 
 
 def _symbol(market: VenueMarket) -> dict[str, object]:
-    tick = f"{Decimal(1).scaleb(-market.profile.price_decimals):f}"
-    lot = f"{Decimal(1).scaleb(-market.profile.volume_decimals):f}"
     return {
         "symbol": market.wire_id,
         "status": "TRADING",
@@ -132,11 +129,16 @@ def _symbol(market: VenueMarket) -> dict[str, object]:
         "filters": [
             {
                 "filterType": "PRICE_FILTER",
-                "minPrice": tick,
+                "minPrice": market.profile.tick,
                 "maxPrice": "1000000",
-                "tickSize": tick,
+                "tickSize": market.profile.tick,
             },
-            {"filterType": "LOT_SIZE", "minQty": lot, "maxQty": "9000000000", "stepSize": lot},
+            {
+                "filterType": "LOT_SIZE",
+                "minQty": market.profile.lot,
+                "maxQty": "9000000000",
+                "stepSize": market.profile.lot,
+            },
             {"filterType": "NOTIONAL", "minNotional": "5.00000000", "applyMinToMarket": True},
         ],
         "permissions": [],

@@ -8,7 +8,6 @@ knows FOUR_HOUR, which ccxt does not.
 
 import json
 from datetime import UTC, datetime
-from decimal import Decimal
 
 import polars as pl
 
@@ -69,7 +68,7 @@ def _candles(venue: Venue, product: str, query: Query) -> Answer:
     timeframe = to_timeframe(granularity)
     if start is None or end is None or start < 0 or end < start:
         return _error("start and end argument is invalid - please use valid unix seconds")
-    if (end - start) // timeframe.seconds > _LIMIT:
+    if (end - start) // timeframe.seconds + 1 > _LIMIT:
         return _error(
             "start and end argument is invalid - number of candles requested should be less "
             f"than {_LIMIT} "
@@ -119,12 +118,11 @@ def _crypto(name: str) -> dict[str, object]:
 
 
 def _product(market: VenueMarket) -> dict[str, object]:
-    tick = f"{Decimal(1).scaleb(-market.profile.price_decimals):f}"
     return {
         "product_id": market.wire_id,
         "price": str(market.profile.price),
-        "base_increment": f"{Decimal(1).scaleb(-market.profile.volume_decimals):f}",
-        "quote_increment": tick,
+        "base_increment": market.profile.lot,
+        "quote_increment": market.profile.tick,
         "quote_min_size": "1",
         "quote_max_size": "150000000",
         "base_min_size": "0.00000001",
@@ -150,7 +148,7 @@ def _product(market: VenueMarket) -> dict[str, object]:
         "base_display_symbol": market.pair.base,
         "quote_display_symbol": market.pair.quote,
         "view_only": False,
-        "price_increment": tick,
+        "price_increment": market.profile.tick,
         "display_name": market.wire_id,
         "product_venue": "CBE",
     }

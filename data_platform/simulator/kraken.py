@@ -138,7 +138,7 @@ def _asset_pair(market: VenueMarket) -> dict[str, object]:
         "margin_stop": 40,
         "ordermin": "0.0001",
         "costmin": "0.5",
-        "tick_size": f"{10.0**-market.profile.price_decimals:.{market.profile.price_decimals}f}",
+        "tick_size": market.profile.tick,
         "status": "online",
     }
 

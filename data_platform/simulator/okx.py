@@ -8,7 +8,6 @@ other time zones are not simulated.
 """
 
 import json
-from decimal import Decimal
 
 import polars as pl
 
@@ -108,8 +107,6 @@ def _instruments(venue: Venue, query: Query) -> Answer:
 
 
 def _instrument(market: VenueMarket) -> dict[str, object]:
-    tick = f"{Decimal(1).scaleb(-market.profile.price_decimals):f}"
-    lot = f"{Decimal(1).scaleb(-market.profile.volume_decimals):f}"
     return {
         "alias": "",
         "baseCcy": market.pair.base,
@@ -124,17 +121,17 @@ def _instrument(market: VenueMarket) -> dict[str, object]:
         "instType": "SPOT",
         "lever": "",
         "listTime": str(market.listed_ms),
-        "lotSz": lot,
+        "lotSz": market.profile.lot,
         "maxLmtSz": "9999999999",
         "maxMktSz": "1000000",
-        "minSz": lot,
+        "minSz": market.profile.lot,
         "optType": "",
         "quoteCcy": market.pair.quote,
         "ruleType": "normal",
         "settleCcy": "",
         "state": "live",
         "stk": "",
-        "tickSz": tick,
+        "tickSz": market.profile.tick,
         "uly": "",
     }
 

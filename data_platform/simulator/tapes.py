@@ -106,11 +106,11 @@ class ReplayTape:
 
     def __init__(self, frames: Mapping[Timeframe, pl.DataFrame]) -> None:
         self._given = {timeframe: _checked(frame) for timeframe, frame in frames.items()}
-        self._made: dict[Timeframe, pl.DataFrame] = {}
+        self._series = lru_cache(maxsize=None)(self._make_series)
 
     def span(self, timeframe: Timeframe) -> tuple[int, int]:
         """Return the first given candle's time and the end of the last."""
-        times = self._frame(timeframe)["open_time"].dt.epoch("ms")
+        times = self._series(timeframe)[1]
         return (times[0], times[-1] + timeframe.ms) if len(times) else (0, 0)
 
     def rows(self, timeframe: Timeframe, start_ms: int, end_ms: int) -> WireRows:
@@ -119,8 +119,7 @@ class ReplayTape:
 
     def candles(self, timeframe: Timeframe, start_ms: int, end_ms: int) -> pl.DataFrame:
         """Return the same as a frame in `CANDLE_SCHEMA`."""
-        frame = self._frame(timeframe)
-        times = frame["open_time"].dt.epoch("ms")
+        frame, times = self._series(timeframe)
         first, last = int(times.search_sorted(start_ms)), int(times.search_sorted(end_ms))
         return frame.slice(first, max(0, last - first))
 
@@ -135,16 +134,14 @@ class ReplayTape:
         )
         return float_rows(_aggregate(pl.concat([closed, begun]), timeframe))
 
-    def _frame(self, timeframe: Timeframe) -> pl.DataFrame:
-        if timeframe in self._given:
-            return self._given[timeframe]
-        if timeframe not in self._made:
-            finest = _finest(self._given)
-            can_aggregate = finest.ms == MINUTE_MS
-            self._made[timeframe] = (
-                _aggregate(self._given[finest], timeframe) if can_aggregate else empty_candles()
-            )
-        return self._made[timeframe]
+    def _make_series(self, timeframe: Timeframe) -> tuple[pl.DataFrame, pl.Series]:
+        frame = self._given.get(timeframe)
+        finest = _finest(self._given)
+        if frame is None and finest.ms == MINUTE_MS:
+            frame = _aggregate(self._given[finest], timeframe)
+        elif frame is None:
+            frame = empty_candles()
+        return frame, frame["open_time"].dt.epoch("ms")
 
 
 def _begun(minute: TickCandles, elapsed_ms: int) -> TickCandles:
