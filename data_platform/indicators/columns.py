@@ -1,0 +1,134 @@
+"""From names such as `rsi_14` to columns: understands the names, runs the recipes.
+
+The list of indicators is the families' tuples in the order of `INDICATORS`.
+"""
+
+import re
+from collections.abc import Sequence
+
+import polars as pl
+
+from data_platform.domain.candles import FILLED_SCHEMA
+from data_platform.domain.errors import WrongUseError
+from data_platform.indicators import momentum, trend, volatility, volume
+from data_platform.indicators.indicator import MAX_ROWS, Column, Indicator, Parameter, Recipe
+from data_platform.indicators.windows import ROW, SEGMENT
+
+INDICATORS: tuple[Indicator, ...] = (
+    *trend.INDICATORS,
+    *momentum.INDICATORS,
+    *volatility.INDICATORS,
+    *volume.INDICATORS,
+)
+
+_BY_NAME = {indicator.name: indicator for indicator in INDICATORS}
+_NAME = re.compile(r"([a-z]+(?:_[a-z]+)*)((?:_[0-9]+(?:\.[0-9]+)?)*)")
+_MAX_FACTOR = 100.0
+
+
+def to_recipe(text: str) -> Recipe:
+    """Return how the indicator that `text` names is computed.
+
+    Args:
+        text: a name and its parameters: `sma_20`, `bb_20_2`, `macd_12_26_9`.
+
+    Raises:
+        WrongUseError: unknown name or impossible parameters; the message tells what is accepted.
+    """
+    match = _NAME.fullmatch(text)
+    indicator = _BY_NAME.get(match[1]) if match else None
+    if match is None or indicator is None:
+        accepted = ", ".join(_spelling(row) for row in INDICATORS)
+        raise WrongUseError(f"unknown indicator {text!r}. Accepted: {accepted}.")
+    words = match[2].split("_")[1:]
+    try:
+        numbers = [
+            _to_number(word, parameter)
+            for word, parameter in zip(words, indicator.parameters, strict=True)
+        ]
+        return indicator.build(*numbers)
+    except ValueError as error:
+        spelling = _spelling(indicator)
+        raise WrongUseError(f"indicator {text!r} is not `{spelling}`: {error}.") from error
+
+
+def to_columns(names: Sequence[str]) -> tuple[Column, ...]:
+    """Return the columns that the named indicators add, in order, each once.
+
+    Raises:
+        WrongUseError: a name is unknown.
+    """
+    columns = [column for name in names for column in to_recipe(name).columns]
+    return tuple({column.name: column for column in columns}.values())
+
+
+def output_columns(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the columns that the named indicators add, in order, each once.
+
+    Raises:
+        WrongUseError: a name is unknown.
+    """
+    return tuple(column.name for column in to_columns(names))
+
+
+def indicator_schema(names: Sequence[str]) -> pl.Schema:
+    """Return the schema of `add_indicators`' result for a frame of `FILLED_SCHEMA`.
+
+    Raises:
+        WrongUseError: a name is unknown.
+    """
+    return pl.Schema({**FILLED_SCHEMA, **dict.fromkeys(output_columns(names), pl.Float64())})
+
+
+def warm_up(names: Sequence[str]) -> int:
+    """Return how many rows `add_indicators` needs before the first row that is wanted.
+
+    Raises:
+        WrongUseError: a name is unknown.
+    """
+    return max((to_recipe(name).warm_up for name in names), default=0)
+
+
+def add_indicators(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """Return the frame with the columns of the named indicators.
+
+    Row t uses rows <= t of its own segment. A value that is not known yet, or that has no
+    meaning (a ratio in a market that stands still), is null; none is NaN or infinite.
+
+    Args:
+        frame: `FILLED_SCHEMA`, sorted by open_time: the wanted rows and, before them, up to
+            `warm_up(names)` rows of the same series.
+        names: `sma_20`, `rsi_14`, ...
+
+    Returns:
+        Same rows; the columns of `output_columns(names)`, Float64, behind those of the frame.
+
+    Raises:
+        WrongUseError: a name is unknown.
+    """
+    wanted = output_columns(names)
+    work = frame.with_columns(pl.int_range(pl.len()).over(SEGMENT).alias(ROW))
+    results = [_computed(work, to_recipe(name)) for name in dict.fromkeys(names)]
+    joined = pl.concat([frame, *results], how="horizontal")
+    # Prices near the edge of float64 overflow; what is no number is not known.
+    finite = (pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name) for name in wanted)
+    return joined.with_columns(finite)
+
+
+def _computed(work: pl.DataFrame, recipe: Recipe) -> pl.DataFrame:
+    for step in recipe.steps:
+        work = work.with_columns(step)
+    return work.select(pl.col(column.name).cast(pl.Float64) for column in recipe.columns)
+
+
+def _to_number(word: str, parameter: Parameter) -> float:
+    number = int(word) if parameter.kind == "rows" else float(word)
+    top = MAX_ROWS if parameter.kind == "rows" else _MAX_FACTOR
+    if not 0 < number <= top or f"{number:g}" != word:
+        raise ValueError(f"{parameter.name} must be above 0 and at most {top:g}, found {word!r}")
+    return number
+
+
+def _spelling(indicator: Indicator) -> str:
+    names = (f"<{parameter.name}>" for parameter in indicator.parameters)
+    return "_".join((indicator.name, *names))
