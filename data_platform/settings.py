@@ -10,16 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
 
 from data_platform.config.exchanges import ExchangeReader, ExchangeSettings, refuse_wrong_backups
-from data_platform.config.models import PlatformFile, ThresholdsFile, read_model
+from data_platform.config.models import PlatformFile, read_model
 from data_platform.config.strict_yaml import Document, read_yaml
+from data_platform.config.thresholds import read_limits
 from data_platform.config.values import to_base_url
 from data_platform.domain.errors import ConfigError, WrongUseError
-from data_platform.domain.timeframes import TIMEFRAMES, Timeframe, to_timeframe
-
-T = TypeVar("T")
+from data_platform.indicators.columns import to_recipe
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 
@@ -40,16 +38,10 @@ class Refresh:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """Limits of checks and policies, one for every timeframe where they differ."""
+    """Limits of checks and policies."""
 
-    longest_run: Mapping[Timeframe, int]
-    """Missing candles in a row that the gap check allows."""
-    missing_share_per_day: float
-    """Share of a UTC day's candles that may be missing, 0 to 1."""
-    lateness: Mapping[Timeframe, timedelta]
-    """How late a closed candle may be stored, before the layer's refresh interval is added."""
-    carry_candles: int
-    """Candles of a gap that the filled layer carries before a new segment begins."""
+    limits: Mapping[str, Mapping[str, float]]
+    """Of every check that has some, by its name and the limit's; times in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +92,7 @@ def load_settings(
         exchanges=_exchanges(document, entries, _simulator(variables), clock),
         indicators=_indicators(document, entries),
         refresh=Refresh(**dict(entries.refresh)),
-        thresholds=_thresholds(_beside(path, "thresholds.yaml")),
+        thresholds=Thresholds(read_limits(read_yaml(_beside(path, "thresholds.yaml")))),
     )
 
 
@@ -181,6 +173,10 @@ def _indicators(document: Document, entries: PlatformFile) -> tuple[str, ...]:
     for index, name in enumerate(names):
         if name in names[:index]:
             raise document.error(("indicators", index), f"{name!r} stands twice.")
+        try:
+            to_recipe(name)
+        except WrongUseError as error:
+            raise document.error(("indicators", index), str(error)) from error
     return tuple(names)
 
 
@@ -188,32 +184,3 @@ def _beside(config: Path, name: str) -> Path:
     """Return a file beside the platform config, else the project's own of that name."""
     beside = config.parent / name
     return beside if beside.exists() else PROJECT_ROOT / "configs" / name
-
-
-def _thresholds(path: Path) -> Thresholds:
-    document = read_yaml(path)
-    entries = read_model(document, ThresholdsFile)
-    return Thresholds(
-        longest_run=_by_timeframe(document, ("gaps", "longest_run"), entries.gaps.longest_run),
-        missing_share_per_day=entries.gaps.missing_share_per_day,
-        lateness=_by_timeframe(document, ("lateness",), entries.lateness),
-        carry_candles=entries.fill.carry_candles,
-    )
-
-
-def _by_timeframe(
-    document: Document, path: tuple[str, ...], values: Mapping[str, T]
-) -> dict[Timeframe, T]:
-    found: dict[Timeframe, T] = {}
-    for text, value in values.items():
-        try:
-            timeframe = to_timeframe(text)
-        except WrongUseError as error:
-            raise document.error((*path, text), str(error)) from error
-        if timeframe in found:
-            raise document.error((*path, text), f"{timeframe} stands twice.")
-        found[timeframe] = value
-    missing = [timeframe.name for timeframe in TIMEFRAMES if timeframe not in found]
-    if missing:
-        raise document.error(path, f"no value for {', '.join(missing)}; each timeframe needs one.")
-    return {timeframe: found[timeframe] for timeframe in TIMEFRAMES}

@@ -333,45 +333,20 @@ def test_an_empty_variable_is_refused(name: str) -> None:
 
 
 def test_thresholds_come_from_the_file_beside_the_config(tmp_path: Path) -> None:
-    shipped = load(tmp_path, SMALL).thresholds
-    assert shipped.longest_run[to_timeframe("1m")] == 5
-    assert shipped.longest_run[to_timeframe("1d")] == 1
-    assert shipped.missing_share_per_day == 0.01
-    assert shipped.lateness[to_timeframe("1m")] == timedelta(seconds=60)
-    assert shipped.carry_candles == 10
-    text = (PROJECT_ROOT / "configs/thresholds.yaml").read_text()
-    (tmp_path / "thresholds.yaml").write_text(text.replace("carry_candles: 10", "carry_candles: 3"))
-    assert load(tmp_path, SMALL).thresholds.carry_candles == 3
+    shipped = load(tmp_path, SMALL).thresholds.limits
+    assert shipped["no_long_gaps"] == {"1m": 5, "5m": 2, "15m": 1, "1h": 1, "4h": 1, "1d": 1}
+    assert shipped["days_complete"] == {"share": 0.01}
+    (tmp_path / "thresholds.yaml").write_text("checks:\n  days_complete: {share: 0.5}\n")
+    own = load(tmp_path, SMALL).thresholds.limits
+    assert own["days_complete"] == {"share": 0.5}
+    assert own["no_long_gaps"] == shipped["no_long_gaps"]
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "reason"),
-    [
-        ("1m: 5, 5m", "2m: 5, 5m", "gaps.longest_run.2m: unknown timeframe '2m'"),
-        ("1m: 5, 5m", "1m: 5, 1h: 1, 5m", "key '1h' stands twice"),
-        ("1m: 5, 5m", "1m: 5, 1H: 1, 5m", "1h stands twice"),
-        ("1m: 5, ", "", "no value for 1m; each timeframe needs one."),
-        ("1m: 5, 5m", "1m: -5, 5m", "greater than or equal to 0, found -5"),
-        ("day: 0.01", "day: 1.01", "less than or equal to 1, found 1.01"),
-        ("1d: 24h", "1d: 24", "lateness.1d: expected a number and a unit"),
-        ("carry_candles: 10", "carry: 10", "fill.carry: unknown key."),
-    ],
-)
-def test_wrong_thresholds_are_refused(tmp_path: Path, old: str, new: str, reason: str) -> None:
-    text = (PROJECT_ROOT / "configs/thresholds.yaml").read_text()
-    assert old in text
-    (tmp_path / "thresholds.yaml").write_text(text.replace(old, new))
-    with pytest.raises(ConfigError) as caught:
-        load(tmp_path, SMALL)
-    assert reason in str(caught.value)
-    assert "thresholds.yaml:" in str(caught.value)
-
-
-def test_each_threshold_has_its_comment() -> None:
-    lines = (PROJECT_ROOT / "configs/thresholds.yaml").read_text().splitlines()
-    keys = [index for index, line in enumerate(lines) if ":" in line and "#" not in line]
-    assert len(keys) == 6
-    assert all(lines[index - 1].lstrip().startswith("#") for index in keys)
+def test_an_unknown_indicator_is_refused_with_the_accepted_ones(tmp_path: Path) -> None:
+    message = refusal(tmp_path, SMALL + "indicators:\n  - rsi_14\n  - rsi\n  - foo_3\n")
+    assert message.startswith("6: indicators[1]: indicator 'rsi' is not `rsi_<")
+    message = refusal(tmp_path, SMALL + "indicators: [foo_3]\n")
+    assert message.startswith("4: indicators[0]: unknown indicator 'foo_3'. Accepted: sma_<")
 
 
 def test_a_folder_without_read_permission_is_no_traceback(tmp_path: Path) -> None:

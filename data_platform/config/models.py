@@ -20,6 +20,7 @@ from data_platform.config.values import (
     VARIABLE_PATTERN,
     DateField,
     DurationField,
+    LimitField,
     NameField,
     PairField,
     TimeframeField,
@@ -137,25 +138,10 @@ class PlatformFile(_Model):
     )
 
 
-class GapLimits(_Model):
-    """What the gap checks allow."""
-
-    longest_run: dict[str, Annotated[int, Field(ge=0)]]
-    missing_share_per_day: Annotated[float, Field(ge=0, le=1)]
-
-
-class FillPolicy(_Model):
-    """What the filled layer may carry."""
-
-    carry_candles: Annotated[int, Field(ge=0)]
-
-
 class ThresholdsFile(_Model):
-    """The limits of checks and policies; each key is explained in `configs/thresholds.yaml`."""
+    """The limits of the checks, by check and the name the check gives each limit."""
 
-    gaps: GapLimits
-    lateness: dict[str, DurationField]
-    fill: FillPolicy
+    checks: dict[str, dict[str, LimitField]]
 
 
 def read_model(document: Document, model: type[M]) -> M:

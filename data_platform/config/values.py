@@ -26,6 +26,7 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DURATION = re.compile(r"([1-9][0-9]{0,5})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _DURATION_TEXT = "a number and a unit (30s, 5m, 1h, 1d)"
+_LIMIT_TEXT = "a number from 0 or a duration (30s, 5m, 1h, 1d)"
 
 T = TypeVar("T")
 
@@ -131,3 +132,18 @@ NameField = Annotated[str, Field(pattern=NAME_PATTERN)]
 
 VariableField = Annotated[str, Field(pattern=VARIABLE_PATTERN)]
 """The name of an environment variable."""
+
+
+def _to_limit(value: object) -> float:
+    if isinstance(value, str):
+        try:
+            return to_duration(value).total_seconds()
+        except WrongUseError as error:
+            raise ValueError(str(error)) from error
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        raise ValueError(f"expected {_LIMIT_TEXT}, found {spell_value(value)}.")
+    return float(value)
+
+
+LimitField = Annotated[float, BeforeValidator(_to_limit)]
+"""A threshold: a number, or a duration that becomes seconds."""

@@ -1,0 +1,61 @@
+"""The limits of the checks, as `configs/thresholds.yaml` sets them, checked against the rules.
+
+Stays out: what a rule does with its limits (`quality/`).
+"""
+
+from collections.abc import Iterable, Mapping
+
+from data_platform.config.models import ThresholdsFile, read_model
+from data_platform.config.strict_yaml import Document
+from data_platform.domain.errors import WrongUseError
+from data_platform.domain.timeframes import to_timeframe
+from data_platform.quality import continuity, freshness, ohlc
+from data_platform.quality.rule import FreshnessRule, GapRule, Limits, Rule
+
+_RULES: tuple[Rule | GapRule | FreshnessRule, ...] = (
+    *ohlc.RULES,
+    *continuity.RULES,
+    *continuity.GAP_RULES,
+    *freshness.FRESHNESS_RULES,
+)
+
+RULE_LIMITS: Mapping[str, Limits] = {rule.name: rule.limits for rule in _RULES if rule.limits}
+"""The rules that have limits, with the defaults that hold where the file is silent."""
+
+
+def read_limits(document: Document) -> dict[str, dict[str, float]]:
+    """Return the limits of every check that has some, by its name.
+
+    Raises:
+        ConfigError: an unknown check or limit, or a value out of range; names file and line.
+    """
+    limits = {name: dict(defaults) for name, defaults in RULE_LIMITS.items()}
+    for name, given in read_model(document, ThresholdsFile).checks.items():
+        if name not in limits:
+            raise document.error(
+                ("checks", name), f"unknown check. Accepted: {', '.join(sorted(limits))}."
+            )
+        seen: set[str] = set()
+        for text, value in given.items():
+            key = _limit_name(text, limits[name])
+            if key is None:
+                accepted = ", ".join(RULE_LIMITS[name])
+                raise document.error(
+                    ("checks", name, text), f"unknown limit. Accepted: {accepted}."
+                )
+            if key in seen:
+                raise document.error(("checks", name, text), f"{key} stands twice.")
+            seen.add(key)
+            limits[name][key] = value
+    return limits
+
+
+def _limit_name(text: str, known: Iterable[str]) -> str | None:
+    """Return the limit that is meant; a timeframe may be spelled by its alias."""
+    if text in known:
+        return text
+    try:
+        alias = to_timeframe(text).name
+    except WrongUseError:
+        return None
+    return alias if alias in known else None
