@@ -87,9 +87,10 @@ def generate_candles(
         WrongUseError: the range is too short to hold the defects apart from each other.
     """
     profile = market_profile(market)
-    candles = synthetic_ticks(seed, profile, timeframe, _ms(start), _ms(end))
-    if exchange_row(market.exchange).quiet_candle == "omitted":
-        candles = candles.traded()
+    omits_quiet = exchange_row(market.exchange).quiet_candle == "omitted"
+    candles = synthetic_ticks(
+        seed, profile, timeframe, (_ms(start), _ms(end)), omits_quiet=omits_quiet
+    )
     clean = candles_frame(candles, profile)
     quiet = [
         ("no_trades", hole.start, hole.end, "the market was quiet, no candle is sent")
@@ -106,19 +107,26 @@ def generate_candles(
 
 
 def synthetic_ticks(
-    seed: int, profile: MarketProfile, timeframe: Timeframe, start_ms: int, end_ms: int
+    seed: int,
+    profile: MarketProfile,
+    timeframe: Timeframe,
+    between_ms: tuple[int, int],
+    *,
+    omits_quiet: bool,
 ) -> TickCandles:
-    """Return whole-number candles that open in `start_ms <= time < end_ms`, quiet ones flat.
+    """Return whole-number candles that open in a half-open range.
 
     Args:
         seed: any whole number.
         profile: the market.
         timeframe: length of the candles; each is the aggregate of all its minutes.
-        start_ms: UTC milliseconds since 1970.
-        end_ms: same, exclusive.
+        between_ms: start and end, UTC milliseconds since 1970.
+        omits_quiet: whether a time without trades has no candle instead of a flat one.
     """
-    days = range(max(0, start_ms) // DAY_MS, -(-end_ms // DAY_MS))
-    parts = [minutes_of_day(seed, profile, day).resample(timeframe.ms) for day in days]
+    start_ms, end_ms = max(0, between_ms[0]), between_ms[1]
+    days = range(start_ms // DAY_MS, -(-end_ms // DAY_MS))
+    minutes = (minutes_of_day(seed, profile, day) for day in days)
+    parts = [(day.traded() if omits_quiet else day).resample(timeframe.ms) for day in minutes]
     return join_candles(parts).between(start_ms, end_ms)
 
 
