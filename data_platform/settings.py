@@ -12,12 +12,24 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from data_platform.config.exchanges import ExchangeReader, ExchangeSettings, refuse_wrong_backups
+from data_platform.config.feature_sets import read_feature_set
 from data_platform.config.models import PlatformFile, read_model
 from data_platform.config.strict_yaml import Document, read_yaml
 from data_platform.config.thresholds import read_limits
 from data_platform.config.values import to_base_url
 from data_platform.domain.errors import ConfigError, WrongUseError
+from data_platform.features.feature_set import FeatureSet
 from data_platform.indicators.columns import to_recipe
+
+# Other rooms know this module only: what the config's room has resolved is named here for them.
+__all__ = [
+    "PROJECT_ROOT",
+    "ExchangeSettings",
+    "Refresh",
+    "Settings",
+    "Thresholds",
+    "load_settings",
+]
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 
@@ -59,6 +71,8 @@ class Settings:
     indicators: tuple[str, ...]
     """Names of what the indicators layer stores, in the config's order."""
     refresh: Refresh
+    feature_sets: tuple[FeatureSet, ...]
+    """Sorted by name, at least one; every indicator they need is among `indicators`."""
     thresholds: Thresholds
 
 
@@ -85,13 +99,15 @@ def load_settings(
     document = read_yaml(path)
     entries = read_model(document, PlatformFile)
     data_root = _data_root(variables)
+    indicators = _indicators(document, entries)
     return Settings(
         config_path=path,
         data_root=data_root,
         state_url=_state_url(variables, data_root),
         exchanges=_exchanges(document, entries, _simulator(variables), clock),
-        indicators=_indicators(document, entries),
+        indicators=indicators,
         refresh=Refresh(**dict(entries.refresh)),
+        feature_sets=_feature_sets(_beside(path, "features"), indicators),
         thresholds=Thresholds(read_limits(read_yaml(_beside(path, "thresholds.yaml")))),
     )
 
@@ -180,7 +196,14 @@ def _indicators(document: Document, entries: PlatformFile) -> tuple[str, ...]:
     return tuple(names)
 
 
+def _feature_sets(folder: Path, indicators: tuple[str, ...]) -> tuple[FeatureSet, ...]:
+    files = sorted(folder.glob("*.yaml"))
+    if not files:
+        raise ConfigError(f"{folder}: expected at least one feature set (<name>.yaml), found none.")
+    return tuple(read_feature_set(read_yaml(file), indicators) for file in files)
+
+
 def _beside(config: Path, name: str) -> Path:
-    """Return a file beside the platform config, else the project's own of that name."""
+    """Return what lies beside the platform config, else the project's own of that name."""
     beside = config.parent / name
     return beside if beside.exists() else PROJECT_ROOT / "configs" / name

@@ -8,6 +8,7 @@ from data_platform.domain.errors import ConfigError
 from data_platform.domain.markets import Pair
 from data_platform.domain.periods import Period
 from data_platform.domain.timeframes import TIMEFRAMES, to_timeframe
+from data_platform.features.feature_set import FeatureSet
 from data_platform.settings import PROJECT_ROOT, Settings, load_settings
 
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
@@ -51,6 +52,8 @@ def test_only_pairs_are_required(tmp_path: Path) -> None:
 
 
 def test_every_key_is_read(tmp_path: Path) -> None:
+    (tmp_path / "features").mkdir()
+    (tmp_path / "features/mine.yaml").write_text("name: mine\nversion: 3\nreturns: [1]\n")
     settings = load(
         tmp_path,
         """\
@@ -88,6 +91,7 @@ refresh: {candles: 1m, derived: 2m, exports: 3h}
     assert (mine.timeout, mine.grace) == (timedelta(minutes=1), timedelta(seconds=7))
     assert settings.exchanges["okx"].pairs == (Pair("BTC/USDT:USDT"),)
     assert settings.indicators == ("rsi_14",)
+    assert settings.feature_sets == (FeatureSet("mine", 3, returns=(1,)),)
     assert settings.refresh.exports == timedelta(hours=3)
 
 
@@ -340,6 +344,24 @@ def test_thresholds_come_from_the_file_beside_the_config(tmp_path: Path) -> None
     own = load(tmp_path, SMALL).thresholds.limits
     assert own["days_complete"] == {"share": 0.5}
     assert own["no_long_gaps"] == shipped["no_long_gaps"]
+
+
+def test_the_project_ships_a_feature_set() -> None:
+    settings = load_settings({}, config=PROJECT_ROOT / "configs/platform.yaml")
+    assert [feature_set.key for feature_set in settings.feature_sets] == ["base-v1"]
+
+
+def test_a_feature_set_may_only_use_indicators_that_are_stored(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"base\.yaml:\d+: indicators\[1\]: 'macd_12_26_9' is not"
+    ):
+        load(tmp_path, SMALL + "indicators: [rsi_14]\n")
+
+
+def test_a_folder_without_feature_sets_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "features").mkdir()
+    with pytest.raises(ConfigError, match="expected at least one feature set"):
+        load(tmp_path, SMALL)
 
 
 def test_an_unknown_indicator_is_refused_with_the_accepted_ones(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from data_platform.config.values import (
     TimeframeField,
     UrlField,
     VariableField,
+    WindowField,
     spell_value,
 )
 from data_platform.domain.timeframes import TIMEFRAMES
@@ -142,6 +143,17 @@ class ThresholdsFile(_Model):
     """The limits of the checks, by check and the name the check gives each limit."""
 
     checks: dict[str, dict[str, LimitField]]
+
+
+class FeatureSetFile(_Model):
+    """One feature set; its name is also the file's."""
+
+    name: NameField
+    version: Annotated[int, Field(ge=1)]
+    returns: list[WindowField] = []
+    volatility: list[WindowField] = []
+    indicators: list[str] = []
+    joins: dict[str, dict[str, list[str]]] = {}
 
 
 def read_model(document: Document, model: type[M]) -> M:

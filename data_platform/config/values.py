@@ -102,6 +102,9 @@ def to_base_url(text: str) -> str:
     return text.rstrip("/")
 
 
+WindowField = Annotated[int, Field(ge=1, le=1000)]
+"""A look-back in candles."""
+
 TimeframeField = Annotated[
     InstanceOf[Timeframe],
     _of_text(to_timeframe, "a timeframe like 1h"),
