@@ -1,0 +1,104 @@
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+import pytest
+
+from data_platform.domain.errors import PermanentError, TransientError
+from data_platform.domain.markets import Pair, Series
+from data_platform.domain.timeframes import to_timeframe
+from data_platform.sources.access import Access
+from data_platform.sources.ccxt_client import CcxtClient
+from data_platform.sources.pages import Page
+from data_platform_tests.sources.wire import (
+    LISTED,
+    MINUTE,
+    NOW,
+    Reply,
+    Wire,
+    access_to,
+    ms,
+    wire_server,
+)
+
+T = TypeVar("T")
+
+SERIES = Series("binance", Pair("BTC/USDT"), to_timeframe("1m"))
+START = datetime(2024, 2, 20, tzinfo=UTC)
+
+
+@pytest.fixture
+def wire() -> Iterator[Wire]:
+    with wire_server() as server:
+        yield server
+
+
+def run(access: Access, use: Callable[[CcxtClient], Awaitable[T]]) -> T:
+    async def within() -> T:
+        client = CcxtClient(access)
+        try:
+            return await use(client)
+        finally:
+            await client.close()
+
+    return asyncio.run(within())
+
+
+def test_page_asks_for_exactly_its_rows_and_gives_all_that_came(wire: Wire) -> None:
+    page = Page(LISTED - 30 * MINUTE, LISTED - 20 * MINUTE)
+    answer = run(access_to(wire.url), lambda client: client.candles(SERIES, page))
+    assert wire.queries[0]["startTime"] == str(ms(page.start))
+    assert wire.queries[0]["limit"] == "10"
+    assert answer.candles["open_time"].to_list() == [LISTED + MINUTE * i for i in range(10)]
+
+
+def test_clock_is_asked_once_for_many_looks(wire: Wire) -> None:
+    async def look(client: CcxtClient) -> datetime:
+        return max(await asyncio.gather(*(client.now() for _ in range(20))))
+
+    assert NOW <= run(access_to(wire.url), look) < NOW + timedelta(seconds=5)
+    assert wire.paths == ["/api/v3/time"]
+
+
+def test_pairs_are_fetched_once(wire: Wire) -> None:
+    async def twice(client: CcxtClient) -> None:
+        await asyncio.gather(client.load_pairs(), client.load_pairs())
+        client.check(SERIES)
+
+    run(access_to(wire.url), twice)
+    assert wire.paths == ["/api/v3/exchangeInfo"]
+
+
+def test_misspelt_pair_is_refused_with_the_nearest(wire: Wire) -> None:
+    async def check(client: CcxtClient) -> None:
+        await client.load_pairs()
+        client.check(Series("binance", Pair("BTC/USD"), to_timeframe("1m")))
+
+    with pytest.raises(PermanentError, match=r"BTC/USD; correct .* perhaps to BTC/USDT"):
+        run(access_to(wire.url), check)
+
+
+def test_every_attempt_is_counted(wire: Wire) -> None:
+    wire.always = lambda _query: Reply("{}", status=503)
+
+    async def ask(client: CcxtClient) -> int:
+        with pytest.raises(TransientError):
+            await client.candles(SERIES, Page(START, START + MINUTE))
+        return client.candle_requests
+
+    assert run(access_to(wire.url), ask) == 3
+    assert len(wire.queries) == 3
+
+
+def test_deadline_does_not_count_the_wait_for_a_turn(wire: Wire) -> None:
+    page = Page(START, START + MINUTE)
+    access = access_to(wire.url, timeout=0.1)
+    slow = Access(access.exchange, requests_per_minute=150, base_url=wire.url,
+                  timeout=access.timeout, retry=access.retry)  # fmt: skip
+
+    async def ask(client: CcxtClient) -> int:
+        await asyncio.gather(*(client.candles(SERIES, page) for _ in range(2)))
+        return client.candle_requests
+
+    assert run(slow, ask) == 2
