@@ -1,0 +1,73 @@
+"""Where each series stands: questions to the newest journal rows, one statement each.
+
+Holds what planning, reading and status ask of many partitions at once; the journal's own rows and
+how they are added stand in `journal.py`.
+"""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from data_platform.domain.markets import Pair, Series
+from data_platform.domain.timeframes import Timeframe
+from data_platform.storage.journal import HEADS, NEWEST, JournalRow, equal, series_key, to_row
+from data_platform.storage.tables import COMMITS, PARTITION, PARTITIONS, to_time
+
+
+def newest_rows(
+    connection: sa.Connection,
+    *,
+    layer: str | None = None,
+    exchange: str | None = None,
+    timeframe: Timeframe | None = None,
+    pair: Pair | None = None,
+) -> list[JournalRow]:
+    """Return the newest row of each partition that fits, by series and period."""
+    wanted = {
+        "layer": layer,
+        "exchange": exchange,
+        "timeframe": timeframe.name if timeframe else None,
+        "pair": pair.key if pair else None,
+    }
+    given = {name: value for name, value in wanted.items() if value is not None}
+    query = NEWEST.where(*equal(PARTITIONS, given))
+    order = (PARTITIONS.c[name] for name in PARTITION)
+    return [to_row(found) for found in connection.execute(query.order_by(*order)).mappings()]
+
+
+def rows_of_series(
+    connection: sa.Connection, layer: str, series: Series, feature_set: str | None
+) -> list[JournalRow]:
+    """Return the newest row of each partition of a series that holds rows, by period."""
+    key = {"layer": layer, **series_key(series), "feature_set": feature_set or ""}
+    query = NEWEST.where(*equal(PARTITIONS, key), COMMITS.c.rows > 0)
+    found = connection.execute(query.order_by(PARTITIONS.c.period)).mappings()
+    return [to_row(each) for each in found]
+
+
+def newest_times(
+    connection: sa.Connection, exchange: str, layer: str
+) -> dict[tuple[str, str], datetime]:
+    """Return the last stored open_time by (pair's key, timeframe's name) of an exchange."""
+    query = (
+        sa.select(COMMITS.c.pair, COMMITS.c.timeframe, sa.func.max(COMMITS.c.last_open))
+        .select_from(HEADS)
+        .where(
+            PARTITIONS.c.layer == layer,
+            PARTITIONS.c.exchange == exchange,
+            COMMITS.c.last_open.is_not(None),
+        )
+        .group_by(COMMITS.c.pair, COMMITS.c.timeframe)
+    )
+    times = ((pair, timeframe, to_time(ms)) for pair, timeframe, ms in connection.execute(query))
+    return {(pair, timeframe): time for pair, timeframe, time in times if time is not None}
+
+
+def first_time(connection: sa.Connection, series: Series, layer: str) -> datetime | None:
+    """Return the first stored open_time of a series, or None."""
+    query = (
+        sa.select(sa.func.min(COMMITS.c.first_open))
+        .select_from(HEADS)
+        .where(*equal(PARTITIONS, {"layer": layer, **series_key(series)}))
+    )
+    return to_time(connection.execute(query).scalar())

@@ -1,0 +1,290 @@
+"""The journal: one row for each time that a partition changed, and which row is the newest.
+
+Holds its rows as values and its statements; when a row is due is the write protocol's business.
+Rows are never changed or deleted, so that what was known at any time can be told later.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from data_platform.domain.errors import StorageError
+from data_platform.domain.layers import Partition
+from data_platform.domain.markets import Series, from_key
+from data_platform.domain.periods import Period, to_period
+from data_platform.domain.timeframes import to_timeframe
+from data_platform.storage.tables import (
+    COMMITS,
+    INPUTS,
+    PARTITIONS,
+    SERIES,
+    to_ms,
+    to_time,
+)
+
+ABSENT = "absent"
+"""Stands for the content of what is not stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputRow:
+    """Rows that a derived partition was computed from."""
+
+    layer: str
+    series: Series
+    first: datetime | None
+    """Opening time of the first row read; None when there was none."""
+    last: datetime | None
+    """Opening time of the last row read."""
+    content_hash: str
+    """Of exactly those rows, or `ABSENT`."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommitNote:
+    """What the journal should say about a commit beside what the store sees itself."""
+
+    reason: str | None = None
+    """Why; None: `new`, `extend`, `repair`, `correction` or `recomputed`, told from the change."""
+    source: str = ""
+    """Where the rows came from: an exchange, a layer."""
+    run_id: str = ""
+    code_version: str = ""
+    """Of the layer, by hand, with the hash of its parameters; never a git commit."""
+    fetched_at: datetime | None = None
+    """When the fetch of the rows began; None: newer than anything stored."""
+    inputs: tuple[InputRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JournalRow:
+    """The state of one partition after one commit."""
+
+    id: int
+    layer: str
+    series: Series
+    feature_set: str | None
+    period: Period | None
+    """None for an export file of a whole pair."""
+    version: int
+    """Counts up from 1 in each partition."""
+    rows: int
+    first: datetime | None
+    last: datetime | None
+    content_hash: str
+    """Of the rows; of an export: of the candles it was made from."""
+    file_sha256: str | None
+    """None when there is no file, since there are no rows."""
+    path: str | None
+    """Below the lake's root."""
+    months: tuple[Period, ...]
+    """Those inside an export file of a whole pair; else empty."""
+    schema_version: int
+    source: str
+    fetched_at: datetime | None
+    run_id: str
+    code_version: str
+    reason: str
+    committed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the write protocol tells the journal about a new row."""
+
+    rows: int
+    first: datetime | None
+    last: datetime | None
+    content_hash: str
+    file_sha256: str | None
+    path: str | None
+    reason: str
+    schema_version: int
+    months: tuple[Period, ...] = ()
+    fetched: tuple[datetime, datetime] | None = None
+    """First and last open_time of the rows that the fetch brought."""
+    added: int = 0
+    changed: int = 0
+    refused: int = 0
+
+
+Key = Mapping[str, str]
+"""The six columns that name a partition."""
+
+
+def partition_key(partition: Partition) -> Key:
+    """Return the columns that name a partition."""
+    return file_key(partition.layer, partition.series, partition.period, partition.feature_set)
+
+
+def file_key(
+    layer: str, series: Series, period: Period | None, feature_set: str | None = None
+) -> Key:
+    """Return the columns that name a partition or an export file."""
+    return {
+        "layer": layer,
+        **series_key(series),
+        "feature_set": feature_set or "",
+        "period": period.key if period else "",
+    }
+
+
+def series_key(series: Series) -> Key:
+    """Return the columns that name a series."""
+    return {
+        "exchange": series.exchange,
+        "timeframe": series.timeframe.name,
+        "pair": series.pair.key,
+    }
+
+
+def to_series(exchange: str, timeframe: str, pair: str) -> Series:
+    """Return the series that three columns name."""
+    return Series(exchange, from_key(pair), to_timeframe(timeframe))
+
+
+def append_row(connection: sa.Connection, key: Key, entry: Entry, note: CommitNote) -> JournalRow:
+    """Add a row, make it the newest of its partition and note its inputs.
+
+    Raises:
+        StorageError: another writer added the same version: the lock was not held.
+    """
+    version = 1 + (
+        connection.execute(
+            sa.select(sa.func.max(COMMITS.c.version)).where(*equal(COMMITS, key))
+        ).scalar()
+        or 0
+    )
+    values = _values(key, entry, note) | {"version": version}
+    try:
+        commit_id = connection.execute(
+            COMMITS.insert().values(values).returning(COMMITS.c.id)
+        ).scalar_one()
+    except sa.exc.IntegrityError as error:
+        raise StorageError(f"two writers committed version {version} of {dict(key)}.") from error
+    connection.execute(PARTITIONS.delete().where(*equal(PARTITIONS, key)))
+    connection.execute(PARTITIONS.insert().values(**key, commit_id=commit_id))
+    if note.inputs:
+        connection.execute(INPUTS.insert(), _input_values(commit_id, note.inputs))
+    return to_row({**values, "id": commit_id})
+
+
+def newest_row(connection: sa.Connection, key: Key) -> JournalRow | None:
+    """Return the newest row of a partition, or None when it was never committed."""
+    found = connection.execute(NEWEST.where(*equal(PARTITIONS, key))).mappings().first()
+    return to_row(found) if found else None
+
+
+def inputs_of(connection: sa.Connection, key: Key) -> tuple[InputRow, ...]:
+    """Return what the newest commit of a partition was computed from."""
+    query = (
+        sa.select(INPUTS)
+        .join(PARTITIONS, PARTITIONS.c.commit_id == INPUTS.c.commit_id)
+        .where(*equal(PARTITIONS, key))
+        .order_by(INPUTS.c.position)
+    )
+    return tuple(
+        InputRow(
+            row["layer"],
+            to_series(*(row[name] for name in SERIES)),
+            to_time(row["first_open"]),
+            to_time(row["last_open"]),
+            row["content_hash"],
+        )
+        for row in connection.execute(query).mappings()
+    )
+
+
+def fetched_later(
+    connection: sa.Connection, key: Key, than: datetime
+) -> list[tuple[datetime, datetime]]:
+    """Return the first and last open_time that each later fetch of a partition brought."""
+    query = sa.select(COMMITS.c.fetched_first, COMMITS.c.fetched_last).where(
+        *equal(COMMITS, key),
+        COMMITS.c.fetched_at > to_ms(than),
+        COMMITS.c.fetched_first.is_not(None),
+    )
+    edges = ((to_time(first), to_time(last)) for first, last in connection.execute(query))
+    return [(first, last) for first, last in edges if first is not None and last is not None]
+
+
+HEADS = PARTITIONS.join(COMMITS, COMMITS.c.id == PARTITIONS.c.commit_id)
+"""The journal cut down to the newest row of each partition."""
+
+NEWEST = sa.select(COMMITS).select_from(HEADS)
+
+
+def equal(table: sa.Table, key: Key) -> list[sa.ColumnElement[bool]]:
+    """Return the conditions that a table's columns have the values of a key."""
+    return [table.c[name] == value for name, value in key.items()]
+
+
+def _values(key: Key, entry: Entry, note: CommitNote) -> dict[str, Any]:
+    first, last = entry.fetched or (None, None)
+    return {
+        **key,
+        "rows": entry.rows,
+        "first_open": to_ms(entry.first),
+        "last_open": to_ms(entry.last),
+        "content_hash": entry.content_hash,
+        "file_sha256": entry.file_sha256,
+        "path": entry.path,
+        "months": json.dumps([month.key for month in entry.months]),
+        "schema_version": entry.schema_version,
+        "source": note.source,
+        "fetched_at": to_ms(note.fetched_at),
+        "fetched_first": to_ms(first),
+        "fetched_last": to_ms(last),
+        "run_id": note.run_id,
+        "code_version": note.code_version,
+        "reason": entry.reason,
+        "added": entry.added,
+        "changed": entry.changed,
+        "refused": entry.refused,
+        "committed_at": to_ms(datetime.now(UTC)),
+    }
+
+
+def _input_values(commit_id: int, inputs: Sequence[InputRow]) -> list[dict[str, Any]]:
+    return [
+        {
+            "commit_id": commit_id,
+            "position": position,
+            "layer": each.layer,
+            **series_key(each.series),
+            "first_open": to_ms(each.first),
+            "last_open": to_ms(each.last),
+            "content_hash": each.content_hash,
+        }
+        for position, each in enumerate(inputs)
+    ]
+
+
+def to_row(found: Mapping[str, Any] | sa.RowMapping) -> JournalRow:
+    """Return a row of the table `commits` as a value."""
+    return JournalRow(
+        id=found["id"],
+        layer=found["layer"],
+        series=to_series(*(found[name] for name in SERIES)),
+        feature_set=found["feature_set"] or None,
+        period=to_period(found["period"]) if found["period"] else None,
+        version=found["version"],
+        rows=found["rows"],
+        first=to_time(found["first_open"]),
+        last=to_time(found["last_open"]),
+        content_hash=found["content_hash"],
+        file_sha256=found["file_sha256"],
+        path=found["path"],
+        months=tuple(to_period(key) for key in json.loads(found["months"])),
+        schema_version=found["schema_version"],
+        source=found["source"],
+        fetched_at=to_time(found["fetched_at"]),
+        run_id=found["run_id"],
+        code_version=found["code_version"],
+        reason=found["reason"],
+        committed_at=to_time(found["committed_at"]) or datetime.now(UTC),
+    )

@@ -1,0 +1,112 @@
+"""Where everything lies below the lake's root: the only module that spells a path.
+
+Holds paths and nothing that touches them. Partitions are Hive folders that plain DuckDB, polars,
+pandas and Spark read; locks, history and quarantine lie outside those folders, so that no glob
+over candles ever meets them.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from data_platform.domain.errors import StorageError
+from data_platform.domain.layers import LAYERS_BY_NAME, Partition
+from data_platform.domain.markets import Series
+
+HISTORY = "history"
+QUARANTINE = "quarantine"
+EXPORTS = "exports"
+LOCKS = ".locks"
+CANDLES_FILE = "candles.parquet"
+
+# A first letter or digit keeps out `..`, hidden folders and options; no `=`, `/` or `*` either.
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_PAIR = re.compile(r"(?:[A-Za-z0-9_]|%[0-9A-F]{2})+-(?:[A-Za-z0-9_]|%[0-9A-F]{2})+")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The places of one lake."""
+
+    root: Path
+    """The folder that holds the whole lake."""
+
+    @property
+    def catalog(self) -> Path:
+        """Return the DuckDB file with the views and macros."""
+        return self.root / "catalog.duckdb"
+
+    def partition(self, partition: Partition) -> Path:
+        """Return the file of a partition.
+
+        Raises:
+            StorageError: a name in it would not be one plain folder.
+        """
+        return self.root / _hive(partition) / CANDLES_FILE
+
+    def history(self, partition: Partition, file_sha256: str) -> Path:
+        """Return where a replaced file of a partition is kept."""
+        return self.root / HISTORY / _hive(partition) / f"{file_sha256[:32]}.parquet"
+
+    def quarantine(self, partition: Partition, content_hash: str) -> Path:
+        """Return where refused rows are kept; the same rows lie in the same place."""
+        return self.root / QUARANTINE / _hive(partition) / f"{content_hash[:32]}.parquet"
+
+    def lock(self, partition: Partition) -> Path:
+        """Return the lock file of a partition; it is never deleted."""
+        return self.root / LOCKS / _hive(partition).with_suffix(".lock")
+
+    def export(self, path: PurePosixPath) -> Path:
+        """Return the place of an export file.
+
+        Args:
+            path: the place below `exports/`, in the program's own layout.
+
+        Raises:
+            StorageError: the path leaves that folder.
+        """
+        parts = path.parts
+        odd = path.is_absolute() or not parts or any(part in ("", ".", "..") for part in parts)
+        if odd or any("\0" in part or "\\" in part for part in parts):
+            raise StorageError(f"export path {str(path)!r} leaves the folder of exports.")
+        return self.root.joinpath(EXPORTS, *parts)
+
+    def export_lock(self, layer: str, series: Series, period: str) -> Path:
+        """Return the lock file of one export file (`period` is `all` for a whole pair)."""
+        return self.root / LOCKS / _series(layer, series) / f"{_word(period)}.lock"
+
+    def relative(self, path: Path) -> str:
+        """Return a path as the journal spells it: below the root, with `/`."""
+        return path.relative_to(self.root).as_posix()
+
+
+def _hive(partition: Partition) -> Path:
+    folder = _series(partition.layer, partition.series, partition.feature_set)
+    return folder / f"period={partition.period.key}"
+
+
+def _series(layer: str, series: Series, feature_set: str | None = None) -> Path:
+    if layer not in LAYERS_BY_NAME:
+        raise StorageError(f"no layer is called {layer!r}; found in {series}.")
+    folder = Path(layer)
+    if (layer == "features") != (feature_set is not None):
+        raise StorageError(f"{layer} of {series}: exactly the layer features has a feature set.")
+    if feature_set is not None:
+        folder /= f"set={_word(feature_set)}"
+    key = series.pair.key
+    if not _PAIR.fullmatch(key):
+        raise StorageError(f"pair key {key!r} is no plain folder name.")
+    return (
+        folder
+        / f"exchange={_word(series.exchange)}"
+        / f"timeframe={series.timeframe.name}"
+        / f"pair={key}"
+    )
+
+
+def _word(text: str) -> str:
+    if not _WORD.fullmatch(text):
+        raise StorageError(
+            f"{text[:80]!r} cannot be a folder of the lake: expected letters, digits, `_`, `-`, `.`"
+        )
+    return text

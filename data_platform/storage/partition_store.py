@@ -1,0 +1,259 @@
+"""The only door to the files of the lake: read, commit, publish.
+
+Holds the write protocol. What is promised: one partition changes atomically; a reader sees the old
+or the new; each candle is stored once; partitions are independent of one another. An object store
+must fit behind the same names later, so no other room builds a path, takes a lock or looks at a
+file's time.
+"""
+
+import logging
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+
+from data_platform.domain.candles import content_hash
+from data_platform.domain.errors import ConflictError, StorageError
+from data_platform.domain.layers import LAYERS_BY_NAME, Partition
+from data_platform.storage import parquet_file
+from data_platform.storage.atomic import publish_bytes, remove_file
+from data_platform.storage.change import (
+    Audit,
+    Change,
+    CommitResult,
+    Export,
+    Judge,
+    Judgement,
+    Merge,
+    compare,
+    drop_outdated,
+)
+from data_platform.storage.exports import publish_export
+from data_platform.storage.journal import (
+    ABSENT,
+    CommitNote,
+    Entry,
+    append_row,
+    fetched_later,
+    partition_key,
+)
+from data_platform.storage.ledger import Ledger
+from data_platform.storage.locks import exclusive_lock
+from data_platform.storage.quarantine import keep_refused
+from data_platform.storage.reading import Current, PartitionReader
+from data_platform.storage.verdicts import Verdicts
+
+_log = logging.getLogger(__name__)
+
+
+class PartitionStore(PartitionReader):
+    """The store of one lake."""
+
+    def commit(  # noqa: PLR0913  # what varies between layers, all by name
+        self,
+        partition: Partition,
+        frame: pl.DataFrame,
+        *,
+        merge: Merge,
+        audit: Audit,
+        note: CommitNote,
+        judge: Judge | None = None,
+        expected: str | None = None,
+    ) -> CommitResult:
+        """Put rows into a partition, atomically and durably, and note it in the journal.
+
+        The same content again writes neither file nor journal row (a row, if it was computed from
+        other inputs or by another code version), but is judged again.
+
+        Args:
+            partition: where to.
+            frame: new rows of any quality.
+            merge: makes the partition's rows of the stored and the new ones.
+            audit: parts the new rows into those that may be stored and those refused.
+            note: what the journal should say.
+            judge: makes what the ledger and the verdicts should say of the rows.
+            expected: the version that must still be stored, or `ABSENT`; None: any.
+
+        Returns:
+            What was done.
+
+        Raises:
+            ConflictError: another version than the expected one is stored.
+            DamagedFileError: the stored file is torn, changed or not ours.
+            StorageError: the rows break the partition's order, or the disk or database refuses;
+                what was stored is as it was.
+        """
+        with exclusive_lock(self._layout.lock(partition)):
+            current = self._current(partition)
+            if expected is not None and expected != current.version:
+                raise ConflictError(
+                    f"{partition} changed since it was read: read it again and merge again."
+                )
+            good, refused = audit(frame)
+            fresh, outdated = self._drop_outdated(partition, current, good, note)
+            merged = merge(current.frame, fresh)
+            _refuse_faults(partition, merged)
+            keep_refused(self._layout, partition, refused)
+            judgement = judge(merged) if judge else Judgement()
+            update = _update(current, merged)
+            if update.differs:
+                update = replace(update, version=self._replace_file(partition, current, update))
+            entry = self._entry(partition, current, update, note)
+            entry = replace(entry, fetched=_edges(good), refused=refused.height)
+            self._note(partition, current, entry, note, judgement)
+        return _result(partition, entry, update, outdated, self.root)
+
+    def publish(self, export: Export, note: CommitNote) -> CommitResult:
+        """Put a file for another program in place and note it in the journal.
+
+        Nothing is written when the newest journal row tells of the same candles and code version
+        and the file is there.
+
+        Args:
+            export: the file, and the candles it is made from.
+            note: what the journal should say.
+
+        Raises:
+            StorageError: the disk or the database refuses; the old file is as it was.
+        """
+        return publish_export(self._layout, self.state, export, note)
+
+    def _drop_outdated(
+        self, partition: Partition, current: Current, good: pl.DataFrame, note: CommitNote
+    ) -> tuple[pl.DataFrame, int]:
+        # A derived partition is computed whole, and the inputs it notes tell when it is stale.
+        derived = LAYERS_BY_NAME[partition.layer].reads
+        if derived or note.fetched_at is None or current.frame is None or good.is_empty():
+            return good, 0
+        with self.state.read() as connection:
+            later = fetched_later(connection, partition_key(partition), note.fetched_at)
+        kept, outdated = drop_outdated(current.frame, good, later)
+        if outdated:
+            _log.warning(
+                "%s: %d candles fetched at %s lost to a later fetch.",
+                partition,
+                outdated,
+                note.fetched_at,
+            )
+        return kept, outdated
+
+    def _replace_file(self, partition: Partition, current: Current, update: "_Update") -> str:
+        if update.change.rewrites and current.content:
+            kept = self._layout.history(partition, current.version)
+            if not kept.exists():
+                publish_bytes(current.content, kept)
+        path = self._layout.partition(partition)
+        if update.merged.is_empty():
+            remove_file(path)
+            return ABSENT
+        return publish_bytes(parquet_file.encode(update.merged, update.content_hash), path)
+
+    def _entry(
+        self, partition: Partition, current: Current, update: "_Update", note: CommitNote
+    ) -> Entry:
+        first, last = _edges(update.merged) or (None, None)
+        stored = update.version != ABSENT
+        path = self._layout.relative(self._layout.partition(partition))
+        return Entry(
+            rows=update.merged.height,
+            first=first,
+            last=last,
+            content_hash=update.content_hash,
+            file_sha256=update.version if stored else None,
+            path=path if stored else None,
+            reason=note.reason or _reason(current, update),
+            schema_version=parquet_file.SCHEMA_VERSION,
+            added=update.change.added,
+            changed=update.change.changed,
+        )
+
+    def _note(
+        self,
+        partition: Partition,
+        current: Current,
+        entry: Entry,
+        note: CommitNote,
+        judgement: Judgement,
+    ) -> None:
+        due = self._row_due(partition, current, entry, note)
+        if not due and judgement.gaps is None and not judgement.quality:
+            return
+        period, series = partition.period, partition.series
+        with self.state.write() as connection:
+            if due:
+                append_row(connection, partition_key(partition), entry, note)
+            if judgement.gaps is not None:
+                Ledger(self.state).record(
+                    connection, series, period.start, period.end, judgement.gaps
+                )
+            Verdicts(self.state).record(connection, partition, judgement.quality)
+
+    def _row_due(
+        self, partition: Partition, current: Current, entry: Entry, note: CommitNote
+    ) -> bool:
+        row = current.row
+        if row is None or row.file_sha256 != entry.file_sha256:
+            return True
+        # The content may stay while what it was computed from moves: without a row that says so,
+        # the partition would look stale for ever.
+        return row.code_version != note.code_version or (
+            bool(note.inputs) and self.inputs(partition) != note.inputs
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Update:
+    merged: pl.DataFrame
+    content_hash: str
+    differs: bool
+    change: Change
+    version: str
+
+
+def _update(current: Current, merged: pl.DataFrame) -> _Update:
+    content = content_hash(merged)
+    differs = not merged.is_empty() if current.frame is None else content != current.content_hash
+    change = compare(current.frame, merged) if differs else Change(0, 0, 0, inserted=False)
+    return _Update(merged, content, differs, change, current.version)
+
+
+def _reason(current: Current, update: _Update) -> str:
+    if current.row is None or not current.row.rows:
+        return "new"
+    if not update.differs:
+        return "recomputed" if current.journalled else "adopted"
+    return "repair" if current.frame is None else update.change.reason
+
+
+def _refuse_faults(partition: Partition, merged: pl.DataFrame) -> None:
+    fault = parquet_file.schema_fault(partition.layer, merged.schema) or parquet_file.row_fault(
+        partition, merged["open_time"]
+    )
+    if fault:
+        raise StorageError(f"{partition} was not written: {fault}. What was stored is unchanged.")
+
+
+def _edges(frame: pl.DataFrame) -> tuple[datetime, datetime] | None:
+    if frame.is_empty():
+        return None
+    times = frame["open_time"].sort()
+    return parquet_file.edges(times)
+
+
+def _result(
+    partition: Partition, entry: Entry, update: _Update, outdated: int, root: Path
+) -> CommitResult:
+    return CommitResult(
+        partition=partition,
+        rows=entry.rows,
+        first=entry.first,
+        last=entry.last,
+        content_hash=entry.content_hash,
+        written=update.differs,
+        added=entry.added,
+        changed=entry.changed,
+        refused=entry.refused,
+        path=root / entry.path if entry.path else None,
+        outdated=outdated,
+    )

@@ -1,0 +1,109 @@
+"""Verdicts: what each rule said of each partition, at most one row a day.
+
+Holds the rows of the `quality` table; what a rule is and when it fails is the business of the room
+`quality` and of who evaluates it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import polars as pl
+import sqlalchemy as sa
+
+from data_platform.domain.candles import TIME
+from data_platform.domain.layers import Partition
+from data_platform.domain.timeframes import Timeframe
+from data_platform.storage.journal import partition_key
+from data_platform.storage.state import State
+from data_platform.storage.tables import PARTITION, QUALITY, to_frame, to_ms
+
+VERDICT_SCHEMA = pl.Schema(
+    {
+        "pair": pl.String(),
+        "period": pl.String(),
+        "feature_set": pl.String(),
+        "rule": pl.String(),
+        "day": pl.String(),
+        "severity": pl.String(),
+        "count": pl.Int64(),
+        "rows_json": pl.String(),
+        "threshold_json": pl.String(),
+        "checked_at": TIME,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class QualityRow:
+    """What one rule said of one partition."""
+
+    rule: str
+    day: date
+    """UTC day of the verdict; a later one of the same day replaces it."""
+    severity: str
+    count: int
+    """Offending rows; 0 is a pass."""
+    rows_json: str
+    """The first ten of them, as a JSON list."""
+    threshold_json: str
+    """The thresholds used, as a JSON object."""
+    checked_at: datetime
+
+
+class Verdicts:
+    """The verdicts in one state database."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def record(
+        self, connection: sa.Connection, partition: Partition, rows: Sequence[QualityRow]
+    ) -> None:
+        """Store verdicts in the caller's transaction; those of the same day are replaced."""
+        if not rows:
+            return
+        key = partition_key(partition)
+        names = [*PARTITION, "rule", "day"]
+        values = [
+            {
+                **key,
+                "rule": row.rule,
+                "day": row.day.isoformat(),
+                "severity": row.severity,
+                "count": row.count,
+                "rows_json": row.rows_json,
+                "threshold_json": row.threshold_json,
+                "checked_at": to_ms(row.checked_at),
+            }
+            for row in rows
+        ]
+        same = [QUALITY.c[name] == sa.bindparam(f"key_{name}") for name in names]
+        connection.execute(
+            QUALITY.delete().where(*same),
+            [{f"key_{name}": value[name] for name in names} for value in values],
+        )
+        connection.execute(QUALITY.insert(), values)
+
+    def newest(self, exchange: str, layer: str, timeframe: Timeframe) -> pl.DataFrame:
+        """Return the newest verdict of each partition and rule, as `VERDICT_SCHEMA`."""
+        mine = [
+            QUALITY.c.layer == layer,
+            QUALITY.c.exchange == exchange,
+            QUALITY.c.timeframe == timeframe.name,
+        ]
+        names = [*PARTITION, "rule"]
+        last = (
+            sa.select(*(QUALITY.c[name] for name in names), sa.func.max(QUALITY.c.day).label("day"))
+            .where(*mine)
+            .group_by(*(QUALITY.c[name] for name in names))
+            .subquery()
+        )
+        same = sa.and_(*(QUALITY.c[name] == last.c[name] for name in [*names, "day"]))
+        query = (
+            sa.select(*(QUALITY.c[name] for name in VERDICT_SCHEMA))
+            .join(last, same)
+            .order_by(QUALITY.c.pair, QUALITY.c.feature_set, QUALITY.c.period, QUALITY.c.rule)
+        )
+        with self._state.read() as connection:
+            return to_frame(connection.execute(query).all(), VERDICT_SCHEMA)
