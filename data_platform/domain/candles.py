@@ -85,12 +85,9 @@ def _values(column: pl.Series) -> bytes:
     if column.dtype == pl.Boolean:
         return column.fill_null(value=False).cast(pl.UInt8).to_numpy().tobytes()
     physical = column.to_physical()
-    return (
-        physical.fill_null(0)
-        .to_numpy()
-        .astype(physical.to_numpy().dtype.newbyteorder("<"))
-        .tobytes()
-    )
+    # Each polars call on a series costs 0.1 ms, as much as hashing a small partition.
+    values = (physical.fill_null(0) if physical.null_count() else physical).to_numpy()
+    return values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
 def merge_candles(older: pl.DataFrame | None, newer: pl.DataFrame) -> pl.DataFrame:
