@@ -1,0 +1,295 @@
+import itertools
+import json
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from datetime import timedelta
+
+import polars as pl
+import pytest
+
+from data_platform.domain.candles import CANDLE_SCHEMA
+from data_platform.domain.errors import WrongUseError
+from data_platform.domain.markets import Pair, Series
+from data_platform.domain.timeframes import TIMEFRAMES, to_timeframe
+from data_platform.simulator.server import Simulator, run_simulator
+from data_platform_tests.simulator.simulated import (
+    EXCHANGES,
+    LISTED,
+    NOW,
+    Client,
+    Rows,
+    at,
+    config,
+    ms,
+    pair_of,
+    rows_of,
+    series_of,
+    sync_client,
+    with_client,
+)
+
+PAGE_SIZES = {"binance": 1000, "coinbase": 300, "kraken": 721, "okx": 300}
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[Simulator]:
+    with run_simulator(config()) as running:
+        yield running
+
+
+def wire_params(exchange: str, timeframe: str) -> dict[str, str]:
+    # ccxt has no 4h on coinbase; the wire has.
+    is_unknown = exchange == "coinbase" and timeframe == "4h"
+    return {"granularity": "FOUR_HOUR"} if is_unknown else {}
+
+
+@pytest.mark.parametrize("base", ["BTC", "LINK", "DOGE"])
+@pytest.mark.parametrize("exchange", EXCHANGES)
+def test_ccxt_reads_every_timeframe_to_the_last_bit(
+    simulator: Simulator, exchange: str, base: str
+) -> None:
+    symbol = pair_of(exchange, base).symbol
+
+    async def ask(client: Client) -> dict[str, Rows]:
+        await client.load_markets()
+        return {
+            frame.name: await client.fetch_ohlcv(
+                symbol,
+                frame.name,
+                ms(frame.floor(NOW - 250 * frame.duration)),
+                300,
+                wire_params(exchange, frame.name),
+            )
+            for frame in TIMEFRAMES
+        }
+
+    answers = with_client(exchange, simulator.url, ask)
+    for frame in TIMEFRAMES:
+        series = series_of(exchange, frame.name, base)
+        truth = simulator.candles(series, NOW - 251 * frame.duration, NOW)
+        closed = [row for row in answers[frame.name] if row[0] + frame.ms <= ms(NOW)]
+        assert closed == rows_of(truth), frame
+        assert closed, frame
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+def test_a_page_holds_as_many_candles_as_the_exchange_gives(
+    simulator: Simulator, exchange: str
+) -> None:
+    since = ms(NOW - timedelta(days=3))
+    symbol = pair_of(exchange).symbol
+
+    async def ask(client: Client) -> Rows:
+        return await client.fetch_ohlcv(symbol, "1m", since, 5000)
+
+    rows = with_client(exchange, simulator.url, ask)
+    quiet = 20 if exchange == "coinbase" else 0
+    assert PAGE_SIZES[exchange] - quiet <= len(rows) <= PAGE_SIZES[exchange]
+    times = [row[0] for row in rows]
+    assert times == sorted(set(times))
+
+
+@pytest.mark.parametrize("exchange", ["binance", "coinbase", "okx"])
+def test_walking_page_by_page_gives_the_whole_truth_once(
+    simulator: Simulator, exchange: str
+) -> None:
+    start, end = at(2024, 2, 28, 23, 11), at(2024, 3, 1, 2, 5)
+    size = PAGE_SIZES[exchange]
+
+    async def ask(client: Client) -> list[Rows]:
+        symbol = pair_of(exchange).symbol
+        return [
+            await client.fetch_ohlcv(symbol, "1m", since, size)
+            for since in range(ms(start), ms(end), size * 60_000)
+        ]
+
+    pages = with_client(exchange, simulator.url, ask)
+    truth = simulator.candles(series_of(exchange, "1m"), start, end)
+    seams = [page[-1] == following[0] for page, following in itertools.pairwise(pages)]
+    # Coinbase's window holds its end too: a page with a quiet minute has room for that candle.
+    assert any(seams) == (exchange == "coinbase")
+    rows = {row[0]: row for page in pages for row in page if row[0] < ms(end)}
+    assert list(rows.values()) == rows_of(truth)
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+def test_markets_load_without_any_option_and_touch_no_other_host(
+    simulator: Simulator, exchange: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts: list[str] = []
+    connect = socket.socket.connect
+
+    def watched(self: socket.socket, address: tuple[str, int]) -> None:
+        hosts.append(address[0])
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", watched)
+    client = sync_client(exchange, simulator.url)
+    markets = client.load_markets()
+    wanted = {pair_of(exchange, base).symbol for base in ("BTC", "LINK", "DOGE")}
+    assert set(markets) == wanted
+    assert all(markets[symbol]["spot"] and markets[symbol]["active"] for symbol in wanted)
+    assert client.price_to_precision(pair_of(exchange).symbol, 51_234.567_89).startswith("51234.")
+    assert set(hosts) == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+def test_the_clock_is_the_configured_one(simulator: Simulator, exchange: str) -> None:
+    now = with_client(exchange, simulator.url, lambda client: client.fetch_time())
+    # Kraken and coinbase tell whole seconds.
+    assert now in (ms(NOW), ms(NOW) // 1000 * 1000)
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+def test_the_sync_client_gets_the_same(simulator: Simulator, exchange: str) -> None:
+    client = sync_client(exchange, simulator.url)
+    since = ms(NOW - timedelta(hours=3)) // 60_000 * 60_000
+    rows = client.fetch_ohlcv(pair_of(exchange).symbol, "1m", since, 100)
+    truth = simulator.candles(series_of(exchange, "1m"), NOW - timedelta(hours=3, minutes=1), NOW)
+    assert rows == [row for row in rows_of(truth) if row[0] >= since][: len(rows)]
+    assert len(rows) > 90
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+def test_ccxt_raises_its_own_error_for_an_unknown_pair(simulator: Simulator, exchange: str) -> None:
+    import ccxt
+
+    async def ask(client: Client) -> None:
+        await client.load_markets()
+        await client.fetch_ohlcv("NOPE/USDT", "1m")
+
+    with pytest.raises(ccxt.BadSymbol):
+        with_client(exchange, simulator.url, ask)
+
+
+@pytest.mark.parametrize(
+    ("exchange", "error"),
+    [
+        ("binance", "BadSymbol"),
+        ("okx", "BadSymbol"),
+        ("kraken", "ExchangeError"),
+        ("coinbase", "ExchangeError"),
+    ],
+)
+def test_a_pair_unknown_on_the_wire_is_the_error_of_that_exchange(
+    simulator: Simulator, exchange: str, error: str
+) -> None:
+    import ccxt
+
+    async def ask(client: Client) -> None:
+        await client.load_markets()
+        symbol = pair_of(exchange).symbol
+        client.markets[symbol]["id"] = "NOPE"
+        await client.fetch_ohlcv(symbol, "1m", ms(NOW) - 600_000)
+
+    with pytest.raises(getattr(ccxt, error), match=r"(?i)symbol|pair|product|instrument"):
+        with_client(exchange, simulator.url, ask)
+
+
+@pytest.mark.parametrize("exchange", ["binance", "coinbase", "okx"])
+def test_before_the_listing_there_is_nothing(simulator: Simulator, exchange: str) -> None:
+    before = ms(LISTED - timedelta(days=1))
+
+    async def ask(client: Client) -> Rows:
+        return await client.fetch_ohlcv(pair_of(exchange, "LINK").symbol, "1m", before, 100)
+
+    rows = with_client(exchange, simulator.url, ask)
+    if exchange == "binance":
+        assert rows[0][0] == ms(LISTED), "binance skips to the first candle"
+    else:
+        assert rows == []
+
+
+def test_requests_for_candles_are_counted_and_others_are_not() -> None:
+    with run_simulator(config()) as simulator:
+        client = sync_client("kraken", simulator.url)
+        client.load_markets()
+        client.fetch_time()
+        assert simulator.candle_requests == dict.fromkeys(EXCHANGES, 0)
+        client.fetch_ohlcv("BTC/USD", "1m")
+        client.fetch_ohlcv("LINK/USD", "1h")
+        with urllib.request.urlopen(f"{simulator.url}/_score") as answer:  # noqa: S310
+            score = json.load(answer)
+        assert score == simulator.candle_requests
+        assert score == {"binance": 0, "coinbase": 0, "kraken": 2, "okx": 0}
+
+
+@pytest.mark.parametrize("path", ["nowhere/api", "binance/api/v3/depth", ""])
+def test_what_is_not_simulated_says_so(simulator: Simulator, path: str) -> None:
+    with pytest.raises(urllib.error.HTTPError, match="404") as caught:
+        urllib.request.urlopen(f"{simulator.url}/{path}")  # noqa: S310
+    caught.value.close()
+
+
+def test_truth_holds_closed_candles_of_the_asked_range_only(simulator: Simulator) -> None:
+    series = series_of("binance", "1h")
+    truth = simulator.candles(series, at(2024, 3, 15, 7), at(2024, 4, 1))
+    assert truth.schema == CANDLE_SCHEMA
+    assert truth["open_time"].to_list() == [at(2024, 3, 15, hour) for hour in (7, 8, 9)]
+    assert simulator.candles(series, at(2024, 3, 16), at(2024, 4, 1)).is_empty()
+
+
+def test_truth_of_a_series_that_is_not_simulated_is_refused(simulator: Simulator) -> None:
+    strange = Series("binance", Pair("NOPE/USDT"), to_timeframe("1m"))
+    with pytest.raises(WrongUseError, match=r"binance/NOPE-USDT is not simulated. Known: binance"):
+        simulator.candles(strange, at(2024, 3, 1), at(2024, 3, 2))
+
+
+def test_a_replayed_series_reaches_ccxt_with_its_gaps_to_the_last_bit() -> None:
+    times = pl.datetime_range(
+        at(2024, 3, 14), at(2024, 3, 14, 5), "1m", time_unit="ms", time_zone="UTC", eager=True
+    )
+    given = pl.DataFrame(
+        {"open_time": times, "open": 0.1 + 0.2, "high": 1e-7 + 1, "low": 1e-7, "close": 0.3}
+    ).with_columns(volume=pl.int_range(pl.len()) / 7)
+    gap = pl.col("open_time").is_between(at(2024, 3, 14, 1), at(2024, 3, 14, 2, 30))
+    given = given.filter(~gap).select(CANDLE_SCHEMA.names())
+    for exchange in ("binance", "okx", "coinbase"):
+        replay = {(exchange, pair_of(exchange), to_timeframe("1m")): given}
+
+        async def ask(client: Client, name: str = exchange) -> Rows:
+            rows: Rows = []
+            for since in range(ms(at(2024, 3, 14)), ms(at(2024, 3, 14, 5, 1)), 300 * 60_000):
+                rows += await client.fetch_ohlcv(pair_of(name).symbol, "1m", since, 300)
+            return rows
+
+        with run_simulator(config(replay=replay)) as simulator:
+            rows = with_client(exchange, simulator.url, ask)
+            truth = simulator.candles(series_of(exchange, "1m"), at(2024, 3, 1), NOW)
+        unique = sorted({tuple(row) for row in rows})
+        assert unique == [tuple(row) for row in rows_of(given)]
+        assert truth.equals(given)
+
+
+def test_a_port_in_use_fails_at_once(simulator: Simulator) -> None:
+    port = int(simulator.url.rpartition(":")[2])
+    with pytest.raises(OSError, match="address already in use"), run_simulator(config(), port):
+        pass
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_serve_prints_its_address_and_stops_on_a_signal(number: signal.Signals) -> None:
+    code = (
+        "from data_platform_tests.simulator.simulated import config\n"
+        "from data_platform.simulator.server import serve\n"
+        "serve(config(), 0)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        url = line.split()[-1]
+        assert line == f"simulator listening on {url}\n"
+        with urllib.request.urlopen(f"{url}/_score") as answer:  # noqa: S310
+            assert json.load(answer)["binance"] == 0
+        process.send_signal(number)
+        rest, _ = process.communicate(timeout=10)
+        assert (process.returncode, rest) == (0, "")
+    finally:
+        process.kill()
+        process.wait()
