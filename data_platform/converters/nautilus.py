@@ -42,9 +42,14 @@ DECIMALS = 16
 
 _ONE: int = 10**DECIMALS
 
-PRICE_MAX = 17_014_118_346_046
-QUANTITY_MAX = 34_028_236_692_093
-"""What NautilusTrader's prices and quantities hold at most (its `model.objects`, 1.231)."""
+PRICE_MAX = 7_900_000_000_000
+QUANTITY_MAX = 34_000_000_000_000
+"""The largest price and volume written here.
+
+NautilusTrader states 17,014,118,346,046 and 34,028,236,692,093, but compares with a product in
+floating point: 1.221 aborts on the first itself. 1.221 also aborts when it prints a value above
+7.9e12 at 16 decimals; it computes with them, and 1.231 prints them (run 2026-11-25). No price
+comes near, but a day of a coin like PEPE trades 1e13: such volumes are written."""
 
 _SIZE_INCREMENT = "0.0000000100000000"
 

@@ -150,6 +150,14 @@ def test_vectorbt_takes_the_frames_and_trades_on_them(tmp_path: Path) -> None:
     assert found["total_return"] == pytest.approx(sold["close"] / bought["close"] - 1)
 
 
+def largest(candles: pl.DataFrame) -> pl.DataFrame:
+    first = pl.int_range(pl.len()) == 0
+    return candles.with_columns(
+        pl.when(first).then(nautilus.PRICE_MAX).otherwise("high").alias("high"),
+        pl.when(first).then(nautilus.QUANTITY_MAX).otherwise("volume").alias("volume"),
+    ).cast(CANDLE_SCHEMA)
+
+
 def bar_rows(candles: pl.DataFrame, timeframe: Timeframe) -> list[list[Any]]:
     rows: list[list[Any]] = []
     for time, *values in candles.iter_rows():
@@ -166,6 +174,7 @@ def test_nautilus_trader_replays_every_bar(environment: str, tmp_path: Path) -> 
         "BTCUSDT.BINANCE-1-DAY-LAST-EXTERNAL": ("BTC/USDT", day, walk(day, 2)),
         "PEPEUSDT.BINANCE-1-HOUR-LAST-EXTERNAL": ("PEPE/USDT", hour, walk(hour, 3, tick=1e-10)),
         "BTC-USDT_3AUSDT.BINANCE-1-HOUR-LAST-EXTERNAL": ("BTC/USDT:USDT", hour, walk(hour, 4)),
+        "SHIBUSDT.BINANCE-1-DAY-LAST-EXTERNAL": ("SHIB/USDT", day, largest(walk(day, 5))),
     }
     for symbol, timeframe, candles in written.values():
         export(tmp_path, nautilus.CONVERTER, candles, symbol, timeframe)
