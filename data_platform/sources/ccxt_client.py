@@ -13,17 +13,20 @@ from typing import TypeVar
 
 import polars as pl
 
+from data_platform.domain.candles import closed_before
 from data_platform.domain.errors import (
     GarbageError,
     PermanentError,
     RefusedError,
     SourceError,
+    TransientError,
 )
 from data_platform.domain.markets import Series
 from data_platform.sources.access import Access
 from data_platform.sources.ccxt_exchange import REPLY, CcxtExchange, close_exchange, open_exchange
 from data_platform.sources.clock import ExchangeClock
 from data_platform.sources.faults import Reply, caught_errors, retry_after, to_source_error
+from data_platform.sources.outage import Outage
 from data_platform.sources.pacing import Pacer
 from data_platform.sources.pages import Page, check_place, to_candles
 
@@ -50,6 +53,7 @@ class CcxtClient:
         longest_pause = access.retry.longest_refusal.total_seconds()
         self._pacer = Pacer(access.requests_per_minute, longest_pause)
         self._places = asyncio.Semaphore(access.concurrency)
+        self._outage = Outage(access.concurrency, 2 * access.timeout)
         self._opening = asyncio.Lock()
         self._exchange: CcxtExchange | None = None
 
@@ -59,6 +63,7 @@ class CcxtClient:
         Raises:
             SourceError: the exchange cannot be reached.
         """
+        self._outage.is_over()
         async with self._opening:
             self._opened()
             return await self.clock.now()
@@ -114,7 +119,8 @@ class CcxtClient:
                 series.pair.symbol, series.timeframe.name, since, limit
             )
             candles = to_candles(rows)
-            check_place(candles, page, meaning)
+            closed_end = closed_before(sent_at, series.timeframe, self.access.grace)
+            check_place(candles, page, meaning, closed_end)
             return Answer(candles, sent_at)
 
         return await self._ask(f"{series} from {page.start:%Y-%m-%d %H:%M} UTC", request)
@@ -143,6 +149,20 @@ class CcxtClient:
         return await self._ask(f"{self.access.exchange.name}: its clock", request)
 
     async def _ask(self, about: str, request: Callable[[], Awaitable[T]]) -> T:
+        if self._outage.is_hopeless:
+            raise TransientError(
+                f"{about}: not asked, because {self.access.address} has not answered any more. "
+                "It will be asked again with the next fetch."
+            )
+        try:
+            answer = await self._try(about, request)
+        except TransientError:
+            self._outage.goes_on()
+            raise
+        self._outage.is_over()
+        return answer
+
+    async def _try(self, about: str, request: Callable[[], Awaitable[T]]) -> T:
         attempt = 1
         while True:
             reply = Reply()

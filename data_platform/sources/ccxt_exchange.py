@@ -16,10 +16,10 @@ import ssl
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 from urllib.parse import urlsplit, urlunsplit
 
-from data_platform.domain.errors import PermanentError
+from data_platform.domain.errors import GarbageError, PermanentError
 from data_platform.sources.access import Access
 from data_platform.sources.faults import Reply
 from data_platform.sources.pages import Row
@@ -28,6 +28,10 @@ REPLY: ContextVar[Reply] = ContextVar("REPLY")
 """What is known of the answer that the current task waits for."""
 
 _MARKET_TYPES = ["spot"]
+_CHUNK = 65_536
+_LONGEST_BODY = 64_000_000
+"""Bytes after decompression; binance's list of all pairs, the longest answer of all, is a third
+of it. A hostile or broken server may send without end."""
 
 
 class CcxtExchange(Protocol):
@@ -161,7 +165,7 @@ def holds_empty_list(value: object) -> bool:
 
 
 class _OneHostSession:
-    """aiohttp's session as ccxt uses it, but a redirect is an answer and not followed."""
+    """aiohttp's session as ccxt uses it; follows no redirect and reads no endless answer."""
 
     def __init__(self, access: Access) -> None:
         import aiohttp
@@ -172,14 +176,40 @@ class _OneHostSession:
         self._session = aiohttp.ClientSession(connector=connector)
         self.headers: Mapping[str, str] = self._session.headers
 
-    def get(self, url: Any, **options: Any) -> object:  # noqa: ANN401 - aiohttp's own
+    def get(self, url: Any, **options: Any) -> "_BoundedAnswer":  # noqa: ANN401 - aiohttp's own
         """Send a GET."""
-        return self._session.get(url, allow_redirects=False, **options)
+        return _BoundedAnswer(self._session.get(url, allow_redirects=False, **options))
 
-    def post(self, url: Any, **options: Any) -> object:  # noqa: ANN401 - aiohttp's own
+    def post(self, url: Any, **options: Any) -> "_BoundedAnswer":  # noqa: ANN401 - aiohttp's own
         """Send a POST; some exchanges ask for candles so."""
-        return self._session.post(url, allow_redirects=False, **options)
+        return _BoundedAnswer(self._session.post(url, allow_redirects=False, **options))
 
     async def close(self) -> None:
         """Close the connections."""
         await self._session.close()
+
+
+class _BoundedAnswer:
+    """An answer whose text is read, decompressed, up to a limit."""
+
+    def __init__(self, request: Any) -> None:  # noqa: ANN401 - aiohttp's private class
+        self._request = request
+
+    async def __aenter__(self) -> Self:
+        self._response = await self._request.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._request.__aexit__(*error)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._response, name)
+
+    async def text(self, **_: str) -> str:
+        """Return the body; JSON is UTF-8 by its standard."""
+        body = bytearray()
+        async for chunk in self._response.content.iter_chunked(_CHUNK):
+            body += chunk
+            if len(body) > _LONGEST_BODY:
+                raise GarbageError(f"an answer longer than {_LONGEST_BODY:,} bytes")
+        return body.decode("utf-8", errors="replace")

@@ -65,20 +65,30 @@ def inside(candles: pl.DataFrame, page: Page) -> pl.DataFrame:
     return candles.filter(pl.col("open_time").is_between(page.start, page.end, closed="left"))
 
 
-def check_place(candles: pl.DataFrame, page: Page, meaning: SinceMeaning) -> None:
-    """Refuse an answer whose rows all lie where the page did not ask.
+def check_place(
+    candles: pl.DataFrame, page: Page, meaning: SinceMeaning, closed_end: datetime
+) -> None:
+    """Refuse an answer whose rows do not follow from what was asked.
 
     A server that ignores `since` would otherwise prove that there is nothing inside the page.
 
+    Args:
+        candles: all rows of the answer, sorted.
+        page: what was asked for.
+        meaning: of `since`, by the exchange's row.
+        closed_end: end of the closed range when it was asked.
+
     Raises:
-        GarbageError: no row lies where the meaning of `since` allows.
+        GarbageError: every row lies before the page; or, where answers end with their window, the
+            rows begin after the page's start and run on to the newest one, which looks the same
+            as an exchange that gives its newest candles whatever is asked.
     """
     if candles.is_empty() or meaning == "newest_only":
         return
     first, last = candles["open_time"][0], candles["open_time"][-1]
-    # An end that the server includes gives one row at the page's end.
-    beyond = meaning == "window" and first > page.end
-    if last < page.start or beyond:
+    # Some servers include the end, which gives one row at the page's end.
+    runs_on = meaning == "window" and first > page.start and last > page.end
+    if last < page.start or (runs_on and last >= closed_end):
         raise GarbageError(
             f"rows of {first:%Y-%m-%d %H:%M}..{last:%Y-%m-%d %H:%M} UTC were sent for "
             f"{page.start:%Y-%m-%d %H:%M}..{page.end:%Y-%m-%d %H:%M} UTC"

@@ -257,6 +257,27 @@ def test_unreachable_exchange_is_named_with_its_remedy() -> None:
     assert source.requests_made == 0
 
 
+def test_exchange_that_dies_is_not_asked_for_every_page(wire: Wire) -> None:
+    wire.always = lambda query: Reply("{}", 503) if asked(query) > START else None
+    access = access_to(wire.url, replace(exchange_row("binance"), page_size=10))
+    request = request_of(START, START + MINUTE * 5000)
+    results, made = fetch(replace(access, timeout=timedelta(seconds=0.2)), request)
+    assert len(results) == 500
+    assert [result.window.outcome for result in results] == ["answered"] + ["failed"] * 499
+    assert made < 3 * 500 / 2
+    assert "not asked" in str(errors_of(results)[-1])
+
+
+def test_endless_answer_is_garbage(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("data_platform.sources.ccxt_exchange._LONGEST_BODY", 100_000)
+    wire.scripted = [Reply("[" + " " * 200_000 + "]")] * 3
+    results, made = fetch(access_to(wire.url), request_of(START, START + MINUTE))
+    assert made == 3
+    [error] = errors_of(results)
+    assert type(error) is GarbageError
+    assert "longer than" in str(error)
+
+
 def test_key_and_query_never_appear_in_a_message(wire: Wire) -> None:
     canary = "canary-key-4711"
     bodies = f'{{"code": -1, "msg": "key {canary} of {wire.url}/x?signature=abc is wrong"}}'

@@ -72,13 +72,18 @@ def test_rows_of_other_pages_are_dropped() -> None:
 
 @pytest.mark.parametrize(
     ("meaning", "minutes"),
-    [("window", [-2, -1]), ("window", [11, 12]), ("next_rows", [-2, -1])],
+    [
+        ("window", [-2, -1]),
+        ("next_rows", [-2, -1]),
+        ("window", [990, 999, 1000]),
+        ("window", [5, 11, 1000]),
+    ],
 )
 def test_answer_that_ignores_what_was_asked_is_garbage(
     meaning: SinceMeaning, minutes: list[int]
 ) -> None:
     with pytest.raises(GarbageError, match=r"2024-01-01 00:00\.\.2024-01-01 00:10"):
-        check_place(candles(*minutes), page(0, 10), meaning)
+        check_place(candles(*minutes), page(0, 10), meaning, at(1000))
 
 
 @pytest.mark.parametrize(
@@ -87,15 +92,22 @@ def test_answer_that_ignores_what_was_asked_is_garbage(
         ("window", []),
         ("window", [10]),
         ("window", [-1, 3]),
+        ("window", [500, 501]),
+        ("window", [0, 5, 1000]),
         ("next_rows", [500]),
-        ("newest_only", [500]),
+        ("next_rows", [1000]),
+        ("newest_only", [1000]),
         ("newest_only", [-500]),
     ],
 )
 def test_answer_that_says_something_about_the_page_is_taken(
     meaning: SinceMeaning, minutes: list[int]
 ) -> None:
-    check_place(candles(*minutes), page(0, 10), meaning)
+    check_place(candles(*minutes), page(0, 10), meaning, at(1000))
+
+
+def test_tail_that_begins_with_a_gap_is_taken() -> None:
+    check_place(candles(3, 9, 10), page(0, 10), "window", at(10))
 
 
 def test_whole_page_proves_itself() -> None:
