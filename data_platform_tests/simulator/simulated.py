@@ -13,6 +13,7 @@ from data_platform.domain.timeframes import to_timeframe
 from data_platform.simulator.config import ReplayKey, SimulatedExchange, SimulatorConfig
 
 T = TypeVar("T")
+Clock: TypeAlias = datetime | Callable[[], datetime]
 Rows: TypeAlias = list[list[float]]
 
 NOW = datetime(2024, 3, 15, 10, 7, 23, 456_000, tzinfo=UTC)
@@ -32,7 +33,7 @@ def series_of(exchange: str, timeframe: str, base: str = "BTC") -> Series:
 
 
 def config(
-    clock: datetime = NOW, replay: Mapping[ReplayKey, pl.DataFrame] | None = None, seed: int = 11
+    clock: Clock = NOW, replay: Mapping[ReplayKey, pl.DataFrame] | None = None, seed: int = 11
 ) -> SimulatorConfig:
     return SimulatorConfig(
         exchanges={
