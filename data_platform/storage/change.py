@@ -72,8 +72,8 @@ class Export:
     """Its place below `exports/`."""
     write: Callable[[Path], None]
     """Write it to a path that does not exist."""
-    companions: tuple[tuple[PurePosixPath, Callable[[Path], None]], ...]
-    """Further files beside it, written when it is."""
+    companions: Callable[[], tuple[tuple[PurePosixPath, Callable[[Path], None]], ...]]
+    """Give further files beside it; called, and they are written, only when it is."""
     source_hash: str
     """Content hash of the candles it is made from."""
     months: tuple[Period, ...]

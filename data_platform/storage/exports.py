@@ -3,7 +3,7 @@
 Holds where and when an export file is written; what is inside is the converters' business.
 """
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from data_platform.domain.layers import Partition
 from data_platform.storage.atomic import publish_file
@@ -67,14 +67,13 @@ def _is_current(row: JournalRow | None, export: Export, note: CommitNote, layout
         return False
     if row.code_version != note.code_version or row.months != export.months:
         return False
-    places: list[PurePosixPath] = [export.path, *(place for place, _ in export.companions)]
-    return not export.rows or all(layout.export(place).exists() for place in places)
+    return not export.rows or layout.export(export.path).exists()
 
 
 def _write(layout: Layout, export: Export, path: Path) -> str | None:
     if not export.rows:
         return None
-    for place, write in export.companions:
+    for place, write in export.companions():
         publish_file(write, layout.export(place))
     return publish_file(export.write, path)
 
