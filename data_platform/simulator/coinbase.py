@@ -12,19 +12,32 @@ from datetime import UTC, datetime
 import polars as pl
 
 from data_platform.domain.markets import Pair
-from data_platform.domain.timeframes import Timeframe, to_timeframe
+from data_platform.domain.timeframes import Timeframe
 from data_platform.simulator.rows import WireRows
-from data_platform.simulator.venue import Answer, Dialect, Query, Venue, VenueMarket, whole_number
+from data_platform.simulator.venue import (
+    Answer,
+    Dialect,
+    Query,
+    Venue,
+    VenueMarket,
+    known_timeframes,
+    whole_number,
+)
 
 _LIMIT = 350
-_GRANULARITIES = {
-    "ONE_MINUTE": "1m",
-    "FIVE_MINUTE": "5m",
-    "FIFTEEN_MINUTE": "15m",
-    "ONE_HOUR": "1h",
-    "FOUR_HOUR": "4h",
-    "ONE_DAY": "1d",
-}
+_GRANULARITIES = known_timeframes(
+    {
+        "ONE_MINUTE": "1m",
+        "FIVE_MINUTE": "5m",
+        "FIFTEEN_MINUTE": "15m",
+        "THIRTY_MINUTE": "30m",
+        "ONE_HOUR": "1h",
+        "TWO_HOUR": "2h",
+        "FOUR_HOUR": "4h",
+        "SIX_HOUR": "6h",
+        "ONE_DAY": "1d",
+    }
+)
 _PRODUCTS = "api/v3/brokerage/market/products"
 
 
@@ -59,13 +72,12 @@ def _answer(venue: Venue, path: str, query: Query) -> Answer | None:
 
 def _candles(venue: Venue, product: str, query: Query) -> Answer:
     market = venue.market(product)
-    granularity = _GRANULARITIES.get(query.get("granularity", ""))
+    timeframe = _GRANULARITIES.get(query.get("granularity", ""))
     start, end = whole_number(query.get("start"), -1), whole_number(query.get("end"), -1)
     if market is None:
         return _error("valid product_id is required", status=404, error="NOT_FOUND")
-    if granularity is None:
+    if timeframe is None:
         return _error("granularity argument is invalid")
-    timeframe = to_timeframe(granularity)
     if start is None or end is None or start < 0 or end < start:
         return _error("start and end argument is invalid - please use valid unix seconds")
     if (end - start) // timeframe.seconds + 1 > _LIMIT:

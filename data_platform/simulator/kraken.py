@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import polars as pl
 
 from data_platform.domain.markets import Pair
-from data_platform.domain.timeframes import TIMEFRAMES, Timeframe
+from data_platform.domain.timeframes import Timeframe
 from data_platform.simulator.rows import WireRows
 from data_platform.simulator.venue import (
     FAR_FUTURE_MS,
@@ -21,12 +21,15 @@ from data_platform.simulator.venue import (
     Query,
     Venue,
     VenueMarket,
+    known_timeframes,
     whole_number,
 )
 
 _REACH = 720
 _LOT_PLACES = 8
-_INTERVALS = {str(timeframe.seconds // 60): timeframe for timeframe in TIMEFRAMES}
+_INTERVALS = known_timeframes(
+    {"1": "1m", "5": "5m", "15": "15m", "30": "30m", "60": "1h", "240": "4h", "1440": "1d"}
+)
 
 # Our name -> (kraken's name, its name in pairs).
 _OLD_NAMES = {

@@ -12,7 +12,7 @@ import json
 import polars as pl
 
 from data_platform.domain.markets import Pair
-from data_platform.domain.timeframes import Timeframe, to_timeframe
+from data_platform.domain.timeframes import Timeframe
 from data_platform.simulator.rows import WireRows
 from data_platform.simulator.venue import (
     FAR_FUTURE_MS,
@@ -21,20 +21,24 @@ from data_platform.simulator.venue import (
     Query,
     Venue,
     VenueMarket,
+    known_timeframes,
     whole_number,
 )
 
 _LIMIT = 300
 _DEFAULT_LIMIT = 100
 _RECENT = 1440
-_BARS = {
-    "1m": "1m",
-    "5m": "5m",
-    "15m": "15m",
-    "1H": "1h",
-    "4H": "4h",
-    "1Dutc": "1d",
-}
+_BARS = known_timeframes(
+    {
+        **{name: name for name in ("1m", "3m", "5m", "15m", "30m")},
+        "1H": "1h",
+        "2H": "2h",
+        "4H": "4h",
+        "6Hutc": "6h",
+        "12Hutc": "12h",
+        "1Dutc": "1d",
+    }
+)
 _INSTRUMENT_TYPES = ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION")
 
 
@@ -69,16 +73,15 @@ def _answer(venue: Venue, path: str, query: Query) -> Answer | None:
 
 def _candles(venue: Venue, query: Query, *, is_history: bool) -> Answer:
     market = venue.market(query.get("instId", ""))
-    bar = _BARS.get(query.get("bar", "1m"))
+    timeframe = _BARS.get(query.get("bar", "1m"))
     if market is None:
         return _error("51001", "Instrument ID, Instrument ID code, or Spread ID doesn't exist.")
     after = whole_number(query.get("after"), FAR_FUTURE_MS)
     before = whole_number(query.get("before"), -1)
     limit = whole_number(query.get("limit"), _DEFAULT_LIMIT)
-    if bar is None or after is None or before is None or limit is None:
-        wrong = "bar" if bar is None else "after, before or limit"
+    if timeframe is None or after is None or before is None or limit is None:
+        wrong = "bar" if timeframe is None else "after, before or limit"
         return _error("51000", f"Parameter {wrong} error")
-    timeframe = to_timeframe(bar)
     open_time = venue.closed_end(timeframe)
     start, end = before + 1, after
     if is_history:

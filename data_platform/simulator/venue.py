@@ -13,7 +13,7 @@ import polars as pl
 
 from data_platform.domain.markets import Pair
 from data_platform.domain.synthetic_markets import MarketProfile
-from data_platform.domain.timeframes import Timeframe
+from data_platform.domain.timeframes import TIMEFRAMES, Timeframe
 from data_platform.simulator.rows import WireRows
 from data_platform.simulator.tapes import Tape
 
@@ -21,9 +21,9 @@ Query: TypeAlias = Mapping[str, str]
 
 FAR_FUTURE_MS = 2**61
 
-# Days in one block of encoded rows: about a thousand rows each.
-_BLOCK_DAYS = {"1m": 1, "5m": 4, "15m": 8, "1h": 32, "4h": 64, "1d": 64}
 _DAY_MS = 86_400_000
+_BLOCK_ROWS = 1000
+_BLOCK_DAYS = 64
 _CACHED_BLOCKS = 96
 
 
@@ -102,7 +102,7 @@ class Venue:
         now = self.now_ms()
         start, end = self._reach(market, timeframe, start_ms, end_ms, now)
         page = Page([], [])
-        length = _BLOCK_DAYS[timeframe.name] * _DAY_MS
+        length = _block_ms(timeframe)
         for index in range(start // length, -(-end // length)):
             missing = limit - len(page.times)
             if missing <= 0:
@@ -124,7 +124,7 @@ class Venue:
         parts = []
         if limit > 0 and self._wants_open(timeframe, start_ms, end_ms, now):
             parts.append(self._open(market, timeframe, now))
-        length = _BLOCK_DAYS[timeframe.name] * _DAY_MS
+        length = _block_ms(timeframe)
         for index in reversed(range(start // length, -(-end // length))):
             missing = limit - sum(len(part.times) for part in parts)
             if missing <= 0:
@@ -166,11 +166,27 @@ class Venue:
     def _encode_block(
         self, market: VenueMarket, timeframe: Timeframe, index: int
     ) -> tuple[pl.Series, Page]:
-        length = _BLOCK_DAYS[timeframe.name] * _DAY_MS
+        length = _block_ms(timeframe)
         rows = market.tape.rows(timeframe, index * length, (index + 1) * length)
         texts = self.dialect.encode(rows, timeframe, True)  # noqa: FBT003
         times = rows.frame["time"]
         return times, Page(times.to_list(), texts.to_list())
+
+
+def _block_ms(timeframe: Timeframe) -> int:
+    # Rows are encoded and cached in whole days: about a thousand rows, or two months of days.
+    days = _BLOCK_ROWS * timeframe.ms // _DAY_MS
+    return min(_BLOCK_DAYS, max(1, days)) * _DAY_MS
+
+
+def known_timeframes(wire_names: Mapping[str, str]) -> dict[str, Timeframe]:
+    """Return an exchange's names of those timeframes that the platform has.
+
+    Args:
+        wire_names: the exchange's name -> ours, also of timeframes that the platform lacks.
+    """
+    ours = {timeframe.name: timeframe for timeframe in TIMEFRAMES}
+    return {wire: ours[name] for wire, name in wire_names.items() if name in ours}
 
 
 def whole_number(text: str | None, default: int) -> int | None:

@@ -7,7 +7,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
@@ -203,6 +203,34 @@ def test_before_the_listing_there_is_nothing(simulator: Simulator, exchange: str
         assert rows[0][0] == ms(LISTED), "binance skips to the first candle"
     else:
         assert rows == []
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+def test_on_the_real_clock_the_newest_candles_are_there(exchange: str) -> None:
+    async def ask(client: Client) -> dict[str, Rows]:
+        now = await client.fetch_time()
+        return {
+            frame.name: await client.fetch_ohlcv(
+                pair_of(exchange).symbol,
+                frame.name,
+                now // frame.ms * frame.ms - 8 * frame.ms,
+                300,
+                wire_params(exchange, frame.name),
+            )
+            for frame in TIMEFRAMES
+        }
+
+    with run_simulator(config(clock=lambda: datetime.now(UTC))) as simulator:
+        answers = with_client(exchange, simulator.url, ask)
+        now = datetime.now(UTC)
+        for frame in TIMEFRAMES:
+            rows = answers[frame.name]
+            series = series_of(exchange, frame.name)
+            truth = rows_of(simulator.candles(series, now - 12 * frame.duration, now))
+            # The last row was open when it was asked for and may have closed since.
+            assert rows[:-1] == [row for row in truth if rows[0][0] <= row[0] < rows[-1][0]], frame
+            assert len(rows) >= 5, frame
+            assert ms(now) - rows[-1][0] < 3 * frame.ms, frame
 
 
 def test_requests_for_candles_are_counted_and_others_are_not() -> None:
