@@ -5,13 +5,79 @@ how they are added stand in `journal.py`.
 """
 
 from datetime import datetime
+from pathlib import Path
 
 import sqlalchemy as sa
 
+from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Pair, Series
 from data_platform.domain.timeframes import Timeframe
-from data_platform.storage.journal import HEADS, NEWEST, JournalRow, equal, series_key, to_row
+from data_platform.storage.journal import (
+    HEADS,
+    NEWEST,
+    InputRow,
+    JournalRow,
+    equal,
+    inputs_of,
+    newest_row,
+    partition_key,
+    series_key,
+    to_row,
+)
+from data_platform.storage.layout import Layout
+from data_platform.storage.state import State
 from data_platform.storage.tables import COMMITS, PARTITION, PARTITIONS, to_time
+
+
+class JournalReader:
+    """What the journal of one lake tells."""
+
+    def __init__(self, root: Path, state: State) -> None:
+        """Read the lake below a folder.
+
+        Args:
+            root: the lake's folder; it may not exist yet.
+            state: its state database.
+        """
+        self.root = root
+        self.state = state
+        self.layout = Layout(root)
+
+    def journal(self, partition: Partition) -> JournalRow | None:
+        """Return the newest journal row of a partition, or None when it was never committed."""
+        with self.state.read() as connection:
+            return newest_row(connection, partition_key(partition))
+
+    def journal_rows(
+        self,
+        layer: str | None = None,
+        exchange: str | None = None,
+        timeframe: Timeframe | None = None,
+        pair: Pair | None = None,
+    ) -> list[JournalRow]:
+        """Return the newest journal row of each partition that fits, by series and period."""
+        with self.state.read() as connection:
+            return newest_rows(
+                connection, layer=layer, exchange=exchange, timeframe=timeframe, pair=pair
+            )
+
+    def newest(self, exchange: str, layer: str = "ohlcv") -> dict[tuple[str, str], datetime]:
+        """Return the last stored open_time by (pair's key, timeframe's name) of an exchange.
+
+        A series without a row is not in it.
+        """
+        with self.state.read() as connection:
+            return newest_times(connection, exchange, layer)
+
+    def first(self, series: Series, layer: str = "ohlcv") -> datetime | None:
+        """Return the first stored open_time of a series, or None."""
+        with self.state.read() as connection:
+            return first_time(connection, series, layer)
+
+    def inputs(self, partition: Partition) -> tuple[InputRow, ...]:
+        """Return what the newest commit of a partition was computed from."""
+        with self.state.read() as connection:
+            return inputs_of(connection, partition_key(partition))
 
 
 def newest_rows(

@@ -84,7 +84,7 @@ class PartitionStore(PartitionReader):
             StorageError: the rows break the partition's order, or the disk or database refuses;
                 what was stored is as it was.
         """
-        with exclusive_lock(self._layout.lock(partition)):
+        with exclusive_lock(self.layout.lock(partition)):
             current = self._current(partition)
             if expected is not None and expected != current.version:
                 raise ConflictError(
@@ -94,7 +94,7 @@ class PartitionStore(PartitionReader):
             fresh, outdated = self._drop_outdated(partition, current, good, note)
             merged = merge(current.frame, fresh)
             _refuse_faults(partition, merged)
-            keep_refused(self._layout, partition, refused)
+            keep_refused(self.layout, partition, refused)
             judgement = judge(merged) if judge else Judgement()
             update = _update(current, merged)
             if update.differs:
@@ -117,7 +117,7 @@ class PartitionStore(PartitionReader):
         Raises:
             StorageError: the disk or the database refuses; the old file is as it was.
         """
-        return publish_export(self._layout, self.state, export, note)
+        return publish_export(self.layout, self.state, export, note)
 
     def _drop_outdated(
         self, partition: Partition, current: Current, good: pl.DataFrame, note: CommitNote
@@ -140,10 +140,10 @@ class PartitionStore(PartitionReader):
 
     def _replace_file(self, partition: Partition, current: Current, update: "_Update") -> str:
         if update.change.rewrites and current.content:
-            kept = self._layout.history(partition, current.version)
+            kept = self.layout.history(partition, current.version)
             if not kept.exists():
                 publish_bytes(current.content, kept)
-        path = self._layout.partition(partition)
+        path = self.layout.partition(partition)
         if update.merged.is_empty():
             remove_file(path)
             return ABSENT
@@ -154,7 +154,7 @@ class PartitionStore(PartitionReader):
     ) -> Entry:
         first, last = _edges(update.merged) or (None, None)
         stored = update.version != ABSENT
-        path = self._layout.relative(self._layout.partition(partition))
+        path = self.layout.relative(self.layout.partition(partition))
         return Entry(
             rows=update.merged.height,
             first=first,

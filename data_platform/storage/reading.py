@@ -17,21 +17,14 @@ import polars as pl
 from data_platform.domain.candles import content_hash
 from data_platform.domain.errors import StorageError
 from data_platform.domain.layers import Partition
-from data_platform.domain.markets import Pair, Series
+from data_platform.domain.markets import Series
 from data_platform.domain.periods import Period
-from data_platform.domain.timeframes import Timeframe
 from data_platform.storage import parquet_file
-from data_platform.storage.heads import first_time, newest_rows, newest_times, rows_of_series
+from data_platform.storage.heads import JournalReader, rows_of_series
 from data_platform.storage.journal import (
     ABSENT,
-    InputRow,
     JournalRow,
-    inputs_of,
-    newest_row,
-    partition_key,
 )
-from data_platform.storage.layout import Layout
-from data_platform.storage.state import State
 
 _log = logging.getLogger(__name__)
 
@@ -66,19 +59,8 @@ class Current:
         return self.row is not None and (sha or ABSENT) == self.version
 
 
-class PartitionReader:
+class PartitionReader(JournalReader):
     """The reading half of the store of one lake."""
-
-    def __init__(self, root: Path, state: State) -> None:
-        """Read the lake below a folder.
-
-        Args:
-            root: the lake's folder; it may not exist yet.
-            state: its state database.
-        """
-        self.root = root
-        self.state = state
-        self._layout = Layout(root)
 
     def read(self, partition: Partition, columns: Sequence[str] | None = None) -> Stored | None:
         """Return a partition's rows and version, or None when no file is there.
@@ -119,11 +101,8 @@ class PartitionReader:
         Raises:
             DamagedFileError: a journalled file is gone, torn or changed.
         """
-        with self.state.read() as connection:
-            rows = rows_of_series(connection, layer, series, feature_set)
-        # By the month, not by the rows: a file may have grown since its journal row was written.
-        wanted = [row for row in rows if row.period and _overlaps(row.period, start, end)]
-        frame = self._read_rows(layer, wanted, columns)
+        rows = self._rows(layer, series, start, end, feature_set)
+        frame = self._read_rows(layer, rows, columns)
         times = pl.col("open_time")
         inside = frame.filter((times >= start) & (times < end))
         return inside if columns is None else inside.select(columns)
@@ -164,41 +143,24 @@ class PartitionReader:
         frame = self._read_rows(layer, wanted, None)
         return frame.filter(pl.col("open_time") < time).tail(rows)
 
-    def journal(self, partition: Partition) -> JournalRow | None:
-        """Return the newest journal row of a partition, or None when it was never committed."""
-        with self.state.read() as connection:
-            return newest_row(connection, partition_key(partition))
+    def times(self, layer: str, series: Series, start: datetime, end: datetime) -> pl.Series:
+        """Return the stored opening times with start <= open_time < end, sorted.
 
-    def journal_rows(
-        self,
-        layer: str | None = None,
-        exchange: str | None = None,
-        timeframe: Timeframe | None = None,
-        pair: Pair | None = None,
-    ) -> list[JournalRow]:
-        """Return the newest journal row of each partition that fits, by series and period."""
-        with self.state.read() as connection:
-            return newest_rows(
-                connection, layer=layer, exchange=exchange, timeframe=timeframe, pair=pair
-            )
+        For planning what to fetch: a journalled file that is gone counts as not stored, so that
+        moving a damaged file away and fetching again repairs it.
 
-    def newest(self, exchange: str, layer: str = "ohlcv") -> dict[tuple[str, str], datetime]:
-        """Return the last stored open_time by (pair's key, timeframe's name) of an exchange.
+        Args:
+            layer: which table; not features.
+            series: whose times.
+            start: first time.
+            end: end, exclusive.
 
-        A series without a row is not in it.
+        Raises:
+            DamagedFileError: a journalled file is torn or changed.
         """
-        with self.state.read() as connection:
-            return newest_times(connection, exchange, layer)
-
-    def first(self, series: Series, layer: str = "ohlcv") -> datetime | None:
-        """Return the first stored open_time of a series, or None."""
-        with self.state.read() as connection:
-            return first_time(connection, series, layer)
-
-    def inputs(self, partition: Partition) -> tuple[InputRow, ...]:
-        """Return what the newest commit of a partition was computed from."""
-        with self.state.read() as connection:
-            return inputs_of(connection, partition_key(partition))
+        rows = [row for row in self._rows(layer, series, start, end) if self._is_there(row)]
+        found = self._read_rows(layer, rows, ["open_time"])["open_time"]
+        return found.filter(found.is_between(start, end, closed="left"))
 
     def hash_rows(
         self,
@@ -236,9 +198,25 @@ class PartitionReader:
             rows = rows_of_series(connection, layer, series, feature_set)
         return [self.root / row.path for row in rows if row.path and row.period in wanted]
 
+    def _rows(
+        self,
+        layer: str,
+        series: Series,
+        start: datetime,
+        end: datetime,
+        feature_set: str | None = None,
+    ) -> list[JournalRow]:
+        with self.state.read() as connection:
+            rows = rows_of_series(connection, layer, series, feature_set)
+        # By the month, not by the rows: a file may have grown since its journal row was written.
+        return [row for row in rows if row.period and _overlaps(row.period, start, end)]
+
+    def _is_there(self, row: JournalRow) -> bool:
+        return row.path is not None and (self.root / row.path).exists()
+
     def _current(self, partition: Partition, columns: Sequence[str] | None = None) -> Current:
         row = self.journal(partition)
-        path = self._layout.partition(partition)
+        path = self.layout.partition(partition)
         content = _read_bytes(path)
         if content is None:
             if row is not None and row.rows:
