@@ -28,7 +28,9 @@ __all__ = [
     "Refresh",
     "Settings",
     "Thresholds",
+    "dagster_home",
     "load_settings",
+    "worker_environment",
 ]
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
@@ -37,6 +39,7 @@ CONFIG_VARIABLE = "DATA_PLATFORM_CONFIG"
 DATA_VARIABLE = "DATA_PLATFORM_DATA"
 SIMULATOR_VARIABLE = "DATA_PLATFORM_SIMULATOR"
 STATE_VARIABLE = "DATA_PLATFORM_STATE"
+HOME_VARIABLE = "DAGSTER_HOME"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,35 @@ def load_settings(
         feature_sets=_feature_sets(_beside(path, "features"), indicators),
         thresholds=Thresholds(read_limits(read_yaml(_beside(path, "thresholds.yaml")))),
     )
+
+
+def dagster_home(environ: Mapping[str, str] | None = None) -> Path:
+    """Return the folder of the Dagster instance: `DAGSTER_HOME`, else `.dagster` here.
+
+    Raises:
+        ConfigError: the variable does not name an absolute path, which Dagster insists on.
+    """
+    named = _variable(os.environ if environ is None else environ, HOME_VARIABLE)
+    if named is None:
+        return Path(".dagster").absolute()
+    path = Path(named).expanduser()
+    if not path.is_absolute():
+        raise ConfigError(f"{HOME_VARIABLE}={named}: expected an absolute path.")
+    return path
+
+
+def worker_environment(
+    settings: Settings, environ: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return the environment of a process that is to work with the same settings as this one."""
+    variables = os.environ if environ is None else environ
+    return {
+        **variables,
+        CONFIG_VARIABLE: str(settings.config_path),
+        DATA_VARIABLE: str(settings.data_root),
+        STATE_VARIABLE: settings.state_url,
+        HOME_VARIABLE: str(dagster_home(variables)),
+    }
 
 
 def _config_path(environ: Mapping[str, str]) -> Path:

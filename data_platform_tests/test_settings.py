@@ -9,7 +9,13 @@ from data_platform.domain.markets import Pair
 from data_platform.domain.periods import Period
 from data_platform.domain.timeframes import TIMEFRAMES, to_timeframe
 from data_platform.features.feature_set import FeatureSet
-from data_platform.settings import PROJECT_ROOT, Settings, load_settings
+from data_platform.settings import (
+    PROJECT_ROOT,
+    Settings,
+    dagster_home,
+    load_settings,
+    worker_environment,
+)
 
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
 
@@ -353,7 +359,7 @@ def test_the_project_ships_a_feature_set() -> None:
 
 def test_a_feature_set_may_only_use_indicators_that_are_stored(tmp_path: Path) -> None:
     with pytest.raises(
-        ConfigError, match=r"base\.yaml:\d+: indicators\[1\]: 'macd_12_26_9' is not"
+        ConfigError, match=r"base\.yaml:\d+: indicators\[1\]: 'macd_12_26_9'"
     ):
         load(tmp_path, SMALL + "indicators: [rsi_14]\n")
 
@@ -375,3 +381,26 @@ def test_a_folder_without_read_permission_is_no_traceback(tmp_path: Path) -> Non
     shutil.copy(PROJECT_ROOT / "configs/demo.yaml", tmp_path / "platform.yaml")
     with pytest.raises(ConfigError, match="cannot be read"):
         load_settings({}, config=tmp_path / "platform.yaml" / "inner.yaml")
+
+
+def test_the_instance_lies_in_the_current_folder_unless_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert dagster_home({}) == tmp_path / ".dagster"
+    assert dagster_home({"DAGSTER_HOME": "/srv/home"}) == Path("/srv/home")
+    with pytest.raises(ConfigError, match="DAGSTER_HOME=home: expected an absolute path"):
+        dagster_home({"DAGSTER_HOME": "home"})
+
+
+def test_a_worker_works_with_the_same_settings_wherever_it_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = {"DATA_PLATFORM_SIMULATOR": "http://127.0.0.1:9100", "DATA_PLATFORM_DATA": "lake"}
+    settings = load(tmp_path, SMALL, given)
+    passed = worker_environment(settings, given)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert passed["DAGSTER_HOME"] == str(tmp_path / ".dagster")
+    assert load_settings(passed, now=NOW) == settings

@@ -1,0 +1,138 @@
+"""`data-platform download`: materialize a selection through Dagster, one process per exchange."""
+
+import shutil
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from data_platform.cli.messages import Outcome, Report
+from data_platform.cli.options import DAY, TIMEFRAME
+from data_platform.cli.orders import Order, Wish, to_orders
+from data_platform.cli.output import open_console
+from data_platform.cli.progress import DownloadProgress
+from data_platform.cli.worker_pool import PoolResult, WorkerPlan, run_workers
+from data_platform.domain.errors import StorageError
+from data_platform.domain.layers import LAYERS
+from data_platform.settings import (
+    PROJECT_ROOT,
+    Settings,
+    dagster_home,
+    load_settings,
+    worker_environment,
+)
+
+WORKER = (sys.executable, "-m", "data_platform.cli.download_worker")
+
+
+@click.command()
+@click.option("--exchange", "exchanges", multiple=True, help="Repeat for several.  [default: all]")
+@click.option("--pair", "pairs", multiple=True, help="BTC/USDT, BTC-USDT or BTCUSDT; repeatable.")
+@click.option("--timeframe", "timeframes", multiple=True, type=TIMEFRAME, help="Repeatable.")
+@click.option(
+    "--layer",
+    "layers",
+    multiple=True,
+    type=click.Choice([layer.name for layer in LAYERS]),
+    help="Repeatable.  [default: all]",
+)
+@click.option("--start", type=DAY, help="First day, UTC; its whole month is taken.")
+@click.option("--end", type=DAY, help="Day after the last one, UTC.  [default: now]")
+def download(**typed: Any) -> None:  # noqa: ANN401
+    """Fetch what is missing of a selection and compute everything that follows from it.
+
+    What is stored and complete is not asked for again. Ctrl-C ends after the current commit; the
+    same command continues. Exits 1 when a series failed; the others are done all the same.
+    """
+    settings = load_settings()
+    orders = to_orders(settings, Wish(**typed), datetime.now(UTC))
+    result = run_orders(settings, orders)
+    sys.exit(0 if is_success(result) else 1)
+
+
+def run_orders(
+    settings: Settings, orders: Sequence[Order], command: Sequence[str] = WORKER
+) -> PoolResult:
+    """Run orders side by side with a live bar each; print a table and each failure at the end.
+
+    Args:
+        settings: what the workers shall work with.
+        orders: one per exchange.
+        command: starts a worker.
+    """
+    home = prepare_home()
+    plan = WorkerPlan(command, worker_environment(settings), home / "download")
+    console = open_console()
+    reports = {order.exchange: Report(order.exchange) for order in orders}
+    with DownloadProgress(list(reports), console) as progress:
+
+        def show(report: Report) -> None:
+            reports[report.exchange] = report
+            progress.show(report)
+
+        result = run_workers(
+            orders,
+            plan,
+            show,
+            lambda: progress.say("Stopping after the current commit; Ctrl-C again ends at once."),
+        )
+    console.print(_summary(reports, result))
+    for line in _failures(result):
+        click.echo(f"data-platform: {' '.join(line.split())}", err=True)
+    if result.is_stopped:
+        click.echo("Stopped. What was committed stays; the same command continues.", err=True)
+    return result
+
+
+def is_success(result: PoolResult) -> bool:
+    """Tell whether everything that was ordered is done."""
+    return not result.is_stopped and all(it.success for it in result.outcomes.values())
+
+
+def prepare_home() -> Path:
+    """Return the folder of the Dagster instance; a new one gets the project's dagster.yaml.
+
+    Raises:
+        StorageError: it cannot be made.
+    """
+    home = dagster_home()
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        if not (home / "dagster.yaml").exists():
+            shutil.copyfile(PROJECT_ROOT / "configs/dagster.yaml", home / "dagster.yaml")
+    except OSError as error:
+        raise StorageError(f"cannot prepare DAGSTER_HOME {home}: {error.strerror}.") from error
+    return home
+
+
+def _summary(reports: dict[str, Report], result: PoolResult) -> Table:
+    table = Table("exchange", "result")
+    for title in ("partitions", "candles fetched", "requests"):
+        table.add_column(title, justify="right")
+    table.add_column("run")
+    for exchange, report in reports.items():
+        outcome = result.outcomes[exchange]
+        table.add_row(
+            exchange,
+            _word(outcome, is_stopped=result.is_stopped),
+            f"{report.done_partitions:,}/{report.total_partitions:,}",
+            f"{report.candles:,}",
+            f"{report.requests:,}",
+            ", ".join(run_id[:8] for run_id in outcome.run_ids),
+        )
+    return table
+
+
+def _word(outcome: Outcome, *, is_stopped: bool) -> Text:
+    if outcome.success:
+        return Text("done", "green")
+    return Text("stopped", "yellow") if is_stopped else Text("failed", "red")
+
+
+def _failures(result: PoolResult) -> list[str]:
+    return [line for outcome in result.outcomes.values() for line in outcome.failures]

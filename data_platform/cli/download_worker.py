@@ -1,0 +1,102 @@
+"""The process of one exchange in a download: reads its order, materializes, reports.
+
+Started by `worker_pool.py` as `python -m data_platform.cli.download_worker`. Standard input holds
+the order and then, or with its end, the wish to stop; standard output holds messages only.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from typing import TextIO
+
+from data_platform.cli.messages import Outcome, Report, message_to_line, order_from_line
+from data_platform.cli.orders import Order
+from data_platform.domain.errors import DataPlatformError
+from data_platform.operations.watch import Progress, Watch
+from data_platform.settings import load_settings
+
+
+def main() -> int:
+    """Work on one order; return the exit code: 0 all done, 1 something failed."""
+    messages = take_standard_output()
+    order = order_from_line(sys.stdin.readline())
+    stop = threading.Event()
+    threading.Thread(target=_await_stop, args=(stop,), daemon=True).start()
+
+    def send(message: Report | Outcome) -> None:
+        messages.write(message_to_line(message) + "\n")
+        messages.flush()
+
+    try:
+        outcome = work(order, send, stop.is_set)
+    except DataPlatformError as error:
+        outcome = Outcome(order.exchange, success=False, failures=(str(error),))
+    send(outcome)
+    return 0 if outcome.success else 1
+
+
+def work(order: Order, send: Callable[[Report], None], should_stop: Callable[[], bool]) -> Outcome:
+    """Materialize what is ordered through Dagster, on the persistent instance.
+
+    Args:
+        order: one exchange's part.
+        send: takes each report.
+        should_stop: asked between commits.
+
+    Raises:
+        DataPlatformError: nothing could be started.
+    """
+    # Dagster takes seconds to import: only the process that needs it pays.
+    from dagster import DagsterInstance
+
+    from data_platform.definitions import build_definitions
+    from data_platform.runs import Selection, materialize_selection
+
+    settings = load_settings()
+    size = len(order.pairs) * len(order.timeframes) * len(order.layers) * len(order.periods)
+
+    def report(progress: Progress) -> None:
+        send(
+            Report(
+                exchange=order.exchange,
+                candles=progress.candles,
+                requests=progress.requests,
+                done_partitions=progress.done,
+                total_partitions=size,
+            )
+        )
+
+    selection = Selection(
+        exchange=order.exchange,
+        pairs=order.pairs,
+        timeframes=order.timeframes,
+        layers=order.layers,
+        first=order.periods[0],
+        last=order.periods[-1],
+    )
+    send(Report(order.exchange, total_partitions=size))
+    with DagsterInstance.get() as instance:
+        outcome = materialize_selection(
+            build_definitions(settings, Watch(report, should_stop)),
+            selection,
+            settings.exchanges[order.exchange].pairs,
+            instance,
+        )
+    return Outcome(order.exchange, outcome.success, outcome.run_ids, outcome.failures)
+
+
+def take_standard_output() -> TextIO:
+    """Return the standard output for messages alone; whatever else is printed goes to stderr."""
+    private = os.dup(1)
+    os.dup2(2, 1)
+    return os.fdopen(private, "w")
+
+
+def _await_stop(stop: threading.Event) -> None:
+    sys.stdin.readline()
+    stop.set()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,41 @@
+"""What people type: click's types for pairs, timeframes, days and markets.
+
+Each turns the platform's own refusal into click's, which ends with exit code 2.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from data_platform.config.values import to_date
+from data_platform.domain.errors import WrongUseError
+from data_platform.domain.markets import read_pair
+from data_platform.domain.timeframes import to_timeframe
+
+
+class ParsedType(click.ParamType[object]):
+    """A text that one of the domain's parsers understands."""
+
+    def __init__(self, name: str, parse: Callable[[str], object]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> object:
+        """Return the parsed value; one that is parsed already stays."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except WrongUseError as error:
+            self.fail(str(error), param, ctx)
+
+
+PAIR = ParsedType("pair", read_pair)
+TIMEFRAME = ParsedType("timeframe", to_timeframe)
+DAY = ParsedType("day", to_date)

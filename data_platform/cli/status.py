@@ -1,0 +1,191 @@
+"""`data-platform status`: how far every series is, and whether one is late."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from data_platform.cli.output import open_console, print_json
+from data_platform.domain.errors import WrongUseError
+from data_platform.domain.markets import Series
+from data_platform.operations.due import FreshnessLimits, SeriesStatus, series_status
+from data_platform.operations.lake import Lake, open_lake
+from data_platform.settings import Settings, load_settings
+
+State = Literal["fresh", "stale", "not stored", "retired"]
+
+COLORS: dict[State, str] = {
+    "fresh": "green",
+    "stale": "red",
+    "not stored": "red",
+    "retired": "dim",
+}
+"""`not stored`: configured and never asked for. `retired`: stored and no longer configured."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatusLine:
+    """One series with its verdict."""
+
+    status: SeriesStatus
+    state: State
+    age: timedelta | None
+    """Since the close of its newest candle."""
+
+
+@click.command()
+@click.option("--exchange", "exchanges", multiple=True, help="Repeat for several.  [default: all]")
+@click.option("--json", "is_json", is_flag=True, help="An array of objects, for programs.")
+def status(exchanges: tuple[str, ...], *, is_json: bool) -> None:
+    """Show from, to, candles, gaps and age of every series; exit 1 when one is stale.
+
+    A series is stale when a closed candle is awaited for longer than configs/thresholds.yaml and
+    the refresh interval allow, or when nothing of it was ever fetched.
+    """
+    settings = load_settings()
+    now = datetime.now(UTC)
+    lines = read_status(settings, now, exchanges)
+    if is_json:
+        print_json([_to_object(line) for line in lines])
+    else:
+        open_console().print(_to_table(lines))
+        click.echo(_footer(lines))
+    sys.exit(1 if any(line.state in {"stale", "not stored"} for line in lines) else 0)
+
+
+def read_status(
+    settings: Settings, now: datetime, exchanges: Sequence[str] = ()
+) -> list[StatusLine]:
+    """Return a line per configured or stored series, by exchange, pair and timeframe.
+
+    Args:
+        settings: what is configured.
+        now: the clock, UTC.
+        exchanges: names to show; empty for all.
+
+    Raises:
+        WrongUseError: an exchange is neither configured nor stored.
+        StorageError: the state database cannot be read.
+    """
+    lake = open_lake(settings.data_root, settings.state_url)
+    try:
+        stored = {row.series for row in lake.store.journal_rows("ohlcv")}
+        names = sorted({*settings.exchanges, *(series.exchange for series in stored)})
+        unknown = sorted(set(exchanges) - set(names))
+        if unknown:
+            raise WrongUseError(
+                f"exchange {unknown[0]!r} is neither configured nor stored. "
+                f"Accepted: {', '.join(names)}."
+            )
+        return [
+            line
+            for name in names
+            if name in exchanges or not exchanges
+            for line in _lines(lake, settings, name, stored, now)
+        ]
+    finally:
+        lake.state.close()
+
+
+def _lines(
+    lake: Lake, settings: Settings, name: str, stored: set[Series], now: datetime
+) -> Iterator[StatusLine]:
+    exchange = settings.exchanges.get(name)
+    configured = {
+        Series(name, pair, timeframe)
+        for pair in (exchange.pairs if exchange else ())
+        for timeframe in (exchange.timeframes if exchange else ())
+    }
+    wanted = sorted(
+        configured | {series for series in stored if series.exchange == name},
+        key=lambda series: (series.pair, series.timeframe.seconds),
+    )
+    fresh = FreshnessLimits(
+        exchange.grace if exchange else timedelta(0),
+        settings.refresh.candles,
+        settings.thresholds.limits,
+    )
+    for found in series_status(lake, wanted, fresh, now):
+        closed = found.last + found.series.timeframe.duration if found.last else None
+        age = now - closed if closed else None
+        yield StatusLine(found, _state(found, is_configured=found.series in configured), age)
+
+
+def _state(found: SeriesStatus, *, is_configured: bool) -> State:
+    if not is_configured:
+        return "retired"
+    if found.answered_until is None:
+        return "not stored"
+    return "stale" if found.is_stale else "fresh"
+
+
+def _to_table(lines: Sequence[StatusLine]) -> Table:
+    table = Table()
+    for name in ("exchange", "pair", "timeframe", "from", "to"):
+        table.add_column(name)
+    for name in ("candles", "gaps", "missing", "age"):
+        table.add_column(name, justify="right")
+    table.add_column("state")
+    for line in lines:
+        found = line.status
+        table.add_row(
+            found.series.exchange,
+            found.series.pair.symbol,
+            found.series.timeframe.name,
+            _spell_time(found.first),
+            _spell_time(found.last),
+            f"{found.candles:,}",
+            f"{found.gaps:,}",
+            f"{found.missing:,}",
+            spell_age(line.age),
+            Text(line.state, COLORS[line.state]),
+        )
+    return table
+
+
+def _to_object(line: StatusLine) -> dict[str, object]:
+    found = line.status
+    return {
+        "exchange": found.series.exchange,
+        "pair": found.series.pair.symbol,
+        "timeframe": found.series.timeframe.name,
+        "state": line.state,
+        "from": found.first,
+        "to": found.last,
+        "candles": found.candles,
+        "gaps": found.gaps,
+        "missing": found.missing,
+        "age_seconds": line.age.total_seconds() if line.age is not None else None,
+        "late_seconds": found.late.total_seconds(),
+        "limit_seconds": found.limit.total_seconds(),
+    }
+
+
+def _footer(lines: Sequence[StatusLine]) -> str:
+    counts = {state: sum(line.state == state for line in lines) for state in COLORS}
+    named = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    return f"{len(lines)} series: {named or 'none'}"
+
+
+def _spell_time(time: datetime | None) -> str:
+    return f"{time:%Y-%m-%d %H:%M}" if time else ""
+
+
+def spell_age(age: timedelta | None) -> str:
+    """Return a length of time by its two largest units: `3d 4h`, `12m 5s`; empty for None."""
+    if age is None:
+        return ""
+    seconds = int(max(age, timedelta(0)).total_seconds())
+    sizes = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
+    parts = []
+    for unit, size in sizes:
+        count, seconds = divmod(seconds, size)
+        parts.append((count, unit))
+    while len(parts) > 1 and parts[0][0] == 0:
+        parts.pop(0)
+    return " ".join(f"{count}{unit}" for count, unit in parts[:2])

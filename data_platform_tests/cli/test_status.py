@@ -1,0 +1,141 @@
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from data_platform.cli.main import main
+from data_platform.cli.status import read_status, spell_age
+from data_platform.domain.markets import Pair, Series
+from data_platform.domain.periods import period_of
+from data_platform.domain.timeframes import to_timeframe
+from data_platform.settings import load_settings
+from data_platform.storage.ledger import Gap
+from data_platform_tests.cli.conftest import StoreCandles, hours
+
+HOUR, DAY = to_timeframe("1h"), to_timeframe("1d")
+OKX_HOUR = Series("okx", Pair("BTC/USDT"), HOUR)
+OKX_DAY = Series("okx", Pair("BTC/USDT"), DAY)
+KRAKEN_HOUR = Series("kraken", Pair("BTC/USD"), HOUR)
+GONE = Series("binance", Pair("OLD/USDT"), HOUR)
+START = datetime(2024, 1, 1, tzinfo=UTC)
+
+# Lateness of 1h may be 1 h by thresholds.yaml, plus 5 m of refresh and 5 s of grace.
+LIMIT = timedelta(hours=1, minutes=5, seconds=5)
+
+
+def states(now: datetime) -> Mapping[str, str]:
+    lines = read_status(load_settings({}, now=now), now)
+    return {str(line.status.series): line.state for line in lines}
+
+
+@pytest.mark.usefixtures("lake")
+def test_a_series_is_stale_only_beyond_its_limit(store_candles: StoreCandles) -> None:
+    store_candles(OKX_HOUR, START, 10)
+    # The candle of 10:00 closes at 11:00, so it is late from then on.
+    closed = START + hours(11)
+    assert states(closed + LIMIT)["okx/BTC-USDT/1h"] == "fresh"
+    assert states(closed + LIMIT + timedelta(seconds=1))["okx/BTC-USDT/1h"] == "stale"
+
+
+@pytest.mark.usefixtures("lake")
+def test_series_are_told_apart_by_config_and_store(store_candles: StoreCandles) -> None:
+    store_candles(OKX_HOUR, START, 10)
+    store_candles(GONE, START, 1)
+    assert states(START + hours(10)) == {
+        "binance/OLD-USDT/1h": "retired",
+        "kraken/BTC-USD/1h": "not stored",
+        "okx/BTC-USDT/1h": "fresh",
+        "okx/BTC-USDT/1d": "not stored",
+    }
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["status", *arguments])
+
+
+def store_everything(store_candles: StoreCandles) -> None:
+    """Store each configured series up to now."""
+    now = datetime.now(UTC)
+    for series in (OKX_HOUR, OKX_DAY, KRAKEN_HOUR):
+        newest = series.timeframe.floor(now) - series.timeframe.duration
+        start = max(newest - 2 * series.timeframe.duration, period_of(newest).start)
+        store_candles(series, start, int((newest - start) / series.timeframe.duration) + 1)
+
+
+@pytest.mark.usefixtures("lake")
+def test_all_fresh_exits_zero(store_candles: StoreCandles) -> None:
+    store_everything(store_candles)
+    done = run()
+    assert done.exit_code == 0, done.output
+    assert done.stdout.endswith("3 series: 3 fresh\n")
+    assert "BTC/USDT" in done.stdout
+
+
+@pytest.mark.usefixtures("lake")
+def test_one_stale_series_exits_one(store_candles: StoreCandles) -> None:
+    store_everything(store_candles)
+    (Path("configs") / "platform.yaml").write_text(
+        "exchanges:\n"
+        "  kraken: {pairs: [BTC/USD, ETH/USD], timeframes: [1h], start: 2024-01-01}\n"
+        "  okx: {pairs: [BTC/USDT], timeframes: [1h, 1d], start: 2024-01-01}\n"
+    )
+    store_candles(Series("kraken", Pair("ETH/USD"), HOUR), START, 3)
+    done = run()
+    assert done.exit_code == 1
+    assert done.stdout.endswith("4 series: 3 fresh, 1 stale\n")
+
+
+@pytest.mark.usefixtures("lake")
+def test_a_series_that_was_never_fetched_exits_one() -> None:
+    done = run()
+    assert done.exit_code == 1
+    assert done.stdout.endswith("3 series: 3 not stored\n")
+
+
+@pytest.mark.usefixtures("lake")
+def test_json_holds_what_a_program_needs(store_candles: StoreCandles) -> None:
+    gap = Gap(OKX_HOUR, START + hours(5), START + hours(7), 2, "outage", True, "test")
+    quiet = Gap(OKX_HOUR, START + hours(7), START + hours(8), 1, "no_trades", True, "test")
+    store_candles(OKX_HOUR, START, 5, [gap, quiet])
+    done = run("--exchange", "okx", "--json")
+    assert done.exit_code == 1
+    hour, day = json.loads(done.stdout)
+    assert {name: hour[name] for name in ("exchange", "pair", "timeframe", "state")} == {
+        "exchange": "okx",
+        "pair": "BTC/USDT",
+        "timeframe": "1h",
+        "state": "stale",
+    }
+    assert (hour["from"], hour["to"]) == ("2024-01-01T00:00:00Z", "2024-01-01T04:00:00Z")
+    assert (hour["candles"], hour["gaps"], hour["missing"]) == (5, 1, 2)
+    age = datetime.now(UTC) - (START + hours(5))
+    assert hour["age_seconds"] == pytest.approx(age.total_seconds(), abs=60)
+    assert hour["limit_seconds"] == LIMIT.total_seconds()
+    assert day["state"] == "not stored"
+    assert day["from"] is day["to"] is day["age_seconds"] is None
+
+
+@pytest.mark.usefixtures("lake")
+def test_an_unknown_exchange_is_wrong_use() -> None:
+    done = run("--exchange", "nowhere")
+    assert done.exit_code == 2
+    assert "'nowhere' is neither configured nor stored. Accepted: kraken, okx." in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("age", "text"),
+    [
+        (None, ""),
+        (timedelta(0), "0s"),
+        (timedelta(seconds=59.9), "59s"),
+        (timedelta(minutes=12, seconds=5), "12m 5s"),
+        (timedelta(hours=3), "3h 0m"),
+        (timedelta(days=400, hours=4, minutes=3), "400d 4h"),
+        (timedelta(seconds=-3), "0s"),
+    ],
+)
+def test_an_age_is_spelled_by_its_two_largest_units(age: timedelta | None, text: str) -> None:
+    assert spell_age(age) == text
