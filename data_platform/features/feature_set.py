@@ -4,15 +4,14 @@ A set never changes its meaning under one version: whoever changes a file raises
 and the older one stays readable beside it.
 """
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 import polars as pl
 
 from data_platform.domain.candles import FILLED_SCHEMA
-from data_platform.domain.errors import ConfigError, WrongUseError
-from data_platform.domain.timeframes import Timeframe, to_timeframe
+from data_platform.domain.errors import WrongUseError
+from data_platform.domain.timeframes import Timeframe
 from data_platform.features.returns import (
     add_returns,
     add_volatility,
@@ -31,7 +30,11 @@ MASK = "true or false"
 
 @dataclass(frozen=True, slots=True)
 class FeatureSet:
-    """What one set of features holds, for every timeframe."""
+    """What one set of features holds, for every timeframe.
+
+    Raises `WrongUseError` when windows repeat or are impossible, or a join is not to a coarser
+    timeframe.
+    """
 
     name: str
     """Letters, digits and `_`."""
@@ -46,44 +49,20 @@ class FeatureSet:
     joins: Mapping[Timeframe, Mapping[Timeframe, tuple[str, ...]]] = field(default_factory=dict)
     """Timeframe -> coarser timeframe -> the coarser one's indicators that are joined."""
 
+    def __post_init__(self) -> None:
+        _check_windows("returns", self.returns, 1)
+        _check_windows("volatility", self.volatility, 2)
+        for timeframe, coarser in self.joins.items():
+            for coarse in coarser:
+                if coarse.seconds <= timeframe.seconds:
+                    raise WrongUseError(
+                        f"`joins` of a feature set: {coarse} is not coarser than {timeframe}."
+                    )
+
     @property
     def key(self) -> str:
         """Return the spelling in paths: `base-v1`."""
         return f"{self.name}-v{self.version}"
-
-
-def to_feature_set(values: Mapping[str, object]) -> FeatureSet:
-    """Return the feature set that a configuration file's values describe.
-
-    Args:
-        values: the keys of `FeatureSet`; only `name` and `version` are required.
-
-    Raises:
-        ConfigError: a key is unknown or missing, or a value impossible; names the key.
-    """
-    accepted = [part.name for part in fields(FeatureSet)]
-    unknown = [key for key in values if key not in accepted]
-    if unknown:
-        raise ConfigError(
-            f"unknown key {unknown[0]!r} in a feature set. Accepted: {', '.join(accepted)}."
-        )
-    name, version = values.get("name"), values.get("version")
-    if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        raise _refused("name", "a word of small letters, digits and `_`", name)
-    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise _refused("version", "a whole number from 1", version)
-    joins = {
-        _timeframe("joins", text): _joined(text, coarser)
-        for text, coarser in _mapping("joins", values.get("joins", {})).items()
-    }
-    return FeatureSet(
-        name=name,
-        version=version,
-        returns=_windows("returns", values.get("returns", ()), 1),
-        volatility=_windows("volatility", values.get("volatility", ()), 2),
-        indicators=_indicators("indicators", values.get("indicators", ())),
-        joins=joins,
-    )
 
 
 def indicators_needed(feature_set: FeatureSet) -> tuple[str, ...]:
@@ -202,55 +181,10 @@ def _check_columns(
         )
 
 
-def _joined(text: str, coarser: object) -> dict[Timeframe, tuple[str, ...]]:
-    fine, key = _timeframe("joins", text), f"joins.{text}"
-    joined = {}
-    for coarse_text, names in _mapping(key, coarser).items():
-        coarse = _timeframe(key, coarse_text)
-        if coarse.seconds <= fine.seconds:
-            raise _refused(key, f"timeframes coarser than {fine}", coarse_text)
-        joined[coarse] = _indicators(f"{key}.{coarse_text}", names)
-    return joined
-
-
-def _timeframe(key: str, text: object) -> Timeframe:
-    try:
-        return to_timeframe(str(text))
-    except WrongUseError as error:
-        raise ConfigError(f"feature set key `{key}`: {error}") from error
-
-
-def _mapping(key: str, value: object) -> Mapping[str, object]:
-    if not isinstance(value, Mapping):
-        raise _refused(key, "a mapping from timeframes", value)
-    return value
-
-
-def _windows(key: str, value: object, smallest: int) -> tuple[int, ...]:
-    wanted = f"a list of different whole numbers from {smallest} to {MAX_ROWS}"
-    numbers = tuple(_list(key, value, wanted))
-    good = [row for row in numbers if isinstance(row, int) and not isinstance(row, bool)]
-    if len(set(good)) < len(numbers) or not all(smallest <= row <= MAX_ROWS for row in good):
-        raise _refused(key, wanted, value)
-    return tuple(good)
-
-
-def _indicators(key: str, value: object) -> tuple[str, ...]:
-    names = tuple(str(name) for name in _list(key, value, "a list of indicators"))
-    if len(set(names)) < len(names):
-        raise _refused(key, "each indicator once", value)
-    try:
-        output_columns(names)
-    except WrongUseError as error:
-        raise ConfigError(f"feature set key `{key}`: {error}") from error
-    return names
-
-
-def _list(key: str, value: object, wanted: str) -> Sequence[object]:
-    if not isinstance(value, list | tuple):
-        raise _refused(key, wanted, value)
-    return value
-
-
-def _refused(key: str, wanted: str, found: object) -> ConfigError:
-    return ConfigError(f"feature set key `{key}` must be {wanted}, found {found!r}.")
+def _check_windows(key: str, windows: Sequence[int], smallest: int) -> None:
+    wrong = [rows for rows in windows if not smallest <= rows <= MAX_ROWS]
+    if wrong or len(set(windows)) < len(windows):
+        raise WrongUseError(
+            f"`{key}` of a feature set must be different whole numbers from {smallest} to "
+            f"{MAX_ROWS}, found {list(windows)}."
+        )
