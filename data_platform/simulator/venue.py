@@ -4,6 +4,7 @@ Holds what all dialects share: finding the rows of a page and the words in which
 described. Stays out: HTTP, any one exchange's format.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -159,18 +160,15 @@ class Venue:
     def _closed(
         self, market: VenueMarket, timeframe: Timeframe, index: int, start_ms: int, end_ms: int
     ) -> Page:
-        times, page = self._block(market, timeframe, index)
-        first, last = int(times.search_sorted(start_ms)), int(times.search_sorted(end_ms))
+        page = self._block(market, timeframe, index)
+        first, last = bisect_left(page.times, start_ms), bisect_left(page.times, end_ms)
         return Page(page.times[first:last], page.texts[first:last])
 
-    def _encode_block(
-        self, market: VenueMarket, timeframe: Timeframe, index: int
-    ) -> tuple[pl.Series, Page]:
+    def _encode_block(self, market: VenueMarket, timeframe: Timeframe, index: int) -> Page:
         length = _block_ms(timeframe)
         rows = market.tape.rows(timeframe, index * length, (index + 1) * length)
         texts = self.dialect.encode(rows, timeframe, True)  # noqa: FBT003
-        times = rows.frame["time"]
-        return times, Page(times.to_list(), texts.to_list())
+        return Page(rows.frame["time"].to_list(), texts.to_list())
 
 
 def _block_ms(timeframe: Timeframe) -> int:
