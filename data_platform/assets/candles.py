@@ -1,0 +1,88 @@
+"""The candle assets: what an exchange sent, audited, closed candles only.
+
+One factory for timeframes that the exchange has, one for those derived from a finer one; both
+make the same key, so nothing downstream can tell.
+"""
+
+import dagster as dg
+
+from data_platform.assets.line import (
+    Line,
+    candle_columns,
+    line_asset,
+    open_lake_of,
+    partitions_of,
+    to_result,
+)
+from data_platform.domain.timeframes import Timeframe
+from data_platform.operations.coarser import derive_candles
+from data_platform.operations.plan import UpdateRules
+from data_platform.operations.update import CandleUpdate
+from data_platform.resources import source_key
+
+
+def build_candles(line: Line, timeframe: Timeframe) -> dg.AssetsDefinition:
+    """Return the candle asset of one timeframe."""
+    finer = line.exchange.derive.get(timeframe)
+    return _build_derived(line, timeframe, finer) if finer else _build_fetched(line, timeframe)
+
+
+def update_rules(line: Line) -> UpdateRules:
+    """Return how candles of an exchange are planned and judged."""
+    exchange = line.exchange
+    return UpdateRules(
+        exchange=exchange.row,
+        grace=exchange.grace,
+        starts={pair: exchange.start_of(pair) for pair in exchange.pairs},
+        limits=line.settings.thresholds.limits,
+    )
+
+
+def _build_fetched(line: Line, timeframe: Timeframe) -> dg.AssetsDefinition:
+    exchange = line.exchange
+    source = source_key(exchange.name)
+
+    @line_asset(
+        line,
+        "ohlcv",
+        timeframe,
+        description=(
+            f"{timeframe} candles as {exchange.row.title} sent them: closed, audited, sparse. "
+            f"A time without a candle has its reason in the ledger. {exchange.row.card}"
+        ),
+        columns=candle_columns(),
+        reads=[],
+        source=source,
+    )
+    def candles(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        partitions = partitions_of(context, line, "ohlcv", timeframe)
+        open_source = getattr(context.resources, source).open
+        lake, rules = open_lake_of(context), update_rules(line)
+        report = CandleUpdate(lake, open_source, rules, line.watch).run(partitions)
+        return to_result(context, report)
+
+    return candles
+
+
+def _build_derived(line: Line, timeframe: Timeframe, finer: Timeframe) -> dg.AssetsDefinition:
+    exchange = line.exchange
+
+    @line_asset(
+        line,
+        "ohlcv",
+        timeframe,
+        description=(
+            f"{timeframe} candles computed from {finer}, because {exchange.row.title} has none: "
+            f"a candle exists once every {finer} inside it is stored or confirmed empty."
+        ),
+        columns=candle_columns(),
+        reads=[("ohlcv", finer)],
+    )
+    def candles(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        partitions = partitions_of(context, line, "ohlcv", timeframe)
+        report = derive_candles(
+            open_lake_of(context), partitions, finer, update_rules(line), line.watch
+        )
+        return to_result(context, report)
+
+    return candles

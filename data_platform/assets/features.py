@@ -1,0 +1,47 @@
+"""Feature sets: returns, volatility and coarser timeframes, joined by availability."""
+
+import dagster as dg
+
+from data_platform.assets.line import Line, TableColumn, build_derived, line_asset
+from data_platform.domain.candles import COLUMN_DESCRIPTIONS
+from data_platform.domain.timeframes import Timeframe
+from data_platform.features.feature_set import FeatureSet, feature_columns, feature_schema
+from data_platform.operations.recipes import features_recipe
+
+
+def build_features(line: Line, timeframe: Timeframe) -> dg.AssetsDefinition:
+    """Return the feature asset of one timeframe."""
+    sets = line.settings.feature_sets
+    coarser = {each for one in sets for each in one.joins.get(timeframe, {})}
+    decorate = line_asset(
+        line,
+        "features",
+        timeframe,
+        description=(
+            f"Feature sets of {timeframe} candles: {', '.join(one.key for one in sets)}. Coarser "
+            "timeframes join by their close, so a row never sees a candle that was still open; "
+            "what is not known is null."
+        ),
+        columns=list(
+            {column.name: column for one in sets for column in _columns(one, timeframe)}.values()
+        ),
+        reads=[
+            ("indicators", each)
+            for each in line.exchange.timeframes
+            if each == timeframe or each in coarser
+        ],
+    )
+    recipes = [features_recipe(one, timeframe) for one in sets]
+    return build_derived(line, timeframe, recipes, decorate)
+
+
+def _columns(feature_set: FeatureSet, timeframe: Timeframe) -> list[TableColumn]:
+    described = {
+        column.name: f"{column.description} Unit: {column.unit}."
+        for column in feature_columns(feature_set, timeframe)
+    }
+    words = {**COLUMN_DESCRIPTIONS, **described}
+    return [
+        TableColumn(name, str(dtype), words[name])
+        for name, dtype in feature_schema(feature_set, timeframe).items()
+    ]

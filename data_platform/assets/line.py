@@ -1,0 +1,176 @@
+"""What every asset of an exchange shares: its partitions, its facts for the UI, its results.
+
+Holds the decorator's arguments and the metadata; no layer's own words.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import dagster as dg
+import polars as pl
+
+from data_platform.domain.candles import CANDLE_SCHEMA, COLUMN_DESCRIPTIONS, FILLED_SCHEMA
+from data_platform.domain.layers import LAYERS_BY_NAME, Partition
+from data_platform.domain.timeframes import Timeframe
+from data_platform.operations.derive import Recipe, derive_layer
+from data_platform.operations.lake import Lake
+from data_platform.operations.report import LayerReport, PartitionReport
+from data_platform.operations.watch import Watch
+from data_platform.partitions import partitions_of_run, to_partition_key
+from data_platform.settings import ExchangeSettings, Settings
+
+OWNER = "team:market-data"
+FIRST_FAILURES = 10
+
+Materialize = Callable[[dg.AssetExecutionContext], dg.MaterializeResult[None]]
+"""The function of an asset that stores its own content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One exchange's part of the graph, as its factories need it."""
+
+    exchange: ExchangeSettings
+    settings: Settings
+    partitions: dg.PartitionsDefinition
+    watch: Watch
+
+
+@dataclass(frozen=True, slots=True)
+class TableColumn:
+    """One column for the UI."""
+
+    name: str
+    type: str
+    description: str
+
+
+def asset_key(exchange: str, layer: str, timeframe: Timeframe) -> dg.AssetKey:
+    """Return the key of a layer's table: `binance/ohlcv_1h`."""
+    return dg.AssetKey([exchange, f"{layer}_{timeframe}"])
+
+
+def line_asset(  # noqa: PLR0913  # the facts of a table, all by name
+    line: Line,
+    layer: str,
+    timeframe: Timeframe,
+    *,
+    description: str,
+    columns: Sequence[TableColumn],
+    reads: Sequence[tuple[str, Timeframe]],
+    source: str | None = None,
+) -> Callable[[Materialize], dg.AssetsDefinition]:
+    """Return the decorator of one layer and timeframe of an exchange.
+
+    Args:
+        line: the exchange.
+        layer: a name of `LAYERS`.
+        timeframe: of the candles.
+        description: what a trader reads in the UI.
+        columns: the table's schema; empty for files in a foreign format.
+        reads: the layers and timeframes it depends on.
+        source: resource key of the exchange, of assets that fetch; they share its pool.
+    """
+    exchange = line.exchange.name
+    schema = dg.TableSchema([dg.TableColumn(c.name, c.type, c.description) for c in columns])
+    decorator = dg.asset(
+        key=asset_key(exchange, layer, timeframe),
+        deps=[asset_key(exchange, *read) for read in reads],
+        group_name=exchange,
+        partitions_def=line.partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        description=description,
+        kinds={"parquet", "polars"} if columns else {layer},
+        owners=[OWNER],
+        tags={"exchange": exchange, "layer": layer, "timeframe": timeframe.name},
+        code_version=str(LAYERS_BY_NAME[layer].code_version),
+        metadata={"dagster/column_schema": schema} if columns else {},
+        required_resource_keys={"lake", source} if source else {"lake"},
+        pool=exchange if source else None,
+    )
+    return cast("Callable[[Materialize], dg.AssetsDefinition]", decorator)
+
+
+def partitions_of(
+    context: dg.AssetExecutionContext, line: Line, layer: str, timeframe: Timeframe
+) -> tuple[Partition, ...]:
+    """Return what this step is to materialize."""
+    return partitions_of_run(context.partition_keys, layer, line.exchange.name, timeframe)
+
+
+def build_derived(
+    line: Line,
+    timeframe: Timeframe,
+    recipes: Sequence[Recipe],
+    decorate: Callable[[Materialize], dg.AssetsDefinition],
+) -> dg.AssetsDefinition:
+    """Return the asset of a layer that recipes compute.
+
+    Args:
+        line: the exchange.
+        timeframe: of the candles.
+        recipes: how the layer is made; several for several feature sets.
+        decorate: of `line_asset`.
+    """
+    layer = recipes[0].layer
+
+    @decorate
+    def derived(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        partitions = partitions_of(context, line, layer, timeframe)
+        report = derive_layer(open_lake_of(context), partitions, recipes, line.watch)
+        return to_result(context, report)
+
+    return derived
+
+
+def candle_columns() -> list[TableColumn]:
+    """Return the candle's schema for the UI."""
+    return _described(CANDLE_SCHEMA)
+
+
+def filled_columns() -> list[TableColumn]:
+    """Return the grid's schema for the UI."""
+    return _described(FILLED_SCHEMA)
+
+
+def open_lake_of(context: dg.AssetExecutionContext) -> Lake:
+    """Open the lake in the name of the run."""
+    lake: Lake = context.resources.lake.open(context.run_id)
+    return lake
+
+
+def to_result(context: dg.AssetExecutionContext, report: LayerReport) -> dg.MaterializeResult[None]:
+    """Return a step's result: metadata of each partition, and the sums of the run."""
+    for part in report.partitions:
+        key = to_partition_key(part.partition.series.pair, part.partition.period)
+        context.add_asset_metadata(_partition_metadata(part), partition_key=key)
+    failed = [f"{partition}: {reason}" for partition, reason in report.failures.items()]
+    return dg.MaterializeResult(
+        metadata={
+            "written": report.count("written"),
+            "unchanged": report.count("unchanged"),
+            "failed": len(report.failures),
+            "candle_requests": report.requests,
+            "candles_fetched": report.candles,
+            "failures": failed[:FIRST_FAILURES],
+        }
+    )
+
+
+def _described(schema: pl.Schema) -> list[TableColumn]:
+    return [
+        TableColumn(name, str(dtype), COLUMN_DESCRIPTIONS[name]) for name, dtype in schema.items()
+    ]
+
+
+def _partition_metadata(part: PartitionReport) -> dict[str, Any]:
+    return {
+        "dagster/partition_row_count": part.rows,
+        "status": part.outcome,
+        "first_open_time": part.first.isoformat() if part.first else "none",
+        "last_open_time": part.last.isoformat() if part.last else "none",
+        "missing_candles": part.missing,
+        "refused_rows": part.refused,
+        "path": dg.MetadataValue.path(str(part.path)) if part.path else "no file: no rows",
+    }

@@ -1,0 +1,143 @@
+"""Asset checks: what the journal, the ledger and the clock say of every stored partition.
+
+One step per exchange evaluates the checks of all assets in its run; the verdicts themselves stand
+in `operations/verdicts.py`. The step ends as a failure when a partition of this run could not be
+completed: by then everything else is done and recorded.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+from data_platform.assets.line import Line, asset_key
+from data_platform.domain.layers import LAYERS
+from data_platform.domain.markets import Series
+from data_platform.domain.timeframes import Timeframe
+from data_platform.operations.due import FreshnessLimits, SeriesStatus, series_status
+from data_platform.operations.lake import Lake
+from data_platform.operations.verdicts import (
+    CANDLE_STATEMENTS,
+    DERIVED,
+    FETCHED,
+    Judged,
+    Statement,
+    Verdict,
+    candle_verdicts,
+    derived_verdict,
+)
+
+COMPLETION = (FETCHED.name, DERIVED.name)
+"""The checks whose failure in this run makes the run fail."""
+
+
+def build_checks(line: Line) -> dg.AssetChecksDefinition:
+    """Return the checks of every asset of an exchange, as one step."""
+
+    @dg.multi_asset_check(
+        name=f"{line.exchange.name}_checks",
+        specs=[_spec(*it) for it in _statements(line)],
+        can_subset=True,
+        required_resource_keys={"lake"},
+    )
+    def exchange_checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        lake: Lake = context.resources.lake.open(context.run.run_id)
+        wanted = context.selected_asset_check_keys
+        failed: list[str] = []
+        for key, verdict in _verdicts(lake, line, {check.asset_key for check in wanted}):
+            if dg.AssetCheckKey(key, verdict.name) in wanted:
+                yield _result(key, verdict)
+            if verdict.name in COMPLETION:
+                failed += _reasons(key, verdict, set(context.partition_keys))
+        if failed:
+            raise dg.Failure(f"{len(failed)} partitions failed: " + "; ".join(failed))
+
+    return exchange_checks
+
+
+def exchange_series(line: Line) -> list[Series]:
+    """Return every series of an exchange that is configured."""
+    exchange = line.exchange
+    return [
+        Series(exchange.name, pair, timeframe)
+        for timeframe in exchange.timeframes
+        for pair in exchange.pairs
+    ]
+
+
+def freshness_limits(line: Line) -> FreshnessLimits:
+    """Return when a closed candle of an exchange counts as late."""
+    refresh = line.settings.refresh.candles
+    return FreshnessLimits(line.exchange.grace, refresh, line.settings.thresholds.limits)
+
+
+def judged_asset(line: Line, layer: str, timeframe: Timeframe) -> Judged:
+    """Return an asset as its verdicts need it."""
+    pairs = frozenset(pair.key for pair in line.exchange.pairs)
+    return Judged(line.exchange.name, layer, timeframe, pairs, line.settings.thresholds.limits)
+
+
+def check_metadata(verdict: Verdict) -> dict[str, Any]:
+    """Return what the UI shows beside a verdict: count, first ten rows, threshold."""
+    return {
+        "count": verdict.count,
+        "first_rows": dg.MetadataValue.json(list(verdict.rows)),
+        "threshold": dg.MetadataValue.json(dict(verdict.threshold)),
+    }
+
+
+def to_severity(verdict: Verdict) -> dg.AssetCheckSeverity:
+    """Return Dagster's word for a rule's severity."""
+    is_error = verdict.severity == "error"
+    return dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN
+
+
+def _verdicts(
+    lake: Lake, line: Line, wanted: set[dg.AssetKey]
+) -> Iterator[tuple[dg.AssetKey, Verdict]]:
+    now = datetime.now(tz=UTC)
+    statuses: list[SeriesStatus] = series_status(
+        lake, exchange_series(line), freshness_limits(line), now
+    )
+    for layer in LAYERS:
+        for timeframe in line.exchange.timeframes:
+            key = asset_key(line.exchange.name, layer.name, timeframe)
+            if key not in wanted:
+                continue
+            judged = judged_asset(line, layer.name, timeframe)
+            if layer.name == "ohlcv":
+                for verdict in candle_verdicts(lake, judged, statuses):
+                    yield key, verdict
+            else:
+                yield key, derived_verdict(lake, judged)
+
+
+def _statements(line: Line) -> Iterator[tuple[dg.AssetKey, Statement]]:
+    for layer in LAYERS:
+        for timeframe in line.exchange.timeframes:
+            key = asset_key(line.exchange.name, layer.name, timeframe)
+            for statement in CANDLE_STATEMENTS if layer.name == "ohlcv" else (DERIVED,):
+                yield key, statement
+
+
+def _spec(key: dg.AssetKey, statement: Statement) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(statement.name, asset=key, description=statement.description)
+
+
+def _result(key: dg.AssetKey, verdict: Verdict) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=verdict.name,
+        passed=verdict.count == 0,
+        severity=to_severity(verdict),
+        metadata=check_metadata(verdict),
+    )
+
+
+def _reasons(key: dg.AssetKey, verdict: Verdict, run_keys: set[str]) -> list[str]:
+    named = {str(row["partition"]): str(row.get("reason", "")) for row in verdict.rows}
+    return [
+        f"{key.to_user_string()} {partition}: {named.get(partition, 'see the check')}"
+        for partition in sorted(verdict.partitions & run_keys)
+    ]

@@ -1,0 +1,55 @@
+"""What Dagster loads: every asset, check, job, schedule and sensor, built from the settings."""
+
+import dagster as dg
+
+from data_platform.assets.catalog import build_catalog_asset
+from data_platform.assets.graph import build_line
+from data_platform.assets.line import Line
+from data_platform.checks import build_checks
+from data_platform.jobs import build_catalog_job, build_line_jobs, build_prune_job
+from data_platform.operations.watch import Watch, nobody_watches
+from data_platform.partitions import build_partitions
+from data_platform.resources import build_resources
+from data_platform.schedules import build_nightly_schedule, build_prune_schedule
+from data_platform.sensors import (
+    build_catalog_sensor,
+    build_failure_sensor,
+    build_new_candle_sensor,
+)
+from data_platform.settings import Settings, load_settings
+
+
+def build_definitions(settings: Settings, watch: Watch | None = None) -> dg.Definitions:
+    """Return the whole project for the given settings.
+
+    Args:
+        settings: what is configured.
+        watch: hears of progress and may stop; None: nobody does.
+    """
+    lines = [
+        Line(exchange, settings, build_partitions(exchange), watch or nobody_watches())
+        for exchange in settings.exchanges.values()
+    ]
+    return dg.Definitions(
+        assets=[build_catalog_asset(), *(asset for line in lines for asset in build_line(line))],
+        asset_checks=[build_checks(line) for line in lines],
+        jobs=[
+            build_catalog_job(),
+            build_prune_job(),
+            *(job for line in lines for job in build_line_jobs(line)),
+        ],
+        schedules=[build_prune_schedule(), *(build_nightly_schedule(line) for line in lines)],
+        sensors=[
+            build_catalog_sensor(settings),
+            build_failure_sensor(),
+            *(build_new_candle_sensor(line) for line in lines),
+        ],
+        resources=build_resources(settings),
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Return the project as the environment configures it."""
+    return build_definitions(load_settings())

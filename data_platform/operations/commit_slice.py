@@ -1,0 +1,126 @@
+"""Commit one fetched slice of a month: audit, merge, explain the holes, judge, note.
+
+Everything that one slice says goes into one commit; nothing is fetched here.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import polars as pl
+
+from data_platform.domain.candles import (
+    TIME,
+    TimeRange,
+    closed_before,
+    merge_candles,
+    subtract_ranges,
+)
+from data_platform.domain.layers import LAYERS_BY_NAME, Partition
+from data_platform.domain.markets import Series
+from data_platform.operations.collect import Slice
+from data_platform.operations.holes import Evidence, explain_holes, settled_status
+from data_platform.operations.judge import RULE_HISTORY, judge_candles
+from data_platform.operations.lake import Lake
+from data_platform.operations.plan import UpdateRules
+from data_platform.quality.rule import RuleInput
+from data_platform.quality.schema import audit_candles
+from data_platform.storage.change import CommitResult, Judgement
+from data_platform.storage.journal import CommitNote
+from data_platform.storage.ledger import Gap
+
+
+@dataclass(slots=True)
+class SliceCommitter:
+    """Commits the slices of one fetch; keeps what is known of each series between them."""
+
+    lake: Lake
+    rules: UpdateRules
+    now: datetime
+    """The exchange's clock when the fetch began."""
+    _edges: dict[Series, tuple[datetime | None, datetime | None]] = field(default_factory=dict)
+
+    def commit(self, piece: Slice) -> CommitResult:
+        """Store a slice's sound rows, quarantine the others, and note what is missing and why.
+
+        Raises:
+            StorageError: nothing was changed.
+        """
+        partition = Partition("ohlcv", piece.series, piece.period)
+        refused_times: list[pl.Series] = []
+
+        def audit(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+            closed = closed_before(self.now, piece.series.timeframe, self.rules.grace)
+            end = max(closed, piece.windows[-1].end)
+            good, refused = audit_candles(
+                frame, piece.series.timeframe, end, piece.period.start, piece.period.end
+            )
+            refused_times.append(refused["open_time"])
+            return good, refused
+
+        def judge(merged: pl.DataFrame) -> Judgement:
+            self._widen(piece.series, merged)
+            refused = pl.concat(refused_times) if refused_times else pl.Series([], dtype=TIME)
+            return self._judge(partition, piece, merged, refused)
+
+        return self.lake.store.commit(
+            partition,
+            piece.candles,
+            merge=merge_candles,
+            audit=audit,
+            judge=judge,
+            note=CommitNote(
+                source=f"ccxt:{self.rules.exchange.ccxt_id or self.rules.exchange.name}",
+                run_id=self.lake.run_id,
+                code_version=str(LAYERS_BY_NAME["ohlcv"].code_version),
+                fetched_at=min(window.fetched_at for window in piece.windows),
+            ),
+        )
+
+    def settle(self, series: Iterable[Series]) -> None:
+        """Give holes their final reason where candles on both sides are known by now."""
+        status = settled_status(self.rules.exchange.quiet_candle)
+        for each in series:
+            self.lake.ledger.settle(each, status)
+
+    def _judge(
+        self, partition: Partition, piece: Slice, merged: pl.DataFrame, refused: pl.Series
+    ) -> Judgement:
+        series = piece.series
+        first, last = self._known(series)
+        evidence = Evidence(
+            series, piece.windows, refused, first, last, self.rules.exchange.quiet_candle
+        )
+        gaps = explain_holes(merged["open_time"], evidence)
+        before = self.lake.store.read_before("ohlcv", series, partition.period.start, RULE_HISTORY)
+        verdicts = judge_candles(RuleInput(merged, before, series.timeframe), self.rules.limits)
+        return Judgement(
+            gaps=(*self._other_gaps(partition, evidence.slice), *gaps), quality=verdicts
+        )
+
+    def _other_gaps(self, partition: Partition, asked: TimeRange) -> list[Gap]:
+        period = TimeRange(partition.period.start, partition.period.end)
+        kept = []
+        for gap in self.lake.ledger.gaps(partition.series, period.start, period.end):
+            inside = TimeRange(max(gap.start, period.start), min(gap.end, period.end))
+            for part in subtract_ranges([inside], [asked]):
+                missing = partition.series.timeframe.count(part.start, part.end)
+                kept.append(replace(gap, start=part.start, end=part.end, missing=missing))
+        return kept
+
+    def _known(self, series: Series) -> tuple[datetime | None, datetime | None]:
+        if series not in self._edges:
+            newest = self.lake.store.newest(series.exchange)
+            last = newest.get((series.pair.key, series.timeframe.name))
+            self._edges[series] = (self.lake.store.first(series), last)
+        return self._edges[series]
+
+    def _widen(self, series: Series, merged: pl.DataFrame) -> None:
+        if merged.is_empty():
+            return
+        first, last = self._known(series)
+        lowest, highest = merged["open_time"][0], merged["open_time"][-1]
+        self._edges[series] = (
+            min(first or lowest, lowest),
+            max(last or highest, highest),
+        )

@@ -1,0 +1,91 @@
+"""What to note beside a commit: which rules its candles break, and whether the fetch succeeded.
+
+Runs the rules of `quality` and shapes their findings for the journal; judges nothing itself.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import polars as pl
+
+from data_platform.operations.lake import Lake
+from data_platform.operations.report import LayerReport
+from data_platform.quality import continuity, ohlc
+from data_platform.quality.rule import Limits, Rule, RuleInput
+from data_platform.storage.verdicts import QualityRow
+
+CANDLE_RULES: tuple[Rule, ...] = (*ohlc.RULES, *continuity.RULES)
+
+SERIES_FETCHED = "series_fetched"
+"""Whether the newest fetch of a partition was answered completely."""
+
+SERIES_DERIVED = "series_derived"
+"""Whether a derived or exported partition could be brought up to date."""
+
+FIRST_ROWS = 10
+
+RULE_HISTORY = 100
+"""Stored candles before the month that a rule may look at."""
+
+
+def judge_candles(given: RuleInput, limits: Mapping[str, Limits]) -> tuple[QualityRow, ...]:
+    """Return one verdict per rule on the stored candles of one partition."""
+    return tuple(_verdict(rule, given, limits) for rule in CANDLE_RULES)
+
+
+def note_completion(lake: Lake, rule: str, report: LayerReport) -> None:
+    """Note which partitions an operation could not complete, and which it could at last.
+
+    Args:
+        lake: gets the verdicts.
+        rule: `SERIES_FETCHED` or `SERIES_DERIVED`.
+        report: what the operation did.
+    """
+    if not report.partitions:
+        return
+    series = report.partitions[0].partition.series
+    layer = report.partitions[0].partition.layer
+    known = lake.verdicts.newest(series.exchange, layer, series.timeframe)
+    failing = set(known.filter(rule=rule, count=1).select("pair", "period").rows())
+    with lake.state.write() as connection:
+        for done in report.partitions:
+            reason = report.failures.get(done.partition)
+            key = (done.partition.series.pair.key, done.partition.period.key)
+            if reason is None and key not in failing:
+                continue
+            rows: list[dict[str, object]] = [{"reason": reason}] if reason else []
+            verdict = _row(rule, "error", len(rows), rows, {})
+            lake.verdicts.record(connection, done.partition, (verdict,))
+
+
+def merge_limits(rule: str, own: Limits, limits: Mapping[str, Limits]) -> Limits:
+    """Return a rule's thresholds: its own, where the config says nothing else."""
+    return {**own, **limits.get(rule, {})}
+
+
+def to_json_rows(frame: pl.DataFrame) -> list[dict[str, object]]:
+    """Return the first ten rows of a finding, times as ISO text."""
+    times = pl.selectors.datetime().dt.strftime("%Y-%m-%d %H:%M:%S")
+    return frame.head(FIRST_ROWS).with_columns(times).to_dicts()
+
+
+def _verdict(rule: Rule, given: RuleInput, limits: Mapping[str, Limits]) -> QualityRow:
+    threshold = merge_limits(rule.name, rule.limits, limits)
+    found = rule.find(given, threshold)
+    return _row(rule.name, rule.severity, found.height, to_json_rows(found), threshold)
+
+
+def _row(
+    rule: str, severity: str, count: int, rows: list[dict[str, object]], threshold: Limits
+) -> QualityRow:
+    now = datetime.now(tz=UTC)
+    return QualityRow(
+        rule=rule,
+        day=now.date(),
+        severity=severity,
+        count=count,
+        rows_json=json.dumps(rows),
+        threshold_json=json.dumps(dict(threshold)),
+        checked_at=now,
+    )

@@ -1,0 +1,38 @@
+"""What every operation works on: the lake's files, its journal and its ledger, and who asks."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from data_platform.storage.ledger import Ledger
+from data_platform.storage.partition_store import PartitionStore
+from data_platform.storage.state import State
+from data_platform.storage.verdicts import Verdicts
+
+
+@dataclass(frozen=True, slots=True)
+class Lake:
+    """One lake, opened for one run."""
+
+    store: PartitionStore
+    ledger: Ledger
+    verdicts: Verdicts
+    state: State
+    run_id: str = ""
+    """Who writes, for the journal; empty when nobody does."""
+
+
+def open_lake(data_root: Path | str, state_url: str, run_id: str = "") -> Lake:
+    """Open a lake; a missing state database is made.
+
+    Args:
+        data_root: root of the Parquet tree.
+        state_url: SQLAlchemy URL of the state database.
+        run_id: who writes.
+
+    Raises:
+        StorageError: the state database cannot be opened.
+    """
+    state = State(state_url)
+    return Lake(
+        PartitionStore(Path(data_root), state), Ledger(state), Verdicts(state), state, run_id
+    )

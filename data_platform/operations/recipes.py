@@ -1,0 +1,186 @@
+"""What each derived layer reads and how it is computed: one recipe a layer.
+
+Reads the rows before the month from the lake, so that the result does not depend on how history
+is cut into months; the formulas stand in `features` and `indicators`.
+"""
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime
+
+import polars as pl
+
+from data_platform.domain.candles import TimeRange, content_hash
+from data_platform.domain.layers import LAYERS_BY_NAME, Partition
+from data_platform.domain.markets import Series
+from data_platform.domain.timeframes import Timeframe
+from data_platform.features.feature_set import (
+    FeatureSet,
+    build_features,
+    feature_schema,
+    history_rows,
+)
+from data_platform.features.fill import Carry, fill_candles, segment_of_last
+from data_platform.features.timeframes import coarse_range
+from data_platform.indicators.columns import add_indicators, warm_up
+from data_platform.operations.derive import Ingredients, Read, Recipe, ledger_input
+from data_platform.operations.lake import Lake
+from data_platform.storage.journal import ABSENT, InputRow
+
+
+def filled_recipe() -> Recipe:
+    """Return how the regular grid is made from stored candles."""
+    return Recipe("filled", layer_version("filled"), _reads_own("ohlcv", "filled"), gather_filled)
+
+
+def indicators_recipe(names: tuple[str, ...]) -> Recipe:
+    """Return how the configured indicator columns are made from the grid.
+
+    Args:
+        names: `sma_20`, `rsi_14`, ...
+    """
+
+    def gather(lake: Lake, partition: Partition) -> Ingredients:
+        period, rows = partition.period, warm_up(names)
+        frame = _with_history(lake, "filled", partition, rows)
+        return Ingredients(
+            (to_input("filled", partition.series, frame),),
+            lambda: _from(add_indicators(frame, names), period.start),
+        )
+
+    return Recipe("indicators", layer_version("indicators", names), _reads_own("filled"), gather)
+
+
+def features_recipe(feature_set: FeatureSet, timeframe: Timeframe) -> Recipe:
+    """Return how a feature set is made from indicators of its own and coarser timeframes."""
+    coarser = tuple(feature_set.joins.get(timeframe, {}))
+
+    def reads(partition: Partition) -> tuple[Read, ...]:
+        return tuple(("indicators", partition.series.at(each)) for each in (timeframe, *coarser))
+
+    def gather(lake: Lake, partition: Partition) -> Ingredients:
+        series, period = partition.series, partition.period
+        frame = _with_history(lake, "indicators", partition, history_rows(feature_set))
+        joined = {each: _coarse_rows(lake, frame, series, each) for each in coarser}
+        inputs = [to_input("indicators", series, frame)]
+        inputs += [to_input("indicators", series.at(each), it) for each, it in joined.items()]
+        known = {each: rows for each, rows in joined.items() if rows.height}
+
+        def compute() -> pl.DataFrame:
+            if frame.is_empty():
+                return feature_schema(feature_set, timeframe).to_frame()
+            return _from(build_features(feature_set, frame, known, timeframe), period.start)
+
+        return Ingredients(tuple(inputs), compute)
+
+    version = layer_version("features", feature_set)
+    return Recipe("features", version, reads, gather, feature_set.key)
+
+
+def gather_filled(lake: Lake, partition: Partition) -> Ingredients:
+    """Read what the grid of one month is made of: its candles, and what those before leave."""
+    series, period = partition.series, partition.period
+    candles = lake.store.read_range("ohlcv", series, period.start, period.end)
+    last = lake.store.read_before("ohlcv", series, period.start, 1)
+    stored = pl.concat([last, candles])
+    end = _grid_end(lake, partition, stored)
+    start = stored["open_time"][0] if stored.height else period.start
+    quiet = _quiet_times(lake, series, start, end)
+    known = TimeRange(start, max(start, end))
+    inputs = [to_input("ohlcv", series, stored), ledger_input(lake, series, known)]
+    carry = None
+    if last.height:
+        segment, grid = _segment(lake, series, last["open_time"][0], period.start)
+        carry = Carry(last, segment)
+        inputs.append(grid)
+    return Ingredients(
+        tuple(inputs),
+        lambda: fill_candles(
+            candles, carry, quiet, series.timeframe, period.start, max(end, period.start)
+        ),
+    )
+
+
+def to_input(layer: str, series: Series, frame: pl.DataFrame) -> InputRow:
+    """Return the record of rows that were read."""
+    if frame.is_empty():
+        return InputRow(layer, series, None, None, ABSENT)
+    times = frame["open_time"]
+    return InputRow(layer, series, times[0], times[-1], content_hash(frame))
+
+
+def layer_version(layer: str, parameters: object = None) -> str:
+    """Return a layer's code version, with the hash of its parameters if it has any."""
+    version = str(LAYERS_BY_NAME[layer].code_version)
+    if parameters is None:
+        return version
+    return f"{version}-{hashlib.sha256(repr(parameters).encode()).hexdigest()[:12]}"
+
+
+def _grid_end(lake: Lake, partition: Partition, stored: pl.DataFrame) -> datetime:
+    series, period = partition.series, partition.period
+    newest = lake.store.newest(series.exchange).get((series.pair.key, series.timeframe.name))
+    if newest is not None and newest >= period.end:
+        return period.end
+    if stored.is_empty():
+        return period.start
+    end: datetime = stored["open_time"][-1] + series.timeframe.duration
+    return end
+
+
+def _segment(
+    lake: Lake, series: Series, last: datetime, start: datetime
+) -> tuple[datetime, InputRow]:
+    # The month before has worked it out, where it is filled already; else look back for the
+    # newest break. Both give the same: a segment is named by its first candle.
+    before = lake.store.read_before("filled", series, start, 1)
+    if before.height and before["open_time"][0] >= last:
+        row = before.select("open_time", "segment")
+        return row["segment"][0], to_input("filled", series, row)
+    times = pl.Series(dtype=before["open_time"].dtype)
+    rows, first = 0, lake.store.first(series)
+    while True:
+        rows = max(2 * rows, 5_000)
+        times = lake.store.read_before("ohlcv", series, start, rows)["open_time"]
+        quiet = _quiet_times(lake, series, times[0], start)
+        segment = segment_of_last(times, quiet, series.timeframe)
+        if segment > times[0] or times[0] == first:
+            return segment, InputRow("filled", series, None, None, ABSENT)
+
+
+def _quiet_times(lake: Lake, series: Series, start: datetime, end: datetime) -> list[TimeRange]:
+    gaps = lake.ledger.gaps(series, start, end, {"no_trades"})
+    return [TimeRange(max(gap.start, start), min(gap.end, end)) for gap in gaps]
+
+
+def _with_history(lake: Lake, layer: str, partition: Partition, rows: int) -> pl.DataFrame:
+    series, period = partition.series, partition.period
+    before = lake.store.read_before(layer, series, period.start, rows)
+    own = lake.store.read_range(layer, series, period.start, period.end)
+    # An empty frame may lack the layer's columns: nothing is stored that could tell them.
+    return (
+        pl.concat([before, own])
+        if before.height and own.height
+        else (own if own.height else before)
+    )
+
+
+def _coarse_rows(
+    lake: Lake, frame: pl.DataFrame, series: Series, coarse: Timeframe
+) -> pl.DataFrame:
+    if frame.is_empty():
+        return frame
+    times, own = frame["open_time"], series.timeframe
+    needed = coarse_range(times[0], times[-1] + own.duration, own, coarse)
+    return lake.store.read_range("indicators", series.at(coarse), needed.start, needed.end)
+
+
+def _from(frame: pl.DataFrame, start: datetime) -> pl.DataFrame:
+    return frame.filter(pl.col("open_time") >= start)
+
+
+def _reads_own(*layers: str) -> Callable[[Partition], tuple[Read, ...]]:
+    def reads(partition: Partition) -> tuple[Read, ...]:
+        return tuple((layer, partition.series) for layer in layers)
+
+    return reads

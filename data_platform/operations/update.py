@@ -1,0 +1,157 @@
+"""Bring candles from an exchange into the lake: plan, fetch, audit, commit, note.
+
+One failing series stops neither the others nor the commit of what came; it is named in the
+report, and the caller decides that the run has failed.
+"""
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import cast
+
+from data_platform.domain.candles import closed_before, empty_candles, merge_candles
+from data_platform.domain.errors import SourceError, StorageError
+from data_platform.domain.layers import LAYERS_BY_NAME, Partition
+from data_platform.domain.markets import Series
+from data_platform.domain.periods import periods_between
+from data_platform.operations.collect import Collector, Slice
+from data_platform.operations.commit_slice import SliceCommitter
+from data_platform.operations.judge import SERIES_FETCHED, note_completion
+from data_platform.operations.lake import Lake
+from data_platform.operations.plan import UpdateRules, contiguous_ranges, plan_requests
+from data_platform.operations.report import LayerReport, Outcome, report_of
+from data_platform.operations.watch import Progress, StoppedError, Watch
+from data_platform.sources.base import CandleSource, FetchRequest, FetchResult
+from data_platform.storage.journal import CommitNote
+
+
+@dataclass(slots=True)
+class CandleUpdate:
+    """One update of one exchange and timeframe; `run` does it all."""
+
+    lake: Lake
+    """Where candles lie; its run id goes into the journal."""
+    open_source: Callable[[], CandleSource]
+    """Gives the exchange; not called when nothing is missing."""
+    rules: UpdateRules
+    """How to plan and judge."""
+    watch: Watch
+    """Hears of progress, may ask to stop after the current commit."""
+    report: LayerReport = field(default_factory=LayerReport)
+    _written: set[Partition] = field(default_factory=set)
+    _refused: dict[Partition, int] = field(default_factory=dict)
+
+    def run(self, partitions: Sequence[Partition]) -> LayerReport:
+        """Fetch what the partitions lack, store what is sound, and note the rest.
+
+        Args:
+            partitions: of one exchange and timeframe, layer `ohlcv`.
+
+        Returns:
+            One report per partition; `failures` names every series that is not complete.
+
+        Raises:
+            StoppedError: the watch asked for it; all commits so far stand.
+        """
+        requests = self._plan(partitions)
+        if requests:
+            with closing(self.open_source()) as source:
+                self._fetch(source, requests)
+                self.report.requests = source.requests_made
+        for partition in partitions:
+            self._finish(partition)
+        note_completion(self.lake, SERIES_FETCHED, self.report)
+        return self.report
+
+    def _plan(self, partitions: Sequence[Partition]) -> list[FetchRequest]:
+        now = datetime.now(tz=UTC)
+        requests: list[FetchRequest] = []
+        for series, wanted in contiguous_ranges(partitions):
+            try:
+                requests += plan_requests(self.lake, series, wanted, self.rules, now)
+            except StorageError as error:
+                self._fail(series, wanted.start, wanted.end, error)
+        return requests
+
+    def _fetch(self, source: CandleSource, requests: Sequence[FetchRequest]) -> None:
+        try:
+            now = source.now()
+        except SourceError as error:
+            for request in requests:
+                self._fail(request.series, request.start, request.end, error)
+            return
+        collector, committer = Collector(), SliceCommitter(self.lake, self.rules, now)
+        closed = [part for part in (self._closed(it, now) for it in requests) if part]
+        # A walk that is left early must be closed here, not by the garbage collector.
+        with closing(cast("Generator[FetchResult]", source.fetch(closed))) as results:
+            for result in results:
+                self.report.candles += result.candles.height
+                for piece in collector.add(result):
+                    self._commit(committer, piece)
+                self._tell(source)
+        for piece in collector.rest():
+            self._commit(committer, piece)
+        committer.settle({request.series for request in requests})
+
+    def _closed(self, request: FetchRequest, now: datetime) -> FetchRequest | None:
+        closed = closed_before(now, request.series.timeframe, self.rules.grace)
+        end = min(request.end, closed)
+        return replace(request, end=end) if request.start < end else None
+
+    def _commit(self, committer: SliceCommitter, piece: Slice) -> None:
+        if self.watch.should_stop():
+            raise StoppedError(
+                f"stopped before {piece.series} {piece.period}; everything before it is stored, "
+                "the same command goes on from here."
+            )
+        partition = Partition("ohlcv", piece.series, piece.period)
+        for reason in piece.failures[:1]:
+            self.report.failures.setdefault(partition, reason)
+        try:
+            result = committer.commit(piece)
+        except StorageError as error:
+            self.report.failures[partition] = str(error)
+            return
+        if result.written:
+            self._written.add(partition)
+        self._refused[partition] = self._refused.get(partition, 0) + result.refused
+
+    def _tell(self, source: CandleSource) -> None:
+        self.watch.report(
+            Progress(
+                exchange=self.rules.exchange.name,
+                candles=self.report.candles,
+                requests=source.requests_made,
+                done=0,
+            )
+        )
+
+    def _fail(self, series: Series, start: datetime, end: datetime, error: Exception) -> None:
+        for period in periods_between(start, end):
+            self.report.failures[Partition("ohlcv", series, period)] = str(error)
+
+    def _finish(self, partition: Partition) -> None:
+        failed = partition in self.report.failures
+        if self.lake.store.journal(partition) is None and not failed:
+            # Nothing was to be asked (before the start, or explained by the ledger): stored as
+            # empty, so that it is known to be done.
+            self._commit_empty(partition)
+        row = self.lake.store.journal(partition)
+        outcome: Outcome = "written" if partition in self._written else "unchanged"
+        report = report_of(self.lake, partition, row, "failed" if failed else outcome)
+        refused = self._refused.get(partition, 0)
+        self.report.partitions.append(replace(report, refused=refused))
+
+    def _commit_empty(self, partition: Partition) -> None:
+        self.lake.store.commit(
+            partition,
+            empty_candles(),
+            merge=merge_candles,
+            audit=lambda frame: (frame, frame.clear()),
+            note=CommitNote(
+                source="nothing to ask",
+                run_id=self.lake.run_id,
+                code_version=str(LAYERS_BY_NAME["ohlcv"].code_version),
+            ),
+        )

@@ -1,0 +1,114 @@
+"""Partition keys to domain objects and back; the only place a partition string is parsed.
+
+All assets of an exchange share one definition: pair x month. Pairs are sorted in it, so that a
+range of keys is the cross product that its ends suggest.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+from dagster import MultiPartitionKey
+
+from data_platform.domain.errors import WrongUseError
+from data_platform.domain.layers import Partition
+from data_platform.domain.markets import Pair, Series, from_key
+from data_platform.domain.periods import Period, period_of, to_period
+from data_platform.domain.timeframes import Timeframe
+from data_platform.settings import ExchangeSettings
+
+RANGE_START_TAG = "dagster/asset_partition_range_start"
+RANGE_END_TAG = "dagster/asset_partition_range_end"
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionRange:
+    """A block of neighbouring pairs x a run of months: what one run can carry."""
+
+    pairs: tuple[Pair, ...]
+    first: Period
+    last: Period
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Return the run tags that ask for exactly this block."""
+        return {
+            RANGE_START_TAG: to_partition_key(self.pairs[0], self.first),
+            RANGE_END_TAG: to_partition_key(self.pairs[-1], self.last),
+        }
+
+
+def build_partitions(exchange: ExchangeSettings) -> dg.MultiPartitionsDefinition:
+    """Return the partitions of every asset of an exchange: its pairs x the months since its start.
+
+    The running month is included and grows.
+    """
+    first = min(period_of(exchange.start_of(pair)) for pair in exchange.pairs)
+    return dg.MultiPartitionsDefinition(
+        {
+            "pair": dg.StaticPartitionsDefinition(sorted(pair.key for pair in exchange.pairs)),
+            "period": dg.TimeWindowPartitionsDefinition(
+                start=first.key, fmt="%Y-%m", cron_schedule="0 0 1 * *", end_offset=1
+            ),
+        }
+    )
+
+
+def to_partition_key(pair: Pair, period: Period) -> str:
+    """Return the key of a pair and a month: `BTC-USDT|2024-01`."""
+    return MultiPartitionKey({"pair": pair.key, "period": period.key})
+
+
+def from_partition_key(key: str) -> tuple[Pair, Period]:
+    """Return the pair and the month of a key such as `BTC-USDT|2024-01`.
+
+    Raises:
+        WrongUseError: the key is not `PAIR|YYYY-MM`.
+    """
+    pair, bar, period = key.partition("|")
+    if not bar:
+        raise WrongUseError(f"partition {key!r} is not PAIR|MONTH; write it like BTC-USDT|2024-01.")
+    return from_key(pair), to_period(period)
+
+
+def partitions_of_run(
+    keys: Iterable[str], layer: str, exchange: str, timeframe: Timeframe
+) -> tuple[Partition, ...]:
+    """Return what a step is to materialize, by pair and month.
+
+    Raises:
+        WrongUseError: there is no key at all; a range whose ends are in the wrong order is
+            empty without a word otherwise.
+    """
+    parsed = sorted(from_partition_key(key) for key in keys)
+    if not parsed:
+        raise WrongUseError(
+            f"{exchange}/{layer}_{timeframe}: the run carries no partition. Is the range in the "
+            "order of the pairs (sorted) and months?"
+        )
+    return tuple(
+        Partition(layer, Series(exchange, pair, timeframe), period) for pair, period in parsed
+    )
+
+
+def to_ranges(
+    pairs: Iterable[Pair], first: Period, last: Period, defined: Sequence[Pair]
+) -> tuple[PartitionRange, ...]:
+    """Return the fewest ranges that hold exactly the wanted pairs from the first to the last month.
+
+    Args:
+        pairs: the wanted pairs.
+        first: first month.
+        last: last month, inclusive.
+        defined: all pairs of the partitions definition; a range covers every pair between its ends.
+    """
+    wanted = {pair.key for pair in pairs}
+    blocks: list[list[Pair]] = []
+    open_block = False
+    for pair in sorted(defined, key=lambda pair: pair.key):
+        if pair.key in wanted:
+            if not open_block:
+                blocks.append([])
+            blocks[-1].append(pair)
+        open_block = pair.key in wanted
+    return tuple(PartitionRange(tuple(block), first, last) for block in blocks)

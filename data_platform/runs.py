@@ -1,0 +1,193 @@
+"""Launch, watch and prune Dagster runs.
+
+Stays out: what a run does. A selection that Dagster cannot carry in one run (pairs that are not
+neighbours) becomes one run per block of neighbours.
+"""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+from dagster import DagsterEventType, DagsterInstance, DagsterRun, DagsterRunStatus
+
+from data_platform.assets.line import asset_key
+from data_platform.domain.errors import WrongUseError
+from data_platform.domain.markets import Pair
+from data_platform.domain.periods import Period
+from data_platform.domain.timeframes import Timeframe
+from data_platform.partitions import PartitionRange, to_ranges
+
+TICK_TAG = "tick"
+"""Tag of a sensor's run: the exchange. Such runs are pruned once others have superseded them."""
+
+BACKFILL_TAG = "backfill"
+"""Tag of a run over history: the exchange; one at a time (configs/dagster.yaml)."""
+
+EVENT_PAGE = 1000
+
+IN_PROGRESS = [
+    DagsterRunStatus.QUEUED,
+    DagsterRunStatus.NOT_STARTED,
+    DagsterRunStatus.STARTING,
+    DagsterRunStatus.STARTED,
+    DagsterRunStatus.CANCELING,
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What to materialize of one exchange."""
+
+    exchange: str
+    pairs: tuple[Pair, ...]
+    timeframes: tuple[Timeframe, ...]
+    layers: tuple[str, ...]
+    first: Period
+    last: Period
+    """Last month, inclusive."""
+
+    @property
+    def keys(self) -> list[dg.AssetKey]:
+        """Return the assets selected."""
+        return [
+            asset_key(self.exchange, layer, timeframe)
+            for layer in self.layers
+            for timeframe in self.timeframes
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """How a selection's runs ended."""
+
+    success: bool
+    run_ids: tuple[str, ...]
+    failures: tuple[str, ...]
+    """One line each: what failed and why."""
+
+
+def materialize_selection(
+    definitions: dg.Definitions,
+    selection: Selection,
+    defined_pairs: Sequence[Pair],
+    instance: DagsterInstance,
+) -> RunOutcome:
+    """Materialize a selection in this process, on a persistent instance.
+
+    Args:
+        definitions: of `build_definitions`, whose watch hears of progress.
+        selection: what to materialize.
+        defined_pairs: all pairs of the exchange's partitions.
+        instance: records the runs.
+
+    Raises:
+        WrongUseError: the selection is empty.
+    """
+    ranges = to_ranges(selection.pairs, selection.first, selection.last, defined_pairs)
+    if not ranges or not selection.keys:
+        raise WrongUseError(f"nothing of {selection.exchange} is selected.")
+    run_ids: list[str] = []
+    failures: list[str] = []
+    for block in ranges:
+        result = _run_block(definitions, selection, block, instance)
+        run_ids.append(result.run_id)
+        failures += _failures(result)
+    return RunOutcome(not failures, tuple(run_ids), tuple(failures))
+
+
+def _run_block(
+    definitions: dg.Definitions,
+    selection: Selection,
+    block: PartitionRange,
+    instance: DagsterInstance,
+) -> dg.ExecuteInProcessResult:
+    job = definitions.get_repository_def().get_implicit_job_def_for_assets(selection.keys)
+    if job is None:
+        raise WrongUseError(f"the selected assets of {selection.exchange} share no partitions.")
+    return job.execute_in_process(
+        instance=instance,
+        asset_selection=selection.keys,
+        tags={**block.tags, BACKFILL_TAG: selection.exchange},
+        raise_on_error=False,
+    )
+
+
+def _failures(result: dg.ExecuteInProcessResult) -> Iterator[str]:
+    if result.success:
+        return
+    for event in result.all_events:
+        if not event.is_step_failure:
+            continue
+        error = event.step_failure_data.error
+        cause = error.cause if error and error.cause else error
+        yield cause.message.strip() if cause else f"{event.step_key} failed"
+
+
+def prune_superseded_runs(instance: DagsterInstance) -> list[str]:
+    """Delete runs of ticks all of whose partitions newer runs have materialized again.
+
+    The last run of a partition is never deleted: the partition would look missing. On SQLite a
+    deleted run leaves its event file and its compute logs; they are unlinked too.
+
+    Args:
+        instance: whose runs.
+
+    Returns:
+        The ids of the deleted runs.
+    """
+    covered: set[Cell] = set()
+    pruned = []
+    for run in instance.get_runs():
+        if not run.is_finished:
+            continue
+        cells = _cells(instance, run)
+        if TICK_TAG in run.tags and cells <= covered:
+            _delete(instance, run)
+            pruned.append(run.run_id)
+        covered |= cells
+    return pruned
+
+
+def is_busy(instance: DagsterInstance, exchange: str) -> bool:
+    """Tell whether a tick of an exchange is queued or running."""
+    found = instance.get_runs(
+        dg.RunsFilter(statuses=IN_PROGRESS, tags={TICK_TAG: exchange}), limit=1
+    )
+    return bool(found)
+
+
+Cell = tuple[str, str]
+"""An asset and a partition."""
+
+
+def _cells(instance: DagsterInstance, run: DagsterRun) -> set[Cell]:
+    records = _materializations(instance, run.run_id)
+    return {(key.to_string(), str(partition)) for key, partition in records}
+
+
+def _materializations(
+    instance: DagsterInstance, run_id: str
+) -> Iterator[tuple[dg.AssetKey, str | None]]:
+    cursor: str | None = None
+    while True:
+        page = instance.get_records_for_run(
+            run_id, cursor, of_type=DagsterEventType.ASSET_MATERIALIZATION, limit=EVENT_PAGE
+        )
+        for record in page.records:
+            event = record.event_log_entry.dagster_event
+            if event and event.asset_key:
+                yield event.asset_key, event.partition
+        if not page.has_more:
+            return
+        cursor = page.cursor
+
+
+def _delete(instance: DagsterInstance, run: DagsterRun) -> None:
+    instance.delete_run(run.run_id)
+    if not instance.is_persistent:
+        return
+    home = Path(instance.root_directory)
+    (home / "history" / "runs" / f"{run.run_id}.db").unlink(missing_ok=True)
+    shutil.rmtree(home / "storage" / run.run_id, ignore_errors=True)

@@ -1,0 +1,82 @@
+"""Schedules: the nightly look for what is missing or stale, and the daily pruning of runs.
+
+They start stopped, as is Dagster's habit.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from data_platform.assets.graph import scope_of
+from data_platform.assets.line import Line
+from data_platform.domain.markets import Pair
+from data_platform.domain.periods import Period
+from data_platform.jobs import line_job_name
+from data_platform.operations.backlog import find_backlog
+from data_platform.operations.lake import open_lake
+from data_platform.partitions import PartitionRange, to_ranges
+from data_platform.runs import BACKFILL_TAG
+
+NIGHTLY = "17 0 * * *"
+"""After the day's last candle has closed, off the full hour at which everybody asks."""
+
+PRUNING = "47 3 * * *"
+
+
+def build_nightly_schedule(line: Line) -> dg.ScheduleDefinition:
+    """Return the schedule that asks for every month of which something is missing or stale."""
+    name = line.exchange.name
+
+    @dg.schedule(
+        name=f"nightly_{name}_schedule",
+        cron_schedule=NIGHTLY,
+        execution_timezone="UTC",
+        job_name=line_job_name(name),
+        description=f"{line.exchange.row.title}: asks only for what is missing or stale.",
+    )
+    def nightly(context: dg.ScheduleEvaluationContext) -> dg.SkipReason | list[dg.RunRequest]:
+        now = datetime.now(tz=UTC)
+        lake = open_lake(line.settings.data_root, line.settings.state_url)
+        ranges = to_blocks(find_backlog(lake, scope_of(line), now), line.exchange.pairs)
+        if not ranges:
+            return dg.SkipReason("every month is stored and no derived layer is stale")
+        day = context.scheduled_execution_time
+        return [
+            dg.RunRequest(
+                run_key=f"{name}-{day:%Y-%m-%d}-{number}",
+                tags={**block.tags, BACKFILL_TAG: name},
+            )
+            for number, block in enumerate(ranges)
+        ]
+
+    return nightly
+
+
+def build_prune_schedule() -> dg.ScheduleDefinition:
+    """Return the schedule that prunes superseded runs of ticks, daily."""
+    return dg.ScheduleDefinition(
+        name="prune_runs_schedule",
+        job_name="prune_runs_job",
+        cron_schedule=PRUNING,
+        execution_timezone="UTC",
+    )
+
+
+def to_blocks(
+    backlog: Iterable[tuple[Pair, Period]], defined: tuple[Pair, ...]
+) -> list[PartitionRange]:
+    """Return ranges that hold the backlog: neighbouring pairs with the same months share one.
+
+    Months in between that need nothing are carried along; they cost no request and no write.
+    """
+    months: dict[Pair, list[Period]] = {}
+    for pair, period in backlog:
+        months.setdefault(pair, []).append(period)
+    spans: dict[tuple[Period, Period], list[Pair]] = {}
+    for pair, periods in sorted(months.items()):
+        spans.setdefault((min(periods), max(periods)), []).append(pair)
+    blocks: list[PartitionRange] = []
+    for (first, last), pairs in spans.items():
+        blocks += to_ranges(pairs, first, last, defined)
+    return blocks
