@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from data_platform.domain.candles import FILLED_SCHEMA
+from data_platform.domain.candles import FILLED_SCHEMA, TIME
 from data_platform.domain.errors import WrongUseError
 from data_platform.domain.timeframes import Timeframe
 from data_platform.features.returns import (
@@ -127,28 +127,35 @@ def build_features(
     """
     _check_columns(feature_set, frame, output_columns(feature_set.indicators), timeframe)
     work = add_volatility(add_returns(frame, feature_set.returns), feature_set.volatility)
-    for coarser, joined in feature_set.joins.get(timeframe, {}).items():
-        columns = output_columns(joined)
-        empty = pl.DataFrame(
-            schema={"open_time": FILLED_SCHEMA["open_time"], **dict.fromkeys(columns, pl.Float64)}
-        )
-        coarse_frame = coarse.get(coarser, empty)
-        _check_columns(feature_set, coarse_frame, columns, coarser)
-        work = add_coarser(work, coarse_frame, timeframe, coarser, columns)
+    work = _with_coarser(feature_set, work, coarse, timeframe)
     groups = _groups(feature_set, timeframe)
     names = [column.name for columns in groups.values() for column in columns]
     # A ratio of extreme prices overflows; what is no number is not known.
     finite = (pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name) for name in names)
     masked = work.with_columns(finite).with_columns(
-        pl.all_horizontal(pl.col(column.name).is_not_null() for column in columns).alias(
-            f"has_{group}"
-        )
-        for group, columns in groups.items()
+        *(_known(columns).alias(f"has_{group}") for group, columns in groups.items()),
+        pl.all_horizontal(pl.lit(value=True), pl.col(names).is_not_null()).alias("is_complete"),
     )
-    complete = [pl.col(f"has_{group}") for group in groups] or [pl.lit(value=True)]
-    return masked.with_columns(is_complete=pl.all_horizontal(complete)).select(
-        feature_schema(feature_set, timeframe).names()
-    )
+    return masked.select(feature_schema(feature_set, timeframe).names())
+
+
+def _with_coarser(
+    feature_set: FeatureSet,
+    frame: pl.DataFrame,
+    coarse: Mapping[Timeframe, pl.DataFrame],
+    timeframe: Timeframe,
+) -> pl.DataFrame:
+    for coarser, names in feature_set.joins.get(timeframe, {}).items():
+        columns = output_columns(names)
+        schema = {"open_time": TIME, **dict.fromkeys(columns, pl.Float64())}
+        coarse_frame = coarse.get(coarser, pl.DataFrame(schema=schema))
+        _check_columns(feature_set, coarse_frame, columns, coarser)
+        frame = add_coarser(frame, coarse_frame, timeframe, coarser, columns)
+    return frame
+
+
+def _known(columns: Sequence[Column]) -> pl.Expr:
+    return pl.all_horizontal(pl.col(column.name).is_not_null() for column in columns)
 
 
 def _groups(feature_set: FeatureSet, timeframe: Timeframe) -> dict[str, tuple[Column, ...]]:

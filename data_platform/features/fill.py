@@ -74,14 +74,20 @@ def fill_candles(
     segment = first if carry is None else carry.segment
     grid = _grid(stored, no_trades, timeframe, end)
     filled = _filled(grid, segment).filter(pl.col("open_time") >= start)
+    _check_complete(filled, candles.height, timeframe, start)
+    return filled.select(FILLED_SCHEMA.names())
+
+
+def _check_complete(
+    filled: pl.DataFrame, stored: int, timeframe: Timeframe, start: datetime
+) -> None:
     found = filled.height - filled["is_filled"].sum()
-    if found != candles.height:
+    if found != stored:
         raise StorageError(
-            f"{candles.height} stored {timeframe} candles were expected on the grid from {start} "
-            f"to {end}, found {found} there: a candle lies off the grid or outside that range. "
+            f"{stored} stored {timeframe} candles were expected on the grid from {start} on, "
+            f"found {found} there: a candle lies off the grid or outside the range. "
             "Fetch the period again."
         )
-    return filled.select(FILLED_SCHEMA.names())
 
 
 def segment_of_last(
