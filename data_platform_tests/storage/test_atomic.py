@@ -1,0 +1,121 @@
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data_platform.domain.errors import StorageError
+from data_platform.storage.atomic import publish_bytes, publish_file, remove_file
+from data_platform_tests.storage import faults
+from data_platform_tests.storage.faults import Faults
+
+
+@pytest.fixture(autouse=True)
+def whole_again() -> Iterator[None]:
+    yield
+    faults.remove()
+
+
+def test_the_file_is_flushed_before_the_rename_and_the_folder_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "x.parquet"
+    seen: list[str] = []
+
+    def noting(name: str, real: Callable[..., Any], told: Callable[..., str]) -> None:
+        def operation(*args: Any) -> Any:
+            seen.append(f"{name} {told(*args)}")
+            return real(*args)
+
+        monkeypatch.setattr(os, name, operation)
+
+    def kind(descriptor: int) -> str:
+        opened = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        return "folder" if opened == tmp_path else "file"
+
+    noting("fsync", os.fsync, kind)
+    noting("replace", os.replace, lambda _source, to: Path(to).name)
+    publish_bytes(b"new", target)
+    assert seen == ["fsync file", "replace x.parquet", "fsync folder"]
+
+
+def test_the_answer_is_the_sha256_of_the_file(tmp_path: Path) -> None:
+    sha = publish_bytes(b"abc", tmp_path / "deep" / "er" / "x")
+    assert (tmp_path / "deep" / "er" / "x").read_bytes() == b"abc"
+    assert sha == hashlib.sha256(b"abc").hexdigest()
+
+
+@pytest.mark.parametrize("kind", ["ENOSPC", "EIO", "EROFS", "EACCES"])
+def test_an_error_at_any_operation_leaves_the_old_or_the_new_and_no_temporary_file(
+    tmp_path: Path, kind: str
+) -> None:
+    spoiled = 0
+    for at in range(1, 30):
+        folder = tmp_path / f"{kind}{at}"
+        folder.mkdir()
+        target = folder / "x.parquet"
+        target.write_bytes(b"old")
+        fault = Faults(at, kind)
+        faults.install(fault)
+        try:
+            publish_bytes(b"new content", target)
+        except StorageError as error:
+            assert str(target) in str(error)  # noqa: PT017
+            spoiled += 1
+        else:
+            # Only the clean-up of a temporary file that is gone already may fail unnoticed.
+            assert target.read_bytes() == b"new content"
+        finally:
+            faults.remove()
+        assert target.read_bytes() in (b"old", b"new content")
+        assert [path.name for path in folder.iterdir()] == ["x.parquet"]
+        if len(fault.seen) < at:
+            break
+    assert spoiled >= 6
+
+
+def test_short_writes_are_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: real(descriptor, data[:3]))
+    publish_bytes(b"0123456789", tmp_path / "x")
+    assert (tmp_path / "x").read_bytes() == b"0123456789"
+
+
+def test_a_disk_that_returns_something_else_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x").write_bytes(b"old")
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: real(descriptor, bytes(len(data))))
+    with pytest.raises(StorageError, match="read back differs"):
+        publish_bytes(b"new", tmp_path / "x")
+    assert (tmp_path / "x").read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_a_writer_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    def write(path: Path) -> None:
+        path.write_bytes(b"half")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        publish_file(write, tmp_path / "x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_temporary_file_never_matches_a_glob_over_parquet(tmp_path: Path) -> None:
+    matched: list[Path] = []
+
+    def write(path: Path) -> None:
+        path.write_bytes(b"x")
+        matched.extend(tmp_path.glob("*.parquet"))
+
+    publish_file(write, tmp_path / "x.parquet")
+    assert matched == []
+
+
+def test_removing_what_is_not_there_names_the_path(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="nothing.parquet"):
+        remove_file(tmp_path / "nothing.parquet")

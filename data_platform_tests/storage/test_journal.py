@@ -1,0 +1,127 @@
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from data_platform.domain.errors import StorageError
+from data_platform.domain.periods import Period
+from data_platform.storage import journal
+from data_platform.storage.journal import ABSENT, CommitNote, Entry, InputRow, partition_key
+from data_platform.storage.partition_store import PartitionStore
+from data_platform.storage.tables import COMMITS
+from data_platform_tests.storage.lake import JANUARY, at, partition, series, utc
+
+
+def entry(rows: int = 2, content: str = "aa") -> Entry:
+    return Entry(
+        rows=rows,
+        first=at(0),
+        last=at(rows - 1),
+        content_hash=content,
+        file_sha256="bb",
+        path="ohlcv/x",
+        reason="new",
+        schema_version=1,
+        fetched=(at(0), at(rows - 1)),
+    )
+
+
+KEY = partition_key(partition())
+
+
+def test_a_row_comes_back_as_it_was_written(store: PartitionStore) -> None:
+    note = CommitNote(
+        source="binance", run_id="run", code_version="3", fetched_at=utc(2024, 2, 1, 5)
+    )
+    with store.state.write() as connection:
+        journal.append_row(connection, KEY, entry(), note)
+    with store.state.read() as connection:
+        row = journal.newest_row(connection, KEY)
+    assert row is not None
+    assert (row.layer, row.series, row.period, row.feature_set) == (
+        "ohlcv",
+        series(),
+        JANUARY,
+        None,
+    )
+    assert (row.version, row.rows, row.first, row.last) == (1, 2, at(0), at(1))
+    assert (row.content_hash, row.file_sha256, row.path) == ("aa", "bb", "ohlcv/x")
+    assert (row.source, row.run_id, row.code_version) == ("binance", "run", "3")
+    assert row.fetched_at == utc(2024, 2, 1, 5)
+    assert row.reason == "new"
+    assert row.committed_at > utc(2024)
+
+
+def test_versions_count_up_and_old_rows_stay(store: PartitionStore) -> None:
+    for content in ("a", "b", "c"):
+        with store.state.write() as connection:
+            journal.append_row(connection, KEY, entry(content=content), CommitNote())
+    with store.state.read() as connection:
+        newest = journal.newest_row(connection, KEY)
+        kept = connection.execute(
+            sa.select(COMMITS.c.version, COMMITS.c.content_hash).order_by(COMMITS.c.version)
+        ).all()
+    assert newest is not None
+    assert (newest.version, newest.content_hash) == (3, "c")
+    assert [tuple(row) for row in kept] == [(1, "a"), (2, "b"), (3, "c")]
+
+
+def test_partitions_do_not_mix(store: PartitionStore) -> None:
+    others = [
+        partition(period=Period(2024, 2)),
+        partition(layer="filled"),
+        partition(series(exchange="okx")),
+        partition(series(pair="ETH/USDT")),
+        partition(layer="features", feature_set="base-v1"),
+        partition(layer="features", feature_set="base-v2"),
+    ]
+    with store.state.write() as connection:
+        for position, other in enumerate(others):
+            journal.append_row(connection, partition_key(other), entry(position + 1), CommitNote())
+    with store.state.read() as connection:
+        assert journal.newest_row(connection, KEY) is None
+        for position, other in enumerate(others):
+            row = journal.newest_row(connection, partition_key(other))
+            assert row is not None
+            assert (row.rows, row.version) == (position + 1, 1)
+
+
+def test_two_writers_of_one_version_are_noticed(
+    store: PartitionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with store.state.write() as connection:
+        journal.append_row(connection, KEY, entry(), CommitNote())
+    real = journal._values
+    monkeypatch.setattr(
+        journal, "_values", lambda *given: _Stubborn({**real(*given), "version": 1})
+    )
+    with pytest.raises(StorageError, match="two writers"), store.state.write() as connection:
+        journal.append_row(connection, KEY, entry(), CommitNote())
+
+
+class _Stubborn(dict[str, object]):
+    def __or__(self, _other: object) -> "_Stubborn":  # type: ignore[override]
+        return self
+
+
+def test_inputs_are_those_of_the_newest_commit(store: PartitionStore) -> None:
+    old = InputRow("ohlcv", series(), at(0), at(5), "h1")
+    new = (
+        InputRow("ohlcv", series(), at(0), at(6), "h2"),
+        InputRow("ohlcv", series(exchange="okx"), None, None, ABSENT),
+    )
+    with store.state.write() as connection:
+        journal.append_row(connection, KEY, entry(), CommitNote(inputs=(old,)))
+        journal.append_row(connection, KEY, entry(), CommitNote(inputs=new))
+    with store.state.read() as connection:
+        assert journal.inputs_of(connection, KEY) == new
+
+
+def test_later_fetches_are_found_by_when_they_began(store: PartitionStore) -> None:
+    noon = utc(2024, 2, 1, 12)
+    with store.state.write() as connection:
+        for hours, rows in ((-1, 2), (0, 3), (1, 4)):
+            note = CommitNote(fetched_at=noon + timedelta(hours=hours))
+            journal.append_row(connection, KEY, entry(rows), note)
+    with store.state.read() as connection:
+        assert journal.fetched_later(connection, KEY, noon) == [(at(0), at(3))]

@@ -1,0 +1,151 @@
+import io
+import random
+
+import polars as pl
+import pytest
+
+from data_platform.domain.candles import TIME, content_hash
+from data_platform.domain.errors import DamagedFileError, StorageError
+from data_platform.storage import parquet_file
+from data_platform_tests.storage.lake import JANUARY, candles, filled, partition
+
+ROWS = candles(range(48))
+WHOLE = parquet_file.encode(ROWS, content_hash(ROWS))
+
+
+def inspect(content: bytes, layer: str = "ohlcv") -> pl.DataFrame:
+    return parquet_file.inspect(partition(layer=layer), content, "candles.parquet")
+
+
+def written_by_another_hand(frame: pl.DataFrame) -> bytes:
+    """A file of another content with our own keys in its footer."""
+    return parquet_file.encode(frame, content_hash(frame))
+
+
+def test_a_frame_comes_back_to_the_last_bit() -> None:
+    assert parquet_file.decode(WHOLE).equals(ROWS)
+    assert inspect(WHOLE).equals(ROWS)
+    assert parquet_file.decode(WHOLE, ["close"]).columns == ["close"]
+
+
+def test_the_same_frame_gives_the_same_bytes() -> None:
+    assert parquet_file.encode(ROWS, content_hash(ROWS)) == WHOLE
+
+
+def test_it_is_zstd_in_one_row_group_and_names_its_schema() -> None:
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(io.BytesIO(WHOLE))
+    assert file.num_row_groups == 1
+    assert file.metadata.row_group(0).column(1).compression == "ZSTD"
+    assert file.metadata.metadata[b"data_platform.schema_version"] == b"1"
+
+
+DRIFTS = {
+    "extra column": ROWS.with_columns(vwap=pl.lit(1.0)),
+    "missing column": ROWS.drop("volume"),
+    "retyped column": ROWS.with_columns(pl.col("close").cast(pl.Float32)),
+    "naive time": ROWS.with_columns(pl.col("open_time").dt.replace_time_zone(None)),
+    "microseconds": ROWS.with_columns(pl.col("open_time").cast(pl.Datetime("us", "UTC"))),
+    "reordered": ROWS.select("open_time", "close", "high", "low", "open", "volume"),
+}
+
+
+@pytest.mark.parametrize("drift", DRIFTS)
+def test_schema_drift_is_refused(drift: str) -> None:
+    with pytest.raises(DamagedFileError, match="expected .*found"):
+        inspect(written_by_another_hand(DRIFTS[drift]))
+
+
+WRONG_ROWS = {
+    "strictly increasing": pl.concat([ROWS, ROWS.tail(1)]),
+    "off the grid": ROWS.with_columns(pl.col("open_time") + pl.duration(minutes=1)),
+    "outside the period": candles(range(-1, 3)),
+    "outside the period ": candles([31 * 24]),
+    "is null": ROWS.with_columns(open_time=pl.lit(None, dtype=TIME)),
+}
+
+
+@pytest.mark.parametrize("fault", WRONG_ROWS)
+def test_times_that_no_partition_may_hold_are_refused(fault: str) -> None:
+    with pytest.raises(DamagedFileError, match=fault.strip()):
+        inspect(written_by_another_hand(WRONG_ROWS[fault]))
+
+
+def test_a_foreign_file_is_refused() -> None:
+    buffer = io.BytesIO()
+    ROWS.write_parquet(buffer)
+    with pytest.raises(DamagedFileError, match="not written by this platform"):
+        inspect(buffer.getvalue())
+
+
+def test_a_file_of_a_newer_schema_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet_file, "SCHEMA_VERSION", 2)
+    newer = written_by_another_hand(ROWS)
+    monkeypatch.setattr(parquet_file, "SCHEMA_VERSION", 1)
+    with pytest.raises(DamagedFileError, match="expected schema version 1, found 2"):
+        inspect(newer)
+
+
+@pytest.mark.parametrize("length", [0, 1, 4, 8, 100, len(WHOLE) // 2, len(WHOLE) - 1])
+def test_a_truncated_file_is_refused_with_series_period_and_remedy(length: int) -> None:
+    with pytest.raises(DamagedFileError) as caught:
+        inspect(WHOLE[:length])
+    message = str(caught.value)
+    for part in ("candles.parquet", "binance/ohlcv_1h", "BTC-USDT", "2024-01", "download"):
+        assert part in message
+
+
+def test_a_file_cut_in_its_middle_is_refused() -> None:
+    # Ends like a Parquet file, so that only the parser can tell.
+    for cut in (200, len(WHOLE) // 2, len(WHOLE) - 60):
+        with pytest.raises(DamagedFileError):
+            inspect(WHOLE[:cut] + WHOLE[-8:])
+
+
+def test_flipped_bits_are_found_or_harmless() -> None:
+    shuffled = random.Random(7)
+    found = 0
+    for _ in range(150):
+        torn = bytearray(WHOLE)
+        place = shuffled.randrange(len(torn))
+        torn[place] ^= 1 << shuffled.randrange(8)
+        try:
+            # A bit in a statistic or in the writer's name changes no candle.
+            assert inspect(bytes(torn)).equals(ROWS)
+        except DamagedFileError:
+            found += 1
+    assert found > 75
+
+
+def test_many_files_are_read_in_their_order() -> None:
+    parts = [candles(range(5)), candles(range(5, 9)), candles(range(9, 20))]
+    contents = [parquet_file.encode(part, content_hash(part)) for part in parts]
+    assert parquet_file.decode_many(contents).equals(candles(range(20)))
+    assert parquet_file.decode_many(contents, ["close"]).columns == ["close"]
+
+
+def test_a_column_that_older_files_lack_is_null_there() -> None:
+    old = filled(candles([0]))
+    new = filled(candles([1])).with_columns(sma_2=pl.lit(1.5))
+    contents = [parquet_file.encode(part, content_hash(part)) for part in (old, new)]
+    assert parquet_file.decode_many(contents)["sma_2"].to_list() == [None, 1.5]
+
+
+def test_indicators_may_have_more_columns_and_ohlcv_may_not() -> None:
+    wide = filled(ROWS).with_columns(sma_2=pl.lit(1.5))
+    assert parquet_file.schema_fault("indicators", wide.schema) is None
+    assert parquet_file.schema_fault("filled", wide.schema)
+    assert parquet_file.schema_fault("indicators", ROWS.schema)
+    assert parquet_file.schema_fault("features", wide.select("sma_2", "open_time").schema)
+
+
+def test_an_export_has_no_schema_of_ours() -> None:
+    with pytest.raises(StorageError, match="export"):
+        parquet_file.leading_schema("freqtrade")
+
+
+def test_edges_are_the_first_and_last_time_in_utc() -> None:
+    first, last = parquet_file.edges(ROWS["open_time"])
+    assert first == JANUARY.start
+    assert last == JANUARY.start.replace(day=2, hour=23)

@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from data_platform.domain.errors import StorageError
+from data_platform.storage.layout import Layout
+from data_platform.storage.quarantine import keep_refused
+from data_platform_tests.storage.lake import candles, everything, partition
+
+REFUSED = candles([1, 2]).with_columns(reason=pl.lit("high below low"))
+
+
+def test_refused_rows_are_kept_with_their_reason(tmp_path: Path) -> None:
+    path = keep_refused(Layout(tmp_path), partition(), REFUSED)
+    assert path is not None
+    assert pl.read_parquet(path, hive_partitioning=False).equals(REFUSED)
+
+
+def test_the_same_rows_again_make_no_further_file(tmp_path: Path) -> None:
+    for _ in range(3):
+        keep_refused(Layout(tmp_path), partition(), REFUSED)
+    keep_refused(Layout(tmp_path), partition(), REFUSED.head(1))
+    assert len(everything(tmp_path)) == 2
+
+
+def test_nothing_refused_makes_no_file(tmp_path: Path) -> None:
+    assert keep_refused(Layout(tmp_path), partition(), REFUSED.clear()) is None
+    assert everything(tmp_path) == {}
+
+
+def test_rows_without_a_reason_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="reason"):
+        keep_refused(Layout(tmp_path), partition(), candles([1]))
+
+
+def test_rows_of_any_quality_can_be_kept(tmp_path: Path) -> None:
+    odd = REFUSED.with_columns(close=pl.lit(float("nan")), high=pl.lit(None, dtype=pl.Float64))
+    path = keep_refused(Layout(tmp_path), partition(), odd)
+    assert path is not None
+    assert pl.read_parquet(path, hive_partitioning=False).equals(odd)

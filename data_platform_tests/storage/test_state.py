@@ -1,0 +1,163 @@
+import sqlite3
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+import data_platform.storage.state as state_module
+from data_platform.domain.errors import StorageError
+from data_platform.storage.state import State
+from data_platform.storage.tables import METADATA, REVISION
+
+OPEN = """
+import sys
+from data_platform.storage.state import State
+State(sys.argv[1]).close()
+print("alembic" in sys.modules)
+"""
+
+
+def open_in_processes(url: str, count: int) -> list[str]:
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", OPEN, url], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        for _ in range(count)
+    ]
+    outputs = [run.communicate()[0].decode() for run in runs]
+    assert [run.returncode for run in runs] == [0] * count, outputs
+    return outputs
+
+
+def test_processes_may_open_a_new_database_at_once_and_a_current_one_without_alembic(
+    tmp_path: Path,
+) -> None:
+    url = f"sqlite:///{tmp_path}/deep/state.db"
+    assert "True\n" in open_in_processes(url, 2)
+    assert open_in_processes(url, 1) == ["False\n"]
+
+
+def test_threads_may_open_a_new_database_at_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/state.db"
+    with ThreadPoolExecutor(4) as pool:
+        states = list(pool.map(State, [url] * 4))
+    for state in states:
+        with state.read() as connection:
+            found = connection.execute(sa.text("SELECT version_num FROM alembic_version")).all()
+        assert [tuple(row) for row in found] == [(REVISION,)]
+        state.close()
+
+
+def test_the_revision_in_the_program_is_the_newest_migration() -> None:
+    config = Config()
+    folder = Path(state_module.__file__).parent / "migrations"
+    config.set_main_option("script_location", str(folder))
+    config.set_main_option("path_separator", "os")
+    assert ScriptDirectory.from_config(config).get_current_head() == REVISION
+
+
+def test_opening_again_changes_nothing(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/state.db"
+    State(url).close()
+    before = schema_of(tmp_path / "state.db")
+    State(url).close()
+    assert schema_of(tmp_path / "state.db") == before
+    assert {name for name, _ in before} >= set(METADATA.tables)
+
+
+def schema_of(path: Path) -> list[tuple[str, str]]:
+    connection = sqlite3.connect(path)
+    found = connection.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
+    connection.close()
+    return found
+
+
+def test_a_migration_that_dies_is_done_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path}/state.db"
+    real = state_module._upgrade
+
+    def dies(connection: sa.Connection, found: str | None, where: str) -> None:
+        real(connection, found, where)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(state_module, "_upgrade", dies)
+    with pytest.raises(KeyboardInterrupt):
+        State(url)
+    assert schema_of(tmp_path / "state.db") == []
+    monkeypatch.setattr(state_module, "_upgrade", real)
+    State(url).close()
+
+
+def test_a_database_of_a_newer_version_is_refused(tmp_path: Path, state_file: Path) -> None:
+    path = tmp_path / "state.db"
+    path.write_bytes(state_file.read_bytes())
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.commit()
+    connection.close()
+    with pytest.raises(StorageError, match="version 9999.*newer data-platform"):
+        State(f"sqlite:///{path}")
+
+
+def test_what_is_no_database_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "state.db").write_bytes(b"no database" * 100)
+    with pytest.raises(StorageError, match="state.db"):
+        State(f"sqlite:///{tmp_path}/state.db")
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="cannot make the folder"):
+        State(f"sqlite:///{tmp_path}/file/state.db")
+
+
+def test_a_database_in_memory_is_refused() -> None:
+    with pytest.raises(StorageError, match="needs a file"):
+        State("sqlite://")
+
+
+def test_a_password_is_never_shown(tmp_path: Path) -> None:
+    state = State(f"sqlite:///{tmp_path}/state.db")
+    state._url = sa.make_url("postgresql://me:canary@host/db")
+    assert "canary" not in str(state)
+    state.close()
+
+
+def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    state = State(f"sqlite:///{tmp_path}/state.db")
+    with pytest.raises(ZeroDivisionError), state.write() as connection:
+        connection.execute(sa.text("CREATE TABLE x (y INTEGER)"))
+        raise ZeroDivisionError
+    assert "x" not in {name for name, _ in schema_of(tmp_path / "state.db")}
+    state.close()
+
+
+def test_a_reader_sees_one_moment_and_does_not_hold_up_a_writer(tmp_path: Path) -> None:
+    state = State(f"sqlite:///{tmp_path}/state.db")
+    count = sa.text("SELECT count(*) FROM gaps")
+    insert = sa.text(
+        'INSERT INTO gaps (exchange, timeframe, pair, start, "end", missing, status, confirmed,'
+        " evidence, tries) VALUES ('a', '1h', 'b', 0, 1, 1, 'open', 1, '', 0)"
+    )
+    with state.read() as reader:
+        assert reader.execute(count).scalar() == 0
+        with state.write() as writer:
+            writer.execute(insert)
+        assert reader.execute(count).scalar() == 0
+    with state.read() as reader:
+        assert reader.execute(count).scalar() == 1
+    state.close()
+
+
+def test_it_runs_in_wal_mode(tmp_path: Path) -> None:
+    State(f"sqlite:///{tmp_path}/state.db").close()
+    connection = sqlite3.connect(tmp_path / "state.db")
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.close()

@@ -1,0 +1,70 @@
+from datetime import date, timedelta
+
+import pytest
+
+from data_platform.domain.periods import Period
+from data_platform.storage.partition_store import PartitionStore
+from data_platform.storage.verdicts import VERDICT_SCHEMA, QualityRow, Verdicts
+from data_platform_tests.storage.lake import DAY, HOUR, partition, utc
+
+MONDAY = date(2024, 1, 1)
+
+
+def verdict(rule: str, count: int, day: date = MONDAY) -> QualityRow:
+    return QualityRow(rule, day, "error", count, "[]", '{"limit": 5}', utc(2024))
+
+
+@pytest.fixture
+def verdicts(store: PartitionStore) -> Verdicts:
+    return Verdicts(store.state)
+
+
+def record(store: PartitionStore, *rows: QualityRow, month: Period = Period(2024, 1)) -> None:
+    with store.state.write() as connection:
+        Verdicts(store.state).record(connection, partition(period=month), rows)
+
+
+def test_a_verdict_comes_back(store: PartitionStore, verdicts: Verdicts) -> None:
+    record(store, verdict("no_gaps", 3))
+    frame = verdicts.newest("binance", "ohlcv", HOUR)
+    assert frame.schema == VERDICT_SCHEMA
+    assert frame.rows() == [
+        (
+            "BTC-USDT",
+            "2024-01",
+            "",
+            "no_gaps",
+            "2024-01-01",
+            "error",
+            3,
+            "[]",
+            '{"limit": 5}',
+            utc(2024),
+        )
+    ]
+
+
+def test_a_later_verdict_of_the_same_day_replaces_it(
+    store: PartitionStore, verdicts: Verdicts
+) -> None:
+    record(store, verdict("no_gaps", 3), verdict("sane", 1))
+    record(store, verdict("no_gaps", 0))
+    frame = verdicts.newest("binance", "ohlcv", HOUR)
+    assert frame.select("rule", "count").rows() == [("no_gaps", 0), ("sane", 1)]
+
+
+def test_the_newest_day_counts_for_each_partition_and_rule(
+    store: PartitionStore, verdicts: Verdicts
+) -> None:
+    record(store, verdict("no_gaps", 3, MONDAY + timedelta(days=9)))
+    record(store, verdict("no_gaps", 7, MONDAY))
+    record(store, verdict("no_gaps", 1, MONDAY), month=Period(2024, 2))
+    frame = verdicts.newest("binance", "ohlcv", HOUR)
+    assert frame.select("period", "count").rows() == [("2024-01", 3), ("2024-02", 1)]
+
+
+def test_other_assets_have_their_own(store: PartitionStore, verdicts: Verdicts) -> None:
+    record(store, verdict("no_gaps", 3))
+    assert verdicts.newest("okx", "ohlcv", HOUR).is_empty()
+    assert verdicts.newest("binance", "filled", HOUR).is_empty()
+    assert verdicts.newest("binance", "ohlcv", DAY).is_empty()
