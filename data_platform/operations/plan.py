@@ -42,50 +42,66 @@ class UpdateRules:
     """Ask for everything and compare, instead of only for what is missing."""
 
 
-def plan_requests(
-    lake: Lake, series: Series, wanted: TimeRange, rules: UpdateRules, now: datetime
-) -> list[FetchRequest]:
-    """Return what to ask for so that a range of one series becomes complete.
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A run of candles of one series that is neither stored nor explained."""
+
+    series: Series
+    missing: TimeRange
+    floor: datetime
+    """Start of the months that are asked for: the overlap does not reach before it."""
+
+    def to_request(self, closed: datetime) -> FetchRequest | None:
+        """Return what to ask for, or None when none of it has closed yet.
+
+        Args:
+            closed: end of the closed range, by the exchange's clock. A request that reaches it
+                asks for the newest stored candles once more, to notice corrections.
+        """
+        start, end = self.missing.start, min(self.missing.end, closed)
+        if start >= end:
+            return None
+        if end == closed:
+            start = max(self.floor, start - OVERLAP_CANDLES * self.series.timeframe.duration)
+        return FetchRequest(self.series, start, end)
+
+
+def plan_needs(
+    lake: Lake, series: Series, months: TimeRange, rules: UpdateRules, now: datetime
+) -> list[Need]:
+    """Return what a range of one series lacks.
 
     Args:
         lake: what is stored and known.
         series: at an exchange's own timeframe.
-        wanted: whole months, contiguous.
+        months: whole months, contiguous.
         rules: starts, grace and mode.
-        now: the clock that tells which candles are closed.
+        now: the clock that tells which candles are closed; the exchange's own decides later.
 
     Returns:
-        Requests in time order; one for the whole range where nothing is stored.
+        Runs in time order; one for the whole range where nothing is stored.
 
     Raises:
         StorageError: what is stored cannot be read.
     """
     timeframe = series.timeframe
-    start = max(wanted.start, timeframe.ceil(rules.starts[series.pair]))
-    end = min(wanted.end, closed_before(now, timeframe, rules.grace))
+    start = max(months.start, timeframe.ceil(rules.starts[series.pair]))
+    end = min(months.end, closed_before(now, timeframe, rules.grace))
     if start >= end:
         return []
-    clipped = TimeRange(start, end)
-    parts = [clipped] if rules.full else missing_parts(lake, series, clipped, now)
-    return [FetchRequest(series, part.start, part.end) for part in parts]
+    wanted = TimeRange(start, end)
+    parts = [wanted] if rules.full else _missing(lake, series, wanted, now)
+    return [Need(series, part, start) for part in parts]
 
 
-def missing_parts(lake: Lake, series: Series, wanted: TimeRange, now: datetime) -> list[TimeRange]:
-    """Return the parts of a range that are neither stored nor explained, with the overlap."""
-    times = lake.store.read_range("ohlcv", series, wanted.start, wanted.end, columns=["open_time"])[
-        "open_time"
-    ]
-    holes = missing_ranges(times, series.timeframe, wanted.start, wanted.end)
+def _missing(lake: Lake, series: Series, wanted: TimeRange, now: datetime) -> list[TimeRange]:
+    stored = lake.store.read_range("ohlcv", series, wanted.start, wanted.end, columns=["open_time"])
+    holes = missing_ranges(stored["open_time"], series.timeframe, wanted.start, wanted.end)
     if not holes:
         return []
     gaps = lake.ledger.gaps(series, wanted.start, wanted.end)
     known = [TimeRange(gap.start, gap.end) for gap in gaps if not is_due(gap, now)]
-    due = subtract_ranges(holes, known)
-    if not due or due[-1].end != wanted.end or due[-1].start == wanted.start:
-        return due
-    overlap = OVERLAP_CANDLES * series.timeframe.duration
-    floor = max(wanted.start, due[-2].end if len(due) > 1 else wanted.start)
-    return [*due[:-1], TimeRange(max(floor, due[-1].start - overlap), due[-1].end)]
+    return subtract_ranges(holes, known)
 
 
 def is_due(gap: Gap, now: datetime) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import cast
 
-from data_platform.domain.candles import closed_before, empty_candles, merge_candles
+from data_platform.domain.candles import TimeRange, closed_before, empty_candles, merge_candles
 from data_platform.domain.errors import SourceError, StorageError
 from data_platform.domain.layers import LAYERS_BY_NAME, Partition
 from data_platform.domain.markets import Series
@@ -19,10 +19,10 @@ from data_platform.operations.collect import Collector, Slice
 from data_platform.operations.commit_slice import SliceCommitter
 from data_platform.operations.judge import SERIES_FETCHED, note_completion
 from data_platform.operations.lake import Lake
-from data_platform.operations.plan import UpdateRules, contiguous_ranges, plan_requests
+from data_platform.operations.plan import Need, UpdateRules, contiguous_ranges, plan_needs
 from data_platform.operations.report import LayerReport, Outcome, report_of
 from data_platform.operations.watch import Progress, StoppedError, Watch
-from data_platform.sources.base import CandleSource, FetchRequest, FetchResult
+from data_platform.sources.base import CandleSource, FetchResult
 from data_platform.storage.journal import CommitNote
 
 
@@ -54,37 +54,39 @@ class CandleUpdate:
         Raises:
             StoppedError: the watch asked for it; all commits so far stand.
         """
-        requests = self._plan(partitions)
-        if requests:
+        needs = self._plan(partitions)
+        if needs:
             with closing(self.open_source()) as source:
-                self._fetch(source, requests)
+                self._fetch(source, needs)
                 self.report.requests = source.requests_made
         for partition in partitions:
             self._finish(partition)
         note_completion(self.lake, SERIES_FETCHED, self.report)
         return self.report
 
-    def _plan(self, partitions: Sequence[Partition]) -> list[FetchRequest]:
+    def _plan(self, partitions: Sequence[Partition]) -> list[Need]:
         now = datetime.now(tz=UTC)
-        requests: list[FetchRequest] = []
-        for series, wanted in contiguous_ranges(partitions):
+        needs: list[Need] = []
+        for series, months in contiguous_ranges(partitions):
             try:
-                requests += plan_requests(self.lake, series, wanted, self.rules, now)
+                needs += plan_needs(self.lake, series, months, self.rules, now)
             except StorageError as error:
-                self._fail(series, wanted.start, wanted.end, error)
-        return requests
+                self._fail(series, months, error)
+        return needs
 
-    def _fetch(self, source: CandleSource, requests: Sequence[FetchRequest]) -> None:
+    def _fetch(self, source: CandleSource, needs: Sequence[Need]) -> None:
         try:
             now = source.now()
         except SourceError as error:
-            for request in requests:
-                self._fail(request.series, request.start, request.end, error)
+            for need in needs:
+                self._fail(need.series, need.missing, error)
             return
         collector, committer = Collector(), SliceCommitter(self.lake, self.rules, now)
-        closed = [part for part in (self._closed(it, now) for it in requests) if part]
+        timeframe = needs[0].series.timeframe
+        closed = closed_before(now, timeframe, self.rules.grace)
+        requests = [request for need in needs if (request := need.to_request(closed))]
         # A walk that is left early must be closed here, not by the garbage collector.
-        with closing(cast("Generator[FetchResult]", source.fetch(closed))) as results:
+        with closing(cast("Generator[FetchResult]", source.fetch(requests))) as results:
             for result in results:
                 self.report.candles += result.candles.height
                 for piece in collector.add(result):
@@ -93,11 +95,6 @@ class CandleUpdate:
         for piece in collector.rest():
             self._commit(committer, piece)
         committer.settle({request.series for request in requests})
-
-    def _closed(self, request: FetchRequest, now: datetime) -> FetchRequest | None:
-        closed = closed_before(now, request.series.timeframe, self.rules.grace)
-        end = min(request.end, closed)
-        return replace(request, end=end) if request.start < end else None
 
     def _commit(self, committer: SliceCommitter, piece: Slice) -> None:
         if self.watch.should_stop():
@@ -127,8 +124,8 @@ class CandleUpdate:
             )
         )
 
-    def _fail(self, series: Series, start: datetime, end: datetime, error: Exception) -> None:
-        for period in periods_between(start, end):
+    def _fail(self, series: Series, part: TimeRange, error: Exception) -> None:
+        for period in periods_between(part.start, part.end):
             self.report.failures[Partition("ohlcv", series, period)] = str(error)
 
     def _finish(self, partition: Partition) -> None:
