@@ -79,8 +79,8 @@ def find_incomplete_days(gaps: pl.DataFrame, timeframe: Timeframe, limits: Limit
     Returns:
         pair, open_time (midnight), missing, share; sorted by pair and time.
     """
-    last_day = (pl.col("end") - pl.duration(milliseconds=1)).dt.truncate("1d")
-    days = pl.datetime_ranges(pl.col("start").dt.truncate("1d"), last_day, "1d", time_unit="ms")
+    first, last = pl.col("start").dt.truncate("1d"), pl.col("end").dt.truncate("1d")
+    days = pl.datetime_ranges(first, last, "1d", time_unit="ms")
     pieces = _counted(gaps).with_columns(day=days).explode("day")
     inside = pl.min_horizontal("end", pl.col("day") + DAY) - pl.max_horizontal("start", "day")
     return (

@@ -40,8 +40,8 @@ def test_a_market_that_moves_one_way_is_at_the_end_of_the_scale(
 
 @pytest.mark.parametrize("name", ["rsi_14", "stoch_14_3", "cci_20"])
 def test_a_market_that_never_moved_has_no_momentum(name: str) -> None:
-    # 0.1 has no exact sum, so a mean of it may differ from it in the last bit.
-    result = add_indicators(of_closes([0.1] * 100), (name,))
+    # The mean of twenty times this price is not this price: it differs in the last bit.
+    result = add_indicators(of_closes([29.0492] * 100), (name,))
     added = result.select(pl.exclude(FILLED_SCHEMA.names()))
     assert set(added.null_count().row(0)) == {100}
 

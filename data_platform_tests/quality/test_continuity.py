@@ -85,6 +85,17 @@ def test_one_percent_of_a_day_may_be_missing_and_not_more() -> None:
     assert found["share"][0] == pytest.approx(15 / 1440)
 
 
+def test_the_allowed_share_itself_passes() -> None:
+    gaps = ledger(("A/B", 0, 360, "open"), ("C/D", 0, 420, "open"))
+    found = find_incomplete_days(gaps, to_timeframe("1h"), {"share": 0.25})
+    assert found.rows() == [("C/D", DAY, 7, pytest.approx(7 / 24))]
+
+
+def test_a_gap_up_to_midnight_takes_nothing_from_the_next_day() -> None:
+    found = find_incomplete_days(ledger(("A/B", 0, 1440, "open")), MINUTE, {"share": 0.0})
+    assert found["open_time"].to_list() == [DAY]
+
+
 def test_a_gap_across_midnight_counts_for_each_day_what_it_took() -> None:
     gaps = ledger(("A/B", 1430, 10 + 1440 + 20, "outage"))
     found = find_incomplete_days(gaps, MINUTE, {"share": 0.0})
