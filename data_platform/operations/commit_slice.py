@@ -4,17 +4,15 @@ Everything that one slice says goes into one commit; nothing is fetched here.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import polars as pl
 
 from data_platform.domain.candles import (
     TIME,
-    TimeRange,
     closed_before,
     merge_candles,
-    subtract_ranges,
 )
 from data_platform.domain.layers import LAYERS_BY_NAME, Partition
 from data_platform.domain.markets import Series
@@ -27,7 +25,6 @@ from data_platform.quality.rule import RuleInput
 from data_platform.quality.schema import audit_candles
 from data_platform.storage.change import CommitResult, Judgement
 from data_platform.storage.journal import CommitNote
-from data_platform.storage.ledger import Gap
 
 
 @dataclass(slots=True)
@@ -94,19 +91,7 @@ class SliceCommitter:
         gaps = explain_holes(merged["open_time"], evidence)
         before = self.lake.store.read_before("ohlcv", series, partition.period.start, RULE_HISTORY)
         verdicts = judge_candles(RuleInput(merged, before, series.timeframe), self.rules.limits)
-        return Judgement(
-            gaps=(*self._other_gaps(partition, evidence.slice), *gaps), quality=verdicts
-        )
-
-    def _other_gaps(self, partition: Partition, asked: TimeRange) -> list[Gap]:
-        period = TimeRange(partition.period.start, partition.period.end)
-        kept = []
-        for gap in self.lake.ledger.gaps(partition.series, period.start, period.end):
-            inside = TimeRange(max(gap.start, period.start), min(gap.end, period.end))
-            for part in subtract_ranges([inside], [asked]):
-                missing = partition.series.timeframe.count(part.start, part.end)
-                kept.append(replace(gap, start=part.start, end=part.end, missing=missing))
-        return kept
+        return Judgement(gaps=tuple(gaps), covers=evidence.slice, quality=verdicts)
 
     def _known(self, series: Series) -> tuple[datetime | None, datetime | None]:
         if series not in self._edges:

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import polars as pl
 
+from data_platform.domain.candles import TimeRange
 from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Series
 from data_platform.domain.periods import Period
@@ -29,7 +30,9 @@ class Judgement:
     """What is to be noted about a partition's rows in the same transaction as their commit."""
 
     gaps: tuple[Gap, ...] | None = None
-    """All gaps of the partition's month; None leaves the ledger alone."""
+    """All gaps of the range it speaks of; None leaves the ledger alone."""
+    covers: TimeRange | None = None
+    """That range, inside the partition's month; None: the whole month."""
     quality: tuple[QualityRow, ...] = ()
 
 

@@ -137,7 +137,10 @@ class Ledger:
         _rewrite(connection, [row["id"] for row in rows], _join([*kept, *gaps]))
 
     def settle(self, series: Series, status: Status) -> int:
-        """Give confirmed open gaps their status once candles are stored on both sides.
+        """Give confirmed gaps at the series' edges their status once candles surround them.
+
+        At an edge, a hole is `open` (a candle may still come) or `before_listing`; later fetches
+        may show candles on its other side.
 
         Args:
             series: whose gaps.
@@ -160,7 +163,7 @@ class Ledger:
                 GAPS.update()
                 .where(
                     *_equal(GAPS, key),
-                    GAPS.c.status == "open",
+                    GAPS.c.status.in_(["open", "before_listing"]),
                     GAPS.c.confirmed.is_(True),
                     GAPS.c.start > first,
                     GAPS.c.end <= last,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
-from data_platform.domain.candles import content_hash
+from data_platform.domain.candles import TimeRange, content_hash
 from data_platform.domain.errors import ConflictError, StorageError
 from data_platform.domain.layers import LAYERS_BY_NAME, Partition
 from data_platform.storage import parquet_file
@@ -184,8 +184,9 @@ class PartitionStore(PartitionReader):
             if due:
                 append_row(connection, partition_key(partition), entry, note)
             if judgement.gaps is not None:
+                covers = judgement.covers or TimeRange(period.start, period.end)
                 Ledger(self.state).record(
-                    connection, series, period.start, period.end, judgement.gaps
+                    connection, series, covers.start, covers.end, judgement.gaps
                 )
             Verdicts(self.state).record(connection, partition, judgement.quality)
 
