@@ -115,25 +115,26 @@ def test_what_an_exchange_lacks_is_derived_as_its_row_says(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("months", "first"), [(0, Period(2026, 3)), (1, Period(2026, 2)), (14, Period(2025, 1))]
+    ("days", "start"),
+    [(0, (2026, 3, 1)), (7, (2026, 2, 22)), (28, (2026, 2, 1)), (60, (2025, 12, 31))],
 )
-def test_history_months_counts_whole_months_back(
-    tmp_path: Path, months: int, first: Period
+def test_history_days_counts_back_from_the_running_month(
+    tmp_path: Path, days: int, start: tuple[int, int, int]
 ) -> None:
-    binance = load(tmp_path, SMALL + f"    history_months: {months}\n").exchanges["binance"]
-    assert binance.first_period == first
-    assert binance.start == first.start
+    binance = load(tmp_path, SMALL + f"    history_days: {days}\n").exchanges["binance"]
+    assert binance.start == datetime(*start, tzinfo=UTC)
+    assert binance.first_period == Period(*start[:2])
 
 
-def test_history_months_moves_only_with_the_calendar(tmp_path: Path) -> None:
+def test_history_days_moves_only_with_the_calendar(tmp_path: Path) -> None:
     path = tmp_path / "platform.yaml"
-    path.write_text(SMALL + "    history_months: 1\n")
+    path.write_text(SMALL + "    history_days: 1\n")
     last = datetime(2026, 3, 31, 23, 59, 59, tzinfo=UTC)
     starts = [
         load_settings({}, config=path, now=now).exchanges["binance"].start
         for now in (datetime(2026, 3, 1, tzinfo=UTC), last, last + timedelta(seconds=1))
     ]
-    february, march = datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)
+    february, march = datetime(2026, 2, 28, tzinfo=UTC), datetime(2026, 3, 31, tzinfo=UTC)
     assert starts == [february, february, march]
 
 
@@ -159,9 +160,9 @@ REFUSED = [
     (SMALL + "    start: 2021-01-01T00:00:00+02:00\n", 4, "is no date"),
     (SMALL + "    start: 0201-01-01\n", 4, "lies before 2009-01-01"),
     (SMALL + "    start: 2026-03-16\n", 4, "lies in the future. Accepted: a day up to 2026-03-15"),
-    (SMALL + "    start: 2021-01-01\n    history_months: 2\n", 5, "stands beside `start`"),
-    (SMALL + "    history_months: -1\n", 4, "greater than or equal to 0, found -1."),
-    (SMALL + "    history_months: 1.5\n", 4, "history_months: expected a valid integer, found 1.5"),
+    (SMALL + "    start: 2021-01-01\n    history_days: 2\n", 5, "stands beside `start`"),
+    (SMALL + "    history_days: -1\n", 4, "greater than or equal to 0, found -1."),
+    (SMALL + "    history_days: 1.5\n", 4, "history_days: expected a valid integer, found 1.5"),
     (
         SMALL + "    pair_start:\n      ETH/USDT: 2022-01-01\n",
         5,
@@ -358,9 +359,7 @@ def test_the_project_ships_a_feature_set() -> None:
 
 
 def test_a_feature_set_may_only_use_indicators_that_are_stored(tmp_path: Path) -> None:
-    with pytest.raises(
-        ConfigError, match=r"base\.yaml:\d+: indicators\[1\]: 'macd_12_26_9'"
-    ):
+    with pytest.raises(ConfigError, match=r"base\.yaml:\d+: indicators\[1\]: 'macd_12_26_9'"):
         load(tmp_path, SMALL + "indicators: [rsi_14]\n")
 
 

@@ -1,31 +1,23 @@
 """`data-platform download`: materialize a selection through Dagster, one process per exchange."""
 
-import shutil
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import click
 from rich.table import Table
 from rich.text import Text
 
+from data_platform.cli.instance_home import prepare_home
 from data_platform.cli.messages import Outcome, Report
 from data_platform.cli.options import DAY, TIMEFRAME
 from data_platform.cli.orders import Order, Wish, to_orders
 from data_platform.cli.output import open_console
 from data_platform.cli.progress import DownloadProgress
 from data_platform.cli.worker_pool import PoolResult, WorkerPlan, run_workers
-from data_platform.domain.errors import StorageError
 from data_platform.domain.layers import LAYERS
-from data_platform.settings import (
-    PROJECT_ROOT,
-    Settings,
-    dagster_home,
-    load_settings,
-    worker_environment,
-)
+from data_platform.settings import Settings, load_settings, worker_environment
 
 WORKER = (sys.executable, "-m", "data_platform.cli.download_worker")
 
@@ -92,22 +84,6 @@ def run_orders(
 def is_success(result: PoolResult) -> bool:
     """Tell whether everything that was ordered is done."""
     return not result.is_stopped and all(it.success for it in result.outcomes.values())
-
-
-def prepare_home() -> Path:
-    """Return the folder of the Dagster instance; a new one gets the project's dagster.yaml.
-
-    Raises:
-        StorageError: it cannot be made.
-    """
-    home = dagster_home()
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        if not (home / "dagster.yaml").exists():
-            shutil.copyfile(PROJECT_ROOT / "configs/dagster.yaml", home / "dagster.yaml")
-    except OSError as error:
-        raise StorageError(f"cannot prepare DAGSTER_HOME {home}: {error.strerror}.") from error
-    return home
 
 
 def _summary(reports: dict[str, Report], result: PoolResult) -> Table:

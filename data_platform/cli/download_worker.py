@@ -5,6 +5,7 @@ the order and then, or with its end, the wish to stop; standard output holds mes
 """
 
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable
@@ -12,9 +13,15 @@ from typing import TextIO
 
 from data_platform.cli.messages import Outcome, Report, message_to_line, order_from_line
 from data_platform.cli.orders import Order
+from data_platform.cli.tally import Tally
 from data_platform.domain.errors import DataPlatformError
-from data_platform.operations.watch import Progress, Watch
+from data_platform.operations.watch import Progress, StoppedError, Watch
 from data_platform.settings import load_settings
+
+STOPPED = StoppedError.__name__
+"""How a step that ended because it was asked to is named in Dagster's words."""
+
+_CLASS_NAME = re.compile(r"^(?:\w+\.)+(?:\w*Error|Failure): ")
 
 
 def main() -> int:
@@ -48,24 +55,18 @@ def work(order: Order, send: Callable[[Report], None], should_stop: Callable[[],
         DataPlatformError: nothing could be started.
     """
     # Dagster takes seconds to import: only the process that needs it pays.
-    from dagster import DagsterInstance
+    from dagster import AssetExecutionContext, DagsterInstance
 
     from data_platform.definitions import build_definitions
     from data_platform.runs import Selection, materialize_selection
 
     settings = load_settings()
     size = len(order.pairs) * len(order.timeframes) * len(order.layers) * len(order.periods)
+    tally = Tally(order.exchange, size)
 
     def report(progress: Progress) -> None:
-        send(
-            Report(
-                exchange=order.exchange,
-                candles=progress.candles,
-                requests=progress.requests,
-                done_partitions=progress.done,
-                total_partitions=size,
-            )
-        )
+        context = AssetExecutionContext.get()
+        send(tally.add((context.run_id, context.asset_key.to_string()), progress))
 
     selection = Selection(
         exchange=order.exchange,
@@ -75,7 +76,7 @@ def work(order: Order, send: Callable[[Report], None], should_stop: Callable[[],
         first=order.periods[0],
         last=order.periods[-1],
     )
-    send(Report(order.exchange, total_partitions=size))
+    send(tally.report())
     with DagsterInstance.get() as instance:
         outcome = materialize_selection(
             build_definitions(settings, Watch(report, should_stop)),
@@ -83,7 +84,9 @@ def work(order: Order, send: Callable[[Report], None], should_stop: Callable[[],
             settings.exchanges[order.exchange].pairs,
             instance,
         )
-    return Outcome(order.exchange, outcome.success, outcome.run_ids, outcome.failures)
+    send(tally.finished() if outcome.success else tally.report())
+    failures = tuple(_plain(line) for line in outcome.failures if STOPPED not in line)
+    return Outcome(order.exchange, outcome.success, outcome.run_ids, failures)
 
 
 def take_standard_output() -> TextIO:
@@ -91,6 +94,11 @@ def take_standard_output() -> TextIO:
     private = os.dup(1)
     os.dup2(2, 1)
     return os.fdopen(private, "w")
+
+
+def _plain(failure: str) -> str:
+    """Return a failure without the name of the class that Dagster puts before it."""
+    return _CLASS_NAME.sub("", failure)
 
 
 def _await_stop(stop: threading.Event) -> None:

@@ -71,7 +71,7 @@ class ExchangeReader:
     name: str
     entry: ExchangeEntry
     now: datetime
-    """The clock, UTC: a start may not lie after it, `history_months` counts back from it."""
+    """The clock, UTC: a start may not lie after it, `history_days` counts back from it."""
 
     def read(self) -> ExchangeSettings:
         """Return the settings of the exchange.
@@ -103,13 +103,10 @@ class ExchangeReader:
 
     def _start(self) -> datetime:
         entry = self.entry
-        if entry.history_months is not None:
+        if entry.history_days is not None:
             if entry.start is not None:
-                self._refuse("history_months", message="stands beside `start`; keep one of them.")
-            period = period_of(self.now)
-            for _ in range(entry.history_months):
-                period = period.previous
-            return period.start
+                self._refuse("history_days", message="stands beside `start`; keep one of them.")
+            return period_of(self.now).start - timedelta(days=entry.history_days)
         start = entry.start or DEFAULT_START
         self._refuse_future(start, "start")
         return start

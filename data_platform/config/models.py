@@ -65,11 +65,11 @@ class ExchangeEntry(_Model):
         default=None,
         description="First day wanted, UTC (default 2021-01-01); partitions begin with its month.",
     )
-    history_months: Annotated[int, Field(ge=0, le=240)] | None = Field(
+    history_days: Annotated[int, Field(ge=0, le=7000)] | None = Field(
         default=None,
         description=(
-            "Instead of `start`: the running calendar month and this many before it. The start "
-            "moves with the calendar on the first of each month, 00:00 UTC."
+            "Instead of `start`: the running calendar month and this many days before it. The "
+            "start moves with the calendar on the first of each month, 00:00 UTC, never within one."
         ),
     )
     pair_start: dict[str, DateField] = Field(

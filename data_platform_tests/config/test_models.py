@@ -44,7 +44,7 @@ def test_a_typo_is_named_before_the_key_that_it_leaves_missing() -> None:
     message = refusal("exchanges:\n  binance:\n    pair: [BTC/USDT]\n")
     assert message == (
         "some.yaml:3: exchanges.binance.pair: unknown key. Did you mean 'pairs'? Accepted: pairs, "
-        "timeframes, start, history_months, pair_start, derive, ccxt_id, base_url, backup, "
+        "timeframes, start, history_days, pair_start, derive, ccxt_id, base_url, backup, "
         "rate_limit, timeout, grace, api_key_env. (One of 2 problems.)"
     )
 
