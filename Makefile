@@ -1,0 +1,91 @@
+# Needs Python >= 3.11 and make; uv is used where it is installed, else put into .uv/ by pip.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export DAGSTER_HOME ?= $(CURDIR)/.dagster
+ARGS ?=
+SHORT := data_platform_tests/domain data_platform_tests/test_line.py data_platform_tests/test_definitions.py
+SQL ?= select exchange, timeframe, count(*) as candles from ohlcv group by all order by all
+
+.PHONY: help install demo test test-slow test-pythons check fix ui ui-readonly daemon simulate \
+	generate-sample download status query bench clean
+
+help: ## Print this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+.uv/bin/uv:
+	$(PYTHON) -m venv .uv
+	.uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+.venv/.installed: uv.lock pyproject.toml | $(filter .uv/%,$(UV))
+	$(UV) sync --frozen --quiet --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')"
+	@touch $@
+
+$(DAGSTER_HOME)/dagster.yaml: configs/dagster.yaml
+	@mkdir -p $(@D) && cp $< $@
+
+install: .venv/.installed $(DAGSTER_HOME)/dagster.yaml ## Install what is locked into .venv
+
+demo: install ## Run the whole line on simulated exchanges, offline
+	data-platform demo $(ARGS)
+
+test: install ## Run the tests (under 10 minutes)
+	pytest -n 2 $(ARGS)
+
+test-slow: install ## Run the tests that take minutes
+	pytest -m slow $(ARGS)
+
+test-pythons: install ## Run the short suite on every other installed Python from 3.11 on
+	@for minor in 11 12 13 14; do \
+	  python=$$(python3.$$minor -c 'import sys; print(sys.executable)' 2>/dev/null \
+	    || ls $${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.$$minor.*/bin/python 2>/dev/null | tail -1 || true); \
+	  [ -n "$$python" ] || continue; \
+	  .venv/bin/python -c "import sys; sys.exit(sys.version_info[1] == $$minor)" || continue; \
+	  echo "Python 3.$$minor: $$python"; \
+	  UV_PROJECT_ENVIRONMENT=.cache/venv-3.$$minor $(UV) sync --frozen --quiet --python "$$python"; \
+	  .cache/venv-3.$$minor/bin/pytest -n 2 $(SHORT); \
+	done
+
+check: install ## Lint, types, architecture, definitions (under 2 minutes)
+	ruff format --check
+	ruff check
+	mypy
+	pytest -q data_platform_tests/test_architecture.py
+	dagster definitions validate
+
+fix: install ## Format and mend what ruff can mend
+	ruff format
+	ruff check --fix
+
+ui: install ## Open the Dagster UI and its daemon on 127.0.0.1:3000
+	dagster dev --host 127.0.0.1 --port 3000
+
+ui-readonly: install ## The same for looking only: no run can be launched, nothing is automated
+	dagster-webserver --read-only --host 127.0.0.1 --port 3000
+
+simulate: install ## Serve simulated exchanges until Ctrl-C
+	data-platform simulate $(ARGS)
+
+generate-sample: install ## Write synthetic candles and their labels
+	data-platform generate-sample $(ARGS)
+
+download: install ## Fetch and derive what is missing: ARGS="--exchange binance --start 2024-01-01"
+	data-platform download $(ARGS)
+
+status: install ## Print how far every series is; exits 1 when one is stale
+	data-platform status $(ARGS)
+
+query: install ## Run one SELECT over the lake: SQL="select ..."
+	data-platform query "$(SQL)" $(ARGS)
+
+bench: install ## Measure: Dagster against a bare script, cold starts
+	python benchmarks/backfill.py $(ARGS)
+	python benchmarks/cold_start.py
+
+clean: ## Remove the environment and caches; never the lake
+	rm -rf .venv .uv .mypy_cache .pytest_cache .ruff_cache .hypothesis
