@@ -18,6 +18,7 @@ from data_platform.storage.catalog_sql import (
     TABLES,
     consensus_statement,
     macro_statement,
+    pattern,
     text,
     view_statement,
 )
@@ -105,7 +106,9 @@ def open_catalog(root: Path, state: State) -> "duckdb.DuckDBPyConnection":
             connection.execute(f'CREATE TABLE "{name}" AS SELECT * FROM incoming')  # noqa: S608  # our names
             connection.unregister("incoming")
         connection.execute("SET search_path = 'memory.main,lake.main'")
-        connection.execute(f"SET allowed_directories = [{text(str(layout.root))}]")
+        # Globs are held against the list as they are spelt, files as they are called.
+        allowed = ", ".join(text(spelt) for spelt in (str(layout.root), pattern(layout.root)))
+        connection.execute(f"SET allowed_directories = [{allowed}]")
         for statement in _LOCKS:
             connection.execute(statement)
     except duckdb.Error as error:

@@ -11,21 +11,27 @@ OPERATIONS = ("open", "write", "fsync", "read", "replace", "mkdir", "unlink")
 
 @dataclass
 class Faults:
-    """Counts the wrapped operations and spoils the one numbered `at` (from 1; 0: none)."""
+    """Counts the wrapped operations and spoils the one numbered `at`, from 1."""
 
-    at: int = 0
-    kind: str = "none"
-    """`kill`, `half` (write half, then kill), or the name of an error number."""
+    at: int
+    kind: str
+    """`kill`, `half` (the `at`-th write, cut short, then killed), or an error number's name."""
     seen: list[str] = field(default_factory=list)
 
     def wrap(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
-        def operation(*args: Any, **options: Any) -> Any:
+        def operation(*args: Any, **options: Any) -> Any:  # noqa: ANN401  # stands for any of them
             self.seen.append(name)
-            if len(self.seen) == self.at:
+            if self._is_due(name):
                 self.spoil(name, args)
             return real(*args, **options)
 
         return operation
+
+    def _is_due(self, name: str) -> bool:
+        if self.kind == "half":
+            # The n-th write: nothing else can be done by half.
+            return name == "write" and self.seen.count("write") == self.at
+        return len(self.seen) == self.at
 
     def spoil(self, name: str, args: tuple[Any, ...]) -> None:
         if self.kind in ("kill", "half"):

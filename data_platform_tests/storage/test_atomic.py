@@ -25,14 +25,14 @@ def test_the_file_is_flushed_before_the_rename_and_the_folder_after(
     seen: list[str] = []
 
     def noting(name: str, real: Callable[..., Any], told: Callable[..., str]) -> None:
-        def operation(*args: Any) -> Any:
+        def operation(*args: Any) -> Any:  # noqa: ANN401  # stands for any of them
             seen.append(f"{name} {told(*args)}")
             return real(*args)
 
         monkeypatch.setattr(os, name, operation)
 
     def kind(descriptor: int) -> str:
-        opened = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        opened = Path(f"/proc/self/fd/{descriptor}").readlink()
         return "folder" if opened == tmp_path else "file"
 
     noting("fsync", os.fsync, kind)
@@ -117,5 +117,26 @@ def test_a_temporary_file_never_matches_a_glob_over_parquet(tmp_path: Path) -> N
 
 
 def test_removing_what_is_not_there_names_the_path(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="nothing.parquet"):
+    with pytest.raises(StorageError, match=r"nothing\.parquet"):
         remove_file(tmp_path / "nothing.parquet")
+
+
+@pytest.mark.parametrize("kind", ["ENOSPC", "EIO"])
+def test_an_error_while_folders_are_made_leaves_no_file(tmp_path: Path, kind: str) -> None:
+    for at in range(1, 40):
+        folder = tmp_path / f"{kind}{at}"
+        folder.mkdir()
+        target = folder / "a" / "b" / "x.parquet"
+        fault = Faults(at, kind)
+        faults.install(fault)
+        try:
+            publish_bytes(b"new", target)
+        except StorageError:
+            left = [path for path in folder.rglob("*") if path.is_file()]
+            assert left in ([], [target])
+        finally:
+            faults.remove()
+        if len(fault.seen) < at:
+            break
+    assert at > 12
+    assert target.read_bytes() == b"new"

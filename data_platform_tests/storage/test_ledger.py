@@ -151,6 +151,17 @@ def test_unconfirmed_leading_and_other_gaps_are_not_settled(
     assert ledger.settle(series(exchange="okx"), "no_trades") == 0
 
 
+def test_what_looked_like_before_listing_is_settled_when_older_candles_come(
+    store: PartitionStore, ledger: Ledger
+) -> None:
+    record(ledger, 0, 20, gap(2, 4, "before_listing"))
+    lake_with_candles(store, 4)
+    assert ledger.settle(series(), "outage") == 0
+    lake_with_candles(store, 1)
+    assert ledger.settle(series(), "outage") == 1
+    assert spans(ledger) == [(2, 4, "outage")]
+
+
 def test_settled_gaps_join_their_neighbours(store: PartitionStore, ledger: Ledger) -> None:
     record(ledger, 0, 20, gap(2, 4, "no_trades"), gap(4, 6))
     lake_with_candles(store, 0, 1, 6)

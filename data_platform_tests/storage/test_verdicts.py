@@ -5,7 +5,7 @@ import pytest
 from data_platform.domain.periods import Period
 from data_platform.storage.partition_store import PartitionStore
 from data_platform.storage.verdicts import VERDICT_SCHEMA, QualityRow, Verdicts
-from data_platform_tests.storage.lake import DAY, HOUR, partition, utc
+from data_platform_tests.storage.lake import DAY, HOUR, JANUARY, partition, utc
 
 MONDAY = date(2024, 1, 1)
 
@@ -19,7 +19,7 @@ def verdicts(store: PartitionStore) -> Verdicts:
     return Verdicts(store.state)
 
 
-def record(store: PartitionStore, *rows: QualityRow, month: Period = Period(2024, 1)) -> None:
+def record(store: PartitionStore, *rows: QualityRow, month: Period = JANUARY) -> None:
     with store.state.write() as connection:
         Verdicts(store.state).record(connection, partition(period=month), rows)
 

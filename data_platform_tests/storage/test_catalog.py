@@ -1,0 +1,281 @@
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+
+from data_platform.domain.candles import replace_rows
+from data_platform.domain.errors import DamagedFileError, StorageError, WrongUseError
+from data_platform.domain.periods import Period
+from data_platform.storage.catalog import build_catalog, open_catalog, select
+from data_platform.storage.partition_store import PartitionStore
+from data_platform_tests.storage.lake import (
+    at,
+    candles,
+    commit,
+    everything,
+    filled,
+    open_store,
+    partition,
+    series,
+)
+
+FEBRUARY = Period(2024, 2)
+ODD_PAIR = "1000PEPE/USDT:USDT"
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PartitionStore]:
+    """Three exchanges, two pairs, every layer; nobody changes it."""
+    store = open_store(tmp_path_factory.mktemp("a lake [odd]'s"))
+    for exchange, price in (("binance", 100), ("kraken", 103), ("okx", 101)):
+        commit(store, candles(range(48), price=price), partition(series(exchange)))
+    commit(store, candles([0], period=FEBRUARY), partition(period=FEBRUARY))
+    commit(store, candles([5]), partition(series(pair=ODD_PAIR)))
+    rows = filled(candles(range(3)))
+    commit(store, rows, partition(layer="filled"), merge=replace_rows)
+    wide = rows.with_columns(sma_2=pl.lit(1.5))
+    commit(store, wide, partition(layer="indicators"), merge=replace_rows)
+    for name in ("base-v1", "base-v2"):
+        into = partition(layer="features", feature_set=name)
+        chosen = rows.select("open_time", "close").with_columns(name=pl.lit(name))
+        commit(store, chosen, into, merge=replace_rows)
+    yield store
+    store.state.close()
+
+
+@pytest.fixture(scope="module")
+def door(lake: PartitionStore) -> Iterator[duckdb.DuckDBPyConnection]:
+    with open_catalog(lake.root, lake.state) as connection:
+        yield connection
+
+
+def test_a_macro_reads_one_series(door: duckdb.DuckDBPyConnection) -> None:
+    found = select(door, "FROM candles('binance', '1h', 'BTC-USDT')")
+    assert found.height == 49
+    assert found.columns == ["open_time", "open", "high", "low", "close", "volume"]
+    assert found["open_time"].cast(pl.Datetime("ms", "UTC")).is_sorted()
+    assert found["close"].to_list() == [100.0 + hour for hour in range(48)] + [100.0]
+
+
+@pytest.mark.parametrize("pair", [ODD_PAIR, "1000PEPE-USDT%3AUSDT"])
+def test_an_odd_pair_is_found_by_symbol_and_key(door: duckdb.DuckDBPyConnection, pair: str) -> None:
+    assert select(door, f"FROM candles('binance', '1h', '{pair}')").height == 1
+
+
+def test_a_view_shows_all_series(door: duckdb.DuckDBPyConnection) -> None:
+    found = select(
+        door, "SELECT exchange, pair, count(*) AS n FROM candles GROUP BY ALL ORDER BY ALL"
+    )
+    assert found.rows() == [
+        ("binance", "1000PEPE-USDT:USDT", 1),
+        ("binance", "BTC-USDT", 49),
+        ("kraken", "BTC-USDT", 48),
+        ("okx", "BTC-USDT", 48),
+    ]
+
+
+@pytest.mark.parametrize("table", ["filled", "indicators", "features"])
+def test_what_is_derived_says_when_it_could_be_known(
+    door: duckdb.DuckDBPyConnection, table: str
+) -> None:
+    for source in (table, f"{table}('binance', '1h', 'BTC-USDT')"):
+        found = select(door, f"SELECT open_time, available_at FROM {source}")
+        assert not found.is_empty()
+        assert all(close - time == timedelta(hours=1) for time, close in found.rows())
+
+
+def test_feature_sets_are_told_apart(door: duckdb.DuckDBPyConnection) -> None:
+    call = "features('binance', '1h', 'BTC-USDT'"
+    both = select(door, f"SELECT DISTINCT feature_set FROM {call}) ORDER BY 1")
+    assert both["feature_set"].to_list() == ["base-v1", "base-v2"]
+    one = select(door, f"SELECT DISTINCT name FROM {call}, feature_set := 'base-v2')")
+    assert one["name"].to_list() == ["base-v2"]
+
+
+def test_the_consensus_is_the_median_candle(door: duckdb.DuckDBPyConnection) -> None:
+    found = select(door, "FROM consensus('BTC/USDT', '1h') WHERE exchanges = 3")
+    assert found.height == 48
+    assert found["close"].to_list() == [101.0 + hour for hour in range(48)]
+    assert found["high"].to_list() == [102.0 + hour for hour in range(48)]
+
+
+def test_the_state_is_shown_beside(door: duckdb.DuckDBPyConnection) -> None:
+    found = select(
+        door,
+        "SELECT layer, rows, first_open FROM partitions "
+        "WHERE period = '2024-02' AND exchange = 'binance'",
+    )
+    assert found.rows() == [("ohlcv", 1, at(0, FEBRUARY))]
+    assert select(door, "SELECT count(*) FROM gaps").item() == 0
+    assert select(door, "SELECT count(*) FROM quality").item() == 0
+
+
+OUTSIDE = [
+    "SELECT * FROM read_csv('/etc/passwd')",
+    "SELECT * FROM read_text('/etc/passwd')",
+    "SELECT * FROM glob('/etc/*')",
+    "SELECT * FROM '/etc/passwd'",
+    "SELECT * FROM read_parquet('{root}/../outside.parquet')",
+    "SELECT * FROM candles('../../../../etc', '1h', 'BTC-USDT')",
+    "SELECT * FROM candles('binance', '1h', '../../../../../etc/*')",
+    "SELECT * FROM candles('*', '1h', 'BTC-USDT')",
+    "SELECT * FROM query('SELECT * FROM read_csv(''/etc/passwd'')')",
+    "SELECT * FROM sniff_csv('/etc/passwd')",
+]
+
+
+@pytest.mark.parametrize("sql", OUTSIDE)
+def test_nothing_outside_the_lake_is_read(
+    lake: PartitionStore, door: duckdb.DuckDBPyConnection, sql: str
+) -> None:
+    candles(range(1)).write_parquet(lake.root.parent / "outside.parquet")
+    with pytest.raises(WrongUseError):
+        select(door, sql.replace("{root}", str(lake.root).replace("'", "''")))
+
+
+WRITES = [
+    "COPY (SELECT 1) TO '{root}/x.csv'",
+    "COPY candles TO '/tmp/x.csv'",
+    "ATTACH '{root}/x.duckdb'",
+    "PRAGMA database_list",
+    "CREATE TABLE x AS SELECT 1",
+    "INSERT INTO gaps SELECT * FROM gaps",
+    "DROP TABLE gaps",
+    "DELETE FROM partitions",
+    "SET TimeZone = 'America/New_York'",
+    "RESET lock_configuration",
+    "INSTALL httpfs",
+    "LOAD sqlite",
+    "CALL pragma_version()",
+    "EXPORT DATABASE '{root}/x'",
+    "CHECKPOINT",
+    "EXPLAIN ANALYZE SELECT 1",
+    "SELECT 1; SELECT 2",
+    "SELECT 1; DROP TABLE gaps",
+    "",
+    "-- nothing",
+    "SELEC 1",
+    "PREPARE x AS SELECT 1",
+]
+
+
+@pytest.mark.parametrize("sql", WRITES)
+def test_only_one_select_passes_the_door(
+    lake: PartitionStore, door: duckdb.DuckDBPyConnection, sql: str
+) -> None:
+    before = everything(lake.root)
+    with pytest.raises(WrongUseError):
+        select(door, sql.replace("{root}", str(lake.root).replace("'", "''")))
+    assert everything(lake.root) == before
+
+
+def test_the_lock_holds_without_the_guard(
+    lake: PartitionStore, door: duckdb.DuckDBPyConnection
+) -> None:
+    for sql in (
+        "SET enable_external_access = true",
+        "SET allowed_directories = ['/']",
+        "SET TimeZone = 'America/New_York'",
+        "COPY (SELECT 1) TO '/tmp/canary.csv'",
+        "ATTACH '/tmp/canary.duckdb'",
+        "INSTALL httpfs",
+    ):
+        with pytest.raises(duckdb.Error):
+            door.execute(sql)
+    assert not Path("/tmp/canary.csv").exists()  # noqa: S108  # what must not be there
+    assert lake.root.is_dir()
+
+
+def test_a_frame_of_the_caller_is_no_table(door: duckdb.DuckDBPyConnection) -> None:
+    secret = pl.DataFrame({"a": [1]})
+    with pytest.raises(WrongUseError, match="secret"):
+        select(door, "SELECT * FROM secret")
+    assert secret.height == 1
+
+
+def test_mistakes_are_told_in_one_line(door: duckdb.DuckDBPyConnection) -> None:
+    with pytest.raises(WrongUseError, match="does not parse") as caught:
+        select(door, "SELECT FROM WHERE")
+    assert "\n" not in str(caught.value)
+    with pytest.raises(WrongUseError, match="nothing is stored"):
+        select(door, "FROM candles('binance', '1h', 'XRP-USDT')")
+    with pytest.raises(WrongUseError, match="nonsense"):
+        select(door, "SELECT nonsense FROM candles")
+
+
+DAYS = """
+import sys
+from pathlib import Path
+from data_platform.storage.catalog import open_catalog, select
+from data_platform_tests.storage.lake import open_store
+store = open_store(Path(sys.argv[1]))
+with open_catalog(store.root, store.state) as door:
+    sql = "SELECT date_trunc('day', open_time) AS d, count(*) AS n"
+    rows = select(door, sql + " FROM candles('okx', '1h', 'BTC-USDT') GROUP BY 1 ORDER BY 1")
+print([n for _, n in rows.rows()], rows["d"][0].isoformat())
+"""
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kathmandu"])
+def test_a_day_is_a_utc_day_wherever_the_machine_stands(lake: PartitionStore, zone: str) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", DAYS, str(lake.root)],
+        env={**os.environ, "TZ": zone},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout.strip() == "[24, 24] 2024-01-01T00:00:00+00:00"
+
+
+def test_an_empty_lake_has_empty_views_that_fill_later(store: PartitionStore) -> None:
+    build_catalog(store.root)
+    with open_catalog(store.root, store.state) as door:
+        assert select(door, "FROM candles").is_empty()
+        assert "available_at" in select(door, "FROM features").columns
+    commit(store, candles(range(3)))
+    with open_catalog(store.root, store.state) as door:
+        assert select(door, "FROM candles").height == 3
+        assert select(door, "FROM indicators").is_empty()
+
+
+def test_the_file_alone_serves_plain_duckdb(lake: PartitionStore) -> None:
+    path = build_catalog(lake.root)
+    with duckdb.connect(str(path), read_only=True) as connection:
+        found = connection.execute("SELECT count(*) FROM candles('okx', '1h', 'BTC/USDT')")
+        assert found.fetchone() == (48,)
+
+
+def test_a_catalogue_in_use_can_be_built_anew(lake: PartitionStore) -> None:
+    with open_catalog(lake.root, lake.state) as door:
+        build_catalog(lake.root)
+        assert select(door, "FROM candles").height == 146
+    assert not list(lake.root.glob(".catalog*"))
+
+
+def test_a_broken_catalogue_is_made_anew(store: PartitionStore) -> None:
+    commit(store, candles(range(3)))
+    (store.root / "catalog.duckdb").write_bytes(b"torn")
+    with open_catalog(store.root, store.state) as door:
+        assert select(door, "FROM candles").height == 3
+
+
+def test_a_damaged_file_is_named(store: PartitionStore) -> None:
+    path = commit(store, candles(range(3))).path
+    assert path
+    with open_catalog(store.root, store.state) as door:
+        path.write_bytes(path.read_bytes()[:40])
+        with pytest.raises(DamagedFileError, match=r"period=2024-01/candles\.parquet"):
+            select(door, "FROM candles('binance', '1h', 'BTC-USDT')")
+
+
+def test_a_place_that_cannot_be_written_is_named(store: PartitionStore) -> None:
+    (store.root / "file").touch()
+    with pytest.raises(StorageError, match=str(store.root / "file")):
+        build_catalog(store.root, store.root / "file" / "catalog.duckdb")

@@ -1,0 +1,55 @@
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from data_platform.domain.layers import LAYERS_BY_NAME
+from data_platform.domain.markets import Pair
+from data_platform.storage.catalog_sql import (
+    TABLES,
+    consensus_statement,
+    macro_statement,
+    pattern,
+    text,
+    view_statement,
+)
+
+ODD = Path("/la'ke [1]/*")
+
+
+def kinds(sql: str) -> list[str]:
+    return [statement.type.name for statement in duckdb.extract_statements(sql)]
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_each_table_makes_one_macro_and_one_view_whatever_the_folder_is_called(
+    table: object,
+) -> None:
+    assert kinds(macro_statement(table, ODD)) == ["CREATE"]  # type: ignore[arg-type]
+    for stored in (True, False):
+        assert kinds(view_statement(table, ODD, stored=stored)) == ["CREATE"]  # type: ignore[arg-type]
+    assert kinds(consensus_statement(ODD)) == ["CREATE"]
+
+
+def test_every_stored_layer_is_shown() -> None:
+    own = [name for name, layer in LAYERS_BY_NAME.items() if layer.refresh != "exports"]
+    assert [table.layer for table in TABLES] == own
+
+
+def test_text_cannot_end_early() -> None:
+    assert text("it's") == "'it''s'"
+    assert duckdb.execute(f"SELECT {text(chr(39) + '; DROP')}").fetchone() == ("'; DROP",)
+
+
+def test_a_folder_is_no_pattern() -> None:
+    assert pattern(Path("/a[b]*?")) == "/a[[]b][*][?]"
+
+
+@pytest.mark.parametrize("symbol", ["BTC/USDT", "1000PEPE/USDT:USDT", "A..B/US~D", "💥/ÜSD"])
+def test_sql_spells_a_pair_as_the_folders_do(symbol: str) -> None:
+    from data_platform.storage.catalog_sql import _PAIR
+
+    pair = Pair(symbol)
+    for spelling in (pair.symbol, pair.key):
+        found = duckdb.execute(f"SELECT {_PAIR} FROM (SELECT ? AS pair)", [spelling]).fetchone()
+        assert found == (pair.key,)
