@@ -4,7 +4,7 @@ import dagster as dg
 
 from data_platform.assets.catalog import build_catalog_asset
 from data_platform.assets.graph import build_line
-from data_platform.assets.line import Line
+from data_platform.assets.line import Clock, Line, utc_now
 from data_platform.checks import build_checks
 from data_platform.jobs import build_catalog_job, build_line_jobs, build_prune_job
 from data_platform.operations.watch import Watch, nobody_watches
@@ -19,15 +19,18 @@ from data_platform.sensors import (
 from data_platform.settings import Settings, load_settings
 
 
-def build_definitions(settings: Settings, watch: Watch | None = None) -> dg.Definitions:
+def build_definitions(
+    settings: Settings, watch: Watch | None = None, clock: Clock = utc_now
+) -> dg.Definitions:
     """Return the whole project for the given settings.
 
     Args:
         settings: what is configured.
         watch: hears of progress and may stop; None: nobody does.
+        clock: gives the time, UTC, by which automation and checks judge.
     """
     lines = [
-        Line(exchange, settings, build_partitions(exchange), watch or nobody_watches())
+        Line(exchange, settings, build_partitions(exchange), watch or nobody_watches(), clock)
         for exchange in settings.exchanges.values()
     ]
     return dg.Definitions(

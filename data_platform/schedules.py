@@ -4,7 +4,6 @@ They start stopped, as is Dagster's habit.
 """
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
 import dagster as dg
 
@@ -36,7 +35,7 @@ def build_nightly_schedule(line: Line) -> dg.ScheduleDefinition:
         description=f"{line.exchange.row.title}: asks only for what is missing or stale.",
     )
     def nightly(context: dg.ScheduleEvaluationContext) -> dg.SkipReason | list[dg.RunRequest]:
-        now = datetime.now(tz=UTC)
+        now = line.clock()
         lake = open_lake(line.settings.data_root, line.settings.state_url)
         ranges = to_blocks(find_backlog(lake, scope_of(line), now), line.exchange.pairs)
         if not ranges:

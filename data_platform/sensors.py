@@ -8,17 +8,16 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import dagster as dg
 
 from data_platform.assets.line import Line, asset_key
 from data_platform.checks import (
-    check_metadata,
     exchange_series,
     freshness_limits,
     judged_asset,
-    to_severity,
+    to_evaluation,
 )
 from data_platform.domain.layers import LAYERS, Refresh
 from data_platform.jobs import line_job_name
@@ -74,7 +73,7 @@ def build_new_candle_sensor(line: Line) -> dg.SensorDefinition:
         description=f"Carries {line.exchange.row.title}'s new candles down the line.",
     )
     def new_candle_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        now = datetime.now(tz=UTC)
+        now = line.clock()
         lake = open_lake(line.settings.data_root, line.settings.state_url)
         statuses = series_status(lake, exchange_series(line), freshness_limits(line), now)
         memory = read_memory(context.cursor)
@@ -151,13 +150,7 @@ def _freshness(
             continue
         key = asset_key(line.exchange.name, "ohlcv", timeframe)
         verdict = freshness_verdict(judged_asset(line, "ohlcv", timeframe), statuses)
-        found[key] = dg.AssetCheckEvaluation(
-            asset_key=key,
-            check_name=verdict.name,
-            passed=verdict.count == 0,
-            severity=to_severity(verdict),
-            metadata=check_metadata(verdict),
-        )
+        found[key] = to_evaluation(key, verdict)
     return found
 
 

@@ -3,8 +3,10 @@
 Holds the decorator's arguments and the metadata; no layer's own words.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import dagster as dg
@@ -26,6 +28,8 @@ FIRST_FAILURES = 10
 Materialize = Callable[[dg.AssetExecutionContext], dg.MaterializeResult[None]]
 """The function of an asset that stores its own content."""
 
+Clock = Callable[[], datetime]
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -35,6 +39,8 @@ class Line:
     settings: Settings
     partitions: dg.PartitionsDefinition
     watch: Watch
+    clock: Clock
+    """Gives the time, UTC, by which automation and checks judge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,11 @@ class TableColumn:
     name: str
     type: str
     description: str
+
+
+def utc_now() -> datetime:
+    """Return the time, UTC."""
+    return datetime.now(tz=UTC)
 
 
 def asset_key(exchange: str, layer: str, timeframe: Timeframe) -> dg.AssetKey:
@@ -74,21 +85,24 @@ def line_asset(  # noqa: PLR0913  # the facts of a table, all by name
     """
     exchange = line.exchange.name
     schema = dg.TableSchema([dg.TableColumn(c.name, c.type, c.description) for c in columns])
-    decorator = dg.asset(
-        key=asset_key(exchange, layer, timeframe),
-        deps=[asset_key(exchange, *read) for read in reads],
-        group_name=exchange,
-        partitions_def=line.partitions,
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        description=description,
-        kinds={"parquet", "polars"} if columns else {layer},
-        owners=[OWNER],
-        tags={"exchange": exchange, "layer": layer, "timeframe": timeframe.name},
-        code_version=str(LAYERS_BY_NAME[layer].code_version),
-        metadata={"dagster/column_schema": schema} if columns else {},
-        required_resource_keys={"lake", source} if source else {"lake"},
-        pool=exchange if source else None,
-    )
+    with warnings.catch_warnings():
+        # One run per range is what `BackfillPolicy` is for, and 168 warnings tell nobody more.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        decorator = dg.asset(
+            key=asset_key(exchange, layer, timeframe),
+            deps=[asset_key(exchange, *read) for read in reads],
+            group_name=exchange,
+            partitions_def=line.partitions,
+            backfill_policy=dg.BackfillPolicy.single_run(),
+            description=description,
+            kinds={"parquet", "polars"} if columns else {layer},
+            owners=[OWNER],
+            tags={"exchange": exchange, "layer": layer, "timeframe": timeframe.name},
+            code_version=str(LAYERS_BY_NAME[layer].code_version),
+            metadata={"dagster/column_schema": schema} if columns else {},
+            required_resource_keys={"lake", source} if source else {"lake"},
+            pool=exchange if source else None,
+        )
     return cast("Callable[[Materialize], dg.AssetsDefinition]", decorator)
 
 
