@@ -1,6 +1,9 @@
+import fcntl
 import sqlite3
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,6 +19,8 @@ from data_platform.storage.tables import METADATA, REVISION
 
 OPEN = """
 import sys
+import threading
+from collections.abc import Callable
 from data_platform.storage.state import State
 State(sys.argv[1]).close()
 print("alembic" in sys.modules)
@@ -166,3 +171,45 @@ def test_it_runs_in_wal_mode(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "state.db")
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.close()
+
+
+def started(work: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+def test_a_writer_waits_for_the_other_before_it_reads(tmp_path: Path) -> None:
+    # One that read first and wrote then would be refused at once when the other has written.
+    state = State(f"sqlite:///{tmp_path}/state.db")
+    seen: list[int] = []
+
+    def write() -> None:
+        with state.write() as connection:
+            seen.append(connection.execute(sa.text("SELECT count(*) FROM inputs")).scalar_one())
+
+    with state.write() as connection:
+        other = started(write)
+        other.join(0.1)
+        assert other.is_alive()
+        connection.execute(
+            sa.text(
+                "INSERT INTO inputs (commit_id, position, layer, exchange, timeframe, pair,"
+                " content_hash) VALUES (1, 1, 'a', 'b', 'c', 'd', 'e')"
+            )
+        )
+    other.join()
+    assert seen == [1]
+    state.close()
+
+
+def test_a_new_database_is_made_by_one_process_at_a_time(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/state.db"
+    with (tmp_path / "state.db.migration.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        other = started(lambda: State(url).close())
+        other.join(0.1)
+        assert other.is_alive()
+        assert schema_of(tmp_path / "state.db") == []
+    other.join()
+    assert schema_of(tmp_path / "state.db") != []
