@@ -75,34 +75,18 @@ class PartitionStore(PartitionReader):
             judge: makes what the ledger and the verdicts should say of the rows.
             expected: the version that must still be stored, or `ABSENT`; None: any.
 
-        Returns:
-            What was done.
-
         Raises:
             ConflictError: another version than the expected one is stored.
             DamagedFileError: the stored file is torn, changed or not ours.
             StorageError: the rows break the partition's order, or the disk or database refuses;
                 what was stored is as it was.
         """
+        order = _Order(frame, merge, audit, note, judge)
         with exclusive_lock(self.layout.lock(partition)):
             current = self._current(partition)
             if expected is not None and expected != current.version:
-                raise ConflictError(
-                    f"{partition} changed since it was read: read it again and merge again."
-                )
-            good, refused = audit(frame)
-            fresh, outdated = self._drop_outdated(partition, current, good, note)
-            merged = merge(current.frame, fresh)
-            _refuse_faults(partition, merged)
-            keep_refused(self.layout, partition, refused)
-            judgement = judge(merged) if judge else Judgement()
-            update = _update(current, merged)
-            if update.differs:
-                update = replace(update, version=self._replace_file(partition, current, update))
-            entry = self._entry(partition, current, update, note)
-            entry = replace(entry, fetched=_edges(good), refused=refused.height)
-            self._note(partition, current, entry, note, judgement)
-        return _result(partition, entry, update, outdated, self.root)
+                raise ConflictError(f"{partition} changed since it was read: read and merge again.")
+            return self._carry_out(partition, current, order)
 
     def publish(self, export: Export, note: CommitNote) -> CommitResult:
         """Put a file for another program in place and note it in the journal.
@@ -118,6 +102,21 @@ class PartitionStore(PartitionReader):
             StorageError: the disk or the database refuses; the old file is as it was.
         """
         return publish_export(self.layout, self.state, export, note)
+
+    def _carry_out(self, partition: Partition, current: Current, order: "_Order") -> CommitResult:
+        good, refused = order.audit(order.frame)
+        fresh, outdated = self._drop_outdated(partition, current, good, order.note)
+        merged = order.merge(current.frame, fresh)
+        _refuse_faults(partition, merged)
+        keep_refused(self.layout, partition, refused)
+        judgement = order.judge(merged) if order.judge else Judgement()
+        update = _update(current, merged)
+        if update.differs:
+            update = replace(update, version=self._replace_file(partition, current, update))
+        entry = self._entry(partition, current, update, order.note)
+        entry = replace(entry, fetched=_edges(good), refused=refused.height)
+        self._note(partition, current, entry, order.note, judgement)
+        return _result(partition, entry, update, outdated, self.root)
 
     def _drop_outdated(
         self, partition: Partition, current: Current, good: pl.DataFrame, note: CommitNote
@@ -201,6 +200,15 @@ class PartitionStore(PartitionReader):
         return row.code_version != note.code_version or (
             bool(note.inputs) and self.inputs(partition) != note.inputs
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    frame: pl.DataFrame
+    merge: Merge
+    audit: Audit
+    note: CommitNote
+    judge: Judge | None
 
 
 @dataclass(frozen=True, slots=True)

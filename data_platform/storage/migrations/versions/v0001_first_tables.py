@@ -15,6 +15,17 @@ _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 def upgrade() -> None:
     """Make the five tables."""
+    _make_journal()
+    _make_ledger_and_verdicts()
+
+
+def downgrade() -> None:
+    """Drop the five tables."""
+    for name in ("quality", "gaps", "inputs", "partitions", "commits"):
+        op.drop_table(name)
+
+
+def _make_journal() -> None:
     op.create_table(
         "commits",
         sa.Column("id", _ID, primary_key=True, autoincrement=True),
@@ -48,6 +59,9 @@ def upgrade() -> None:
         _text("content_hash"),
         sa.PrimaryKeyConstraint("commit_id", "position", name="inputs_key"),
     )
+
+
+def _make_ledger_and_verdicts() -> None:
     op.create_table(
         "gaps",
         sa.Column("id", _ID, primary_key=True, autoincrement=True),
@@ -69,12 +83,6 @@ def upgrade() -> None:
         sa.Column("checked_at", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint(*_PARTITION, "rule", "day", name="quality_key"),
     )
-
-
-def downgrade() -> None:
-    """Drop the five tables."""
-    for name in ("quality", "gaps", "inputs", "partitions", "commits"):
-        op.drop_table(name)
 
 
 def _text(name: str) -> sa.Column[str]:

@@ -1,0 +1,104 @@
+"""Short answers of the ledger: sums, edges and bare ranges, one statement each.
+
+An exchange that omits quiet candles has tens of thousands of gaps a year and series: what only needs
+their sum, their end or their hash must not make a value of each. Rows are written by `ledger.py`.
+"""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+
+import polars as pl
+import sqlalchemy as sa
+
+from data_platform.domain.candles import TIME
+from data_platform.domain.markets import Series
+from data_platform.storage.journal import equal, series_key
+from data_platform.storage.ledger import Status
+from data_platform.storage.state import State
+from data_platform.storage.tables import GAPS, to_frame, to_ms, to_time
+
+RANGE_SCHEMA = pl.Schema(
+    {
+        "start": TIME,
+        "end": TIME,
+        "status": pl.String(),
+        "confirmed": pl.Boolean(),
+        "next_try": TIME,
+    }
+)
+
+
+class LedgerSums:
+    """What the gaps of one state database come to."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def missing(self, series: Series, start: datetime, end: datetime) -> int:
+        """Return how many grid times of a range the ledger explains, whatever the status.
+
+        Args:
+            series: whose gaps.
+            start: of the range.
+            end: of the range, exclusive.
+        """
+        first, last = to_ms(start), to_ms(end)
+        begin = sa.case((GAPS.c.start < first, first), else_=GAPS.c.start)
+        close = sa.case((GAPS.c.end > last, last), else_=GAPS.c.end)
+        query = sa.select(sa.func.coalesce(sa.func.sum(close - begin), 0)).where(
+            *_inside(series, start, end)
+        )
+        with self._state.read() as connection:
+            return int(connection.execute(query).scalar_one()) // series.timeframe.ms
+
+    def ranges(
+        self,
+        series: Series,
+        start: datetime,
+        end: datetime,
+        statuses: Collection[Status] | None = None,
+    ) -> pl.DataFrame:
+        """Return every gap that shares a grid time with the range, whole, in time order.
+
+        Args:
+            series: whose gaps.
+            start: of the range.
+            end: of the range, exclusive.
+            statuses: only these; None: all.
+
+        Returns:
+            `RANGE_SCHEMA`.
+        """
+        query = sa.select(*(GAPS.c[name] for name in RANGE_SCHEMA)).where(
+            *_inside(series, start, end)
+        )
+        if statuses is not None:
+            query = query.where(GAPS.c.status.in_(sorted(statuses)))
+        with self._state.read() as connection:
+            rows = connection.execute(query.order_by(GAPS.c.start)).all()
+        return to_frame(rows, RANGE_SCHEMA)
+
+    def confirmed_until(self, wanted: Iterable[Series]) -> dict[Series, datetime]:
+        """Return the end of the newest confirmed gap of each series that has one."""
+        found = {}
+        with self._state.read() as connection:
+            for series in wanted:
+                # Rows of a series never overlap: the one that starts last ends last.
+                query = (
+                    sa.select(GAPS.c.end)
+                    .where(*equal(GAPS, series_key(series)), GAPS.c.confirmed.is_(True))
+                    .order_by(GAPS.c.start.desc())
+                    .limit(1)
+                )
+                time = to_time(connection.execute(query).scalar())
+                if time is not None:
+                    found[series] = time
+        return found
+
+
+def _inside(series: Series, start: datetime, end: datetime) -> list[sa.ColumnElement[bool]]:
+    return [
+        *equal(GAPS, series_key(series)),
+        GAPS.c.start < to_ms(end),
+        GAPS.c.end > to_ms(start),
+    ]
