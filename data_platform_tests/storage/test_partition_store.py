@@ -176,7 +176,7 @@ def test_an_expected_version_that_is_gone_is_a_conflict(store: PartitionStore) -
         )
 
     expecting(read.version)
-    with pytest.raises(ConflictError, match="read it again"):
+    with pytest.raises(ConflictError, match="read and merge again"):
         expecting(read.version)
     with pytest.raises(ConflictError):
         expecting(ABSENT)
