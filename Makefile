@@ -12,7 +12,7 @@ ARGS ?=
 SHORT := data_platform_tests/domain data_platform_tests/test_line.py data_platform_tests/test_definitions.py
 SQL ?= select exchange, timeframe, count(*) as candles from ohlcv group by all order by all
 
-.PHONY: help install demo test test-slow test-pythons check fix ui ui-readonly daemon simulate \
+.PHONY: help install demo demo-ui test test-slow test-pythons check fix ui ui-readonly daemon simulate \
 	generate-sample download status query bench clean
 
 help: ## Print this list
@@ -33,6 +33,9 @@ install: .venv/.installed $(DAGSTER_HOME)/dagster.yaml ## Install what is locked
 
 demo: install ## Run the whole line on simulated exchanges, offline
 	data-platform demo $(ARGS)
+
+demo-ui: install ## The demo, then the Dagster UI on it with sensors running
+	data-platform demo --ui
 
 test: install ## Run the tests (under 10 minutes)
 	pytest -n 2 $(ARGS)

@@ -6,10 +6,12 @@ and the meaning of single values (`config/`).
 """
 
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 from data_platform.config.exchanges import ExchangeReader, ExchangeSettings, refuse_wrong_backups
 from data_platform.config.feature_sets import read_feature_set
@@ -24,12 +26,15 @@ from data_platform.indicators.columns import to_recipe
 # Other rooms know this module only: what the config's room has resolved is named here for them.
 __all__ = [
     "PROJECT_ROOT",
+    "SIMULATOR_VARIABLE",
     "ExchangeSettings",
     "Refresh",
     "Settings",
     "Thresholds",
     "dagster_home",
+    "demo_environment",
     "load_settings",
+    "warn_without_home",
     "worker_environment",
 ]
 
@@ -74,6 +79,8 @@ class Settings:
     indicators: tuple[str, ...]
     """Names of what the indicators layer stores, in the config's order."""
     refresh: Refresh
+    automation: Literal["stopped", "running"]
+    """Whether sensors and schedules start by themselves."""
     feature_sets: tuple[FeatureSet, ...]
     """Sorted by name, at least one; every indicator they need is among `indicators`."""
     thresholds: Thresholds
@@ -110,6 +117,7 @@ def load_settings(
         exchanges=_exchanges(document, entries, _simulator(variables), clock),
         indicators=indicators,
         refresh=Refresh(**dict(entries.refresh)),
+        automation=entries.automation,
         feature_sets=_feature_sets(_beside(path, "features"), indicators),
         thresholds=Thresholds(read_limits(read_yaml(_beside(path, "thresholds.yaml")))),
     )
@@ -128,6 +136,29 @@ def dagster_home(environ: Mapping[str, str] | None = None) -> Path:
     if not path.is_absolute():
         raise ConfigError(f"{HOME_VARIABLE}={named}: expected an absolute path.")
     return path
+
+
+def demo_environment() -> dict[str, str]:
+    """Return the variables of the demo: a config, a lake and an instance of its own.
+
+    Made-up candles must never lie beside real ones.
+    """
+    return {
+        CONFIG_VARIABLE: str(PROJECT_ROOT / "configs/demo.yaml"),
+        DATA_VARIABLE: str(Path("data/demo").absolute()),
+        STATE_VARIABLE: f"sqlite:///{Path('data/demo/state.db').absolute()}",
+        HOME_VARIABLE: str(Path(".dagster/demo").absolute()),
+    }
+
+
+def warn_without_home(environ: Mapping[str, str] | None = None) -> None:
+    """Warn when `DAGSTER_HOME` is unset: Dagster then forgets every run when it ends."""
+    if _variable(os.environ if environ is None else environ, HOME_VARIABLE) is None:
+        warnings.warn(
+            f"{HOME_VARIABLE} is not set: runs are recorded in a temporary folder and forgotten; "
+            "set it to an absolute path, for example with `make`.",
+            stacklevel=2,
+        )
 
 
 def worker_environment(

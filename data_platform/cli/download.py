@@ -73,6 +73,7 @@ def run_orders(
             show,
             lambda: progress.say("Stopping after the current commit; Ctrl-C again ends at once."),
         )
+    result.reports.update(reports)
     console.print(_summary(reports, result))
     for line in _failures(result):
         click.echo(f"data-platform: {' '.join(line.split())}", err=True)
@@ -88,7 +89,7 @@ def is_success(result: PoolResult) -> bool:
 
 def _summary(reports: dict[str, Report], result: PoolResult) -> Table:
     table = Table("exchange", "result")
-    for title in ("partitions", "candles fetched", "requests"):
+    for title in ("partitions", "candles fetched", "requests", "for past months"):
         table.add_column(title, justify="right")
     table.add_column("run")
     for exchange, report in reports.items():
@@ -99,6 +100,7 @@ def _summary(reports: dict[str, Report], result: PoolResult) -> Table:
             f"{report.done_partitions:,}/{report.total_partitions:,}",
             f"{report.candles:,}",
             f"{report.requests:,}",
+            f"{report.past_pages:,}",
             ", ".join(run_id[:8] for run_id in outcome.run_ids),
         )
     return table

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from data_platform.cli.demo import demo
 from data_platform.cli.download import download
 from data_platform.cli.generate_sample import generate_sample
 from data_platform.cli.query import query
@@ -42,7 +43,7 @@ def main() -> None:
     """
 
 
-for command in (download, generate_sample, query, simulate, status):
+for command in (demo, download, generate_sample, query, simulate, status):
     main.add_command(command)
 
 if __name__ == "__main__":

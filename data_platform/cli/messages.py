@@ -22,6 +22,8 @@ class Report:
     requests: int = 0
     done_partitions: int = 0
     total_partitions: int = 0
+    past_pages: int = 0
+    """Pages asked for whose candles open before the running month."""
     failed: int = 0
     """Partitions that could not be completed."""
 

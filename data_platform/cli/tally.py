@@ -1,6 +1,6 @@
 """Adds up what the steps of a run report, each of which counts from zero."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from data_platform.cli.messages import Report
 from data_platform.operations.watch import Progress
@@ -32,15 +32,9 @@ class Tally:
             requests=sum(each.requests for each in counts),
             done_partitions=min(sum(each.done for each in counts), self.size),
             total_partitions=self.size,
+            past_pages=sum(each.past_pages for each in counts),
         )
 
     def finished(self) -> Report:
         """Return the counts of a worker that has done everything it was ordered to do."""
-        counted = self.report()
-        return Report(
-            exchange=self.exchange,
-            candles=counted.candles,
-            requests=counted.requests,
-            done_partitions=self.size,
-            total_partitions=self.size,
-        )
+        return replace(self.report(), done_partitions=self.size)

@@ -44,6 +44,8 @@ class PoolResult:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     is_stopped: bool = False
     """Somebody pressed Ctrl-C."""
+    reports: dict[str, Report] = field(default_factory=dict)
+    """The last report of each worker."""
 
 
 def run_workers(

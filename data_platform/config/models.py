@@ -9,7 +9,7 @@ import json
 import sys
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -136,6 +136,9 @@ class PlatformFile(_Model):
     )
     refresh: RefreshEntry = Field(
         default_factory=RefreshEntry, description="How often automation runs a layer at most."
+    )
+    automation: Literal["stopped", "running"] = Field(
+        default="stopped", description="Whether sensors and schedules start by themselves."
     )
 
 

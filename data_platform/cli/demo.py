@@ -1,0 +1,100 @@
+"""`data-platform demo`: the whole line on simulated exchanges, offline, in a lake of its own.
+
+Stays out: anything the other commands do not do; it only calls them in a row.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+
+import click
+
+from data_platform.cli.download import is_success, run_orders
+from data_platform.cli.line_table import has_failed, judge_line, to_line_table
+from data_platform.cli.orders import Wish, to_orders
+from data_platform.cli.output import open_console, to_table
+from data_platform.cli.query import select_rows
+from data_platform.cli.worker_pool import PoolResult
+from data_platform.converters import CONVERTERS
+from data_platform.domain.errors import DataPlatformError
+from data_platform.settings import SIMULATOR_VARIABLE, Settings, demo_environment, load_settings
+
+QUESTION = (
+    "SELECT exchange, pair, count(*) AS days, min(low) AS low, max(high) AS high\n"
+    "FROM ohlcv WHERE timeframe = '1d' GROUP BY ALL ORDER BY ALL"
+)
+
+
+MODULE = ("-m", "data_platform.definitions")
+
+
+@click.command()
+@click.option("--ui", is_flag=True, help="Then open the Dagster UI with its sensors running.")
+def demo(*, ui: bool) -> None:
+    """Run the whole line on four simulated exchanges, without network.
+
+    Starts a simulator on a free port, downloads configs/demo.yaml through Dagster into data/demo,
+    and shows what is stored. A second run asks for nothing that is over.
+    """
+    os.environ.update(demo_environment())
+    with _simulator() as url:
+        os.environ[SIMULATOR_VARIABLE] = url
+        settings = load_settings()
+        orders = to_orders(settings, Wish(), datetime.now(UTC))
+        result = run_orders(settings, orders)
+        if is_success(result):
+            _run_dagster("asset", "materialize", *MODULE, "--select", "catalog")
+        is_good = _show(settings, result) and is_success(result)
+        if ui:
+            _open_ui()
+    sys.exit(0 if is_good else 1)
+
+
+def _show(settings: Settings, result: PoolResult) -> bool:
+    console = open_console()
+    past = sum(report.past_pages for report in result.reports.values())
+    click.echo(f"\nRequests for months that are over: {past:,}")
+    rows = judge_line(settings, datetime.now(UTC))
+    console.print(to_line_table(rows))
+    click.echo(f"\n{QUESTION}")
+    console.print(to_table(select_rows(settings, QUESTION)))
+    click.echo("\nExports:")
+    for converter in CONVERTERS:
+        folder = settings.data_root / "exports" / converter.name
+        files = sum(1 for path in folder.rglob("*") if path.is_file())
+        click.echo(f"  {converter.title}: {folder} ({files} files)")
+    click.echo("\nTo look at it in the Dagster UI: make demo-ui")
+    return not has_failed(rows)
+
+
+@contextmanager
+def _simulator() -> Iterator[str]:
+    command = [sys.executable, "-m", "data_platform.cli.main", "simulate", "--port", "0"]
+    # A session of its own: at Ctrl-C the download still needs it, to stop after its commit.
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as server:
+        try:
+            line = server.stdout.readline() if server.stdout else ""
+            if not line:
+                raise DataPlatformError(
+                    "the simulator did not start; run `make simulate` to see why."
+                )
+            yield line.split()[-1]
+        finally:
+            server.terminate()
+
+
+def _open_ui() -> None:
+    click.echo("\nhttp://127.0.0.1:3000, sensors running, a new candle every minute; Ctrl-C ends.")
+    with suppress(KeyboardInterrupt):
+        _run_dagster("dev", "--host", "127.0.0.1", "--port", "3000", *MODULE)
+
+
+def _run_dagster(*arguments: str) -> None:
+    done = subprocess.run([sys.executable, "-m", "dagster", *arguments], check=False)
+    if done.returncode:
+        raise DataPlatformError(f"`dagster {' '.join(arguments)}` failed; its output says why.")
