@@ -149,37 +149,57 @@ class Ledger:
         Returns:
             How many rows were settled.
         """
-        key = series_key(series)
-        stored = (
-            sa.select(sa.func.min(COMMITS.c.first_open), sa.func.max(COMMITS.c.last_open))
-            .select_from(PARTITIONS.join(COMMITS, COMMITS.c.id == PARTITIONS.c.commit_id))
-            .where(PARTITIONS.c.layer == "ohlcv", *_equal(PARTITIONS, key))
-        )
-        with self._state.write() as connection:
-            first, last = connection.execute(stored).one()
-            if first is None:
+        with self._state.read() as connection:
+            if not _surrounded(connection, series):
                 return 0
-            settled = connection.execute(
-                GAPS.update()
-                .where(
-                    *_equal(GAPS, key),
-                    GAPS.c.status.in_(["open", "before_listing"]),
-                    GAPS.c.confirmed.is_(True),
-                    GAPS.c.start > first,
-                    GAPS.c.end <= last,
-                )
-                .values(status=status, next_try=None)
-            ).rowcount
-            if settled:
-                _join_status(connection, series, status)
-            return settled
+        with self._state.write() as connection:
+            found = {row["id"]: _to_gap(series, row) for row in _surrounded(connection, series)}
+            if not found:
+                return 0
+            step = series.timeframe.duration
+            start = min(gap.start for gap in found.values()) - step
+            end = max(gap.end for gap in found.values()) + step
+            near = connection.execute(_overlapping(series, start, end)).mappings().all()
+            gaps = [
+                replace(found[row["id"]], status=status, next_try=None)
+                if row["id"] in found
+                else _to_gap(series, row)
+                for row in near
+            ]
+            _rewrite(connection, [row["id"] for row in near], _join(gaps))
+            return len(found)
+
+
+def _surrounded(connection: sa.Connection, series: Series) -> Sequence[sa.RowMapping]:
+    key = series_key(series)
+    stored = (
+        sa.select(sa.func.min(COMMITS.c.first_open), sa.func.max(COMMITS.c.last_open))
+        .select_from(PARTITIONS.join(COMMITS, COMMITS.c.id == PARTITIONS.c.commit_id))
+        .where(PARTITIONS.c.layer == "ohlcv", *_equal(PARTITIONS, key))
+    )
+    first, last = connection.execute(stored).one()
+    if first is None:
+        return []
+    query = sa.select(GAPS).where(
+        *_equal(GAPS, key),
+        GAPS.c.status.in_(["open", "before_listing"]),
+        GAPS.c.confirmed.is_(True),
+        GAPS.c.start > first,
+        GAPS.c.end <= last,
+    )
+    return connection.execute(query).mappings().all()
 
 
 def _overlapping(series: Series, start: datetime, end: datetime) -> sa.Select[Any]:
+    # Rows of a series never overlap, so the last one that begins by `start` is the first to look
+    # at: the index then spares the years before.
+    mine = _equal(GAPS, series_key(series))
+    begins = sa.select(sa.func.max(GAPS.c.start)).where(*mine, GAPS.c.start <= to_ms(start))
     return (
         sa.select(GAPS)
         .where(
-            *_equal(GAPS, series_key(series)),
+            *mine,
+            GAPS.c.start >= sa.func.coalesce(begins.scalar_subquery(), to_ms(start)),
             GAPS.c.start < to_ms(end),
             GAPS.c.end > to_ms(start),
         )
@@ -222,18 +242,6 @@ def _joined(one: Gap, other: Gap) -> Gap:
         # One half that may be asked for at any time makes the whole due.
         next_try=min(times) if len(times) == 2 else None,  # noqa: PLR2004  # the two joined
     )
-
-
-def _join_status(connection: sa.Connection, series: Series, status: Status) -> None:
-    query = (
-        sa.select(GAPS)
-        .where(*_equal(GAPS, series_key(series)), GAPS.c.status == status)
-        .order_by(GAPS.c.start)
-    )
-    rows = connection.execute(query).mappings().all()
-    joined = _join(_to_gap(series, row) for row in rows)
-    if len(joined) < len(rows):
-        _rewrite(connection, [row["id"] for row in rows], joined)
 
 
 def _rewrite(connection: sa.Connection, ids: list[int], gaps: Sequence[Gap]) -> None:

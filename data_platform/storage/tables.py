@@ -122,6 +122,7 @@ GAPS = sa.Table(
     sa.Column("tries", sa.Integer, nullable=False),
     sa.Column("next_try", _TIME),
     sa.UniqueConstraint(*SERIES, "start", name="gaps_start"),
+    sa.Index("gaps_status", *SERIES, "status", "start"),
 )
 """The ledger: runs of grid times without a candle; those of one series never overlap."""
 
