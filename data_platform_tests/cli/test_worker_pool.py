@@ -120,9 +120,10 @@ open({str(tmp_path / "word")!r}, "w").write(repr(word))
 """
     subprocess.run([sys.executable, "-c", script], check=True)
     deadline = time.monotonic() + 5
-    while not (tmp_path / "word").exists() and time.monotonic() < deadline:
+    word = tmp_path / "word"
+    while not (word.exists() and word.read_text()) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert (tmp_path / "word").read_text() == "''"
+    assert word.read_text() == "''"
 
 
 def test_handlers_are_put_back(tmp_path: Path) -> None:
