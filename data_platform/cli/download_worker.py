@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from data_platform.cli.messages import Outcome, Report, message_to_line, order_from_line
@@ -46,10 +46,7 @@ def main() -> int:
 def work(order: Order, send: Callable[[Report], None], should_stop: Callable[[], bool]) -> Outcome:
     """Materialize what is ordered through Dagster, on the persistent instance.
 
-    Args:
-        order: one exchange's part.
-        send: takes each report.
-        should_stop: asked between commits.
+    `send` takes each report, `should_stop` is asked between commits.
 
     Raises:
         DataPlatformError: nothing could be started.
@@ -61,8 +58,7 @@ def work(order: Order, send: Callable[[Report], None], should_stop: Callable[[],
     from data_platform.runs import Selection, materialize_selection
 
     settings = load_settings()
-    size = len(order.pairs) * len(order.timeframes) * len(order.layers) * len(order.periods)
-    tally = Tally(order.exchange, size)
+    tally = Tally(order.exchange, order.size)
 
     def report(progress: Progress) -> None:
         context = AssetExecutionContext.get()
@@ -85,8 +81,9 @@ def work(order: Order, send: Callable[[Report], None], should_stop: Callable[[],
             instance,
         )
     send(tally.finished() if outcome.success else tally.report())
-    failures = tuple(_plain(line) for line in outcome.failures if STOPPED not in line)
-    return Outcome(order.exchange, outcome.success, outcome.run_ids, failures)
+    return Outcome(
+        order.exchange, outcome.success, outcome.run_ids, _plain_failures(outcome.failures)
+    )
 
 
 def take_standard_output() -> TextIO:
@@ -96,9 +93,9 @@ def take_standard_output() -> TextIO:
     return os.fdopen(private, "w")
 
 
-def _plain(failure: str) -> str:
-    """Return a failure without the name of the class that Dagster puts before it."""
-    return _CLASS_NAME.sub("", failure)
+def _plain_failures(failures: Sequence[str]) -> tuple[str, ...]:
+    """Return what failed, without Dagster's class names and without steps that were stopped."""
+    return tuple(_CLASS_NAME.sub("", line) for line in failures if STOPPED not in line)
 
 
 def _await_stop(stop: threading.Event) -> None:

@@ -41,6 +41,11 @@ class Order:
     periods: tuple[Period, ...]
     """Whole months, in order."""
 
+    @property
+    def size(self) -> int:
+        """Return how many partitions that is, of every layer."""
+        return len(self.pairs) * len(self.timeframes) * len(self.layers) * len(self.periods)
+
 
 def to_orders(settings: Settings, wish: Wish, now: datetime) -> tuple[Order, ...]:
     """Return one order per exchange that has some of what is wished.

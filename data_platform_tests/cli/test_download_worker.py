@@ -3,9 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from data_platform.cli.download_worker import _plain
+from data_platform.cli.download_worker import _plain_failures
 from data_platform.cli.messages import Outcome, message_from_line, order_to_line
 from data_platform.cli.orders import Order
 from data_platform.domain.markets import Pair
@@ -49,16 +47,15 @@ def test_an_error_for_people_is_the_outcome(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["kind"] == "outcome"
 
 
-@pytest.mark.parametrize(
-    ("failure", "plain"),
-    [
-        ("data_platform.domain.errors.StorageError: disk full: /x", "disk full: /x"),
-        ("dagster._core.definitions.events.Failure: 1 failed: okx: y", "1 failed: okx: y"),
-        (
-            "okx/BTC-USDT/1h: TransientError: timed out",
-            "okx/BTC-USDT/1h: TransientError: timed out",
-        ),
-    ],
-)
-def test_a_failure_loses_the_name_of_its_class(failure: str, plain: str) -> None:
-    assert _plain(failure) == plain
+def test_failures_lose_class_names_and_steps_that_were_stopped() -> None:
+    failures = (
+        "data_platform.domain.errors.StorageError: disk full: /x",
+        "data_platform.operations.watch.StoppedError: stopped before okx/BTC-USDT/1h",
+        "dagster._core.definitions.events.Failure: 1 failed: okx: y",
+        "okx/BTC-USDT/1h: TransientError: timed out",
+    )
+    assert _plain_failures(failures) == (
+        "disk full: /x",
+        "1 failed: okx: y",
+        "okx/BTC-USDT/1h: TransientError: timed out",
+    )

@@ -30,6 +30,7 @@ def test_an_empty_wish_is_everything(settings: Settings) -> None:
     layers = ("ohlcv", "filled", "indicators", "features", "vectorbt", "freqtrade", "nautilus")
     months = (Period(2026, 1), Period(2026, 2), Period(2026, 3))
     assert kraken == Order("kraken", (Pair("BTC/USD"),), TIMEFRAMES, layers, months)
+    assert kraken.size == 1 * 6 * 7 * 3
     assert okx.pairs == (Pair("BTC/USDT"), Pair("ETH/USDT"))
     assert okx.timeframes == (HOUR, FOUR_HOURS)
     assert (okx.periods[0], okx.periods[-1], len(okx.periods)) == (*_ends(2025, 11), 5)
