@@ -65,10 +65,10 @@ def work(order: Order, send: Callable[[Report], None], should_stop: Callable[[],
         send(tally.add((context.run_id, context.asset_key.to_string()), progress))
 
     selection = Selection(
-        exchange=order.exchange,
-        pairs=order.pairs,
-        timeframes=order.timeframes,
-        layers=order.layers,
+        order.exchange,
+        order.pairs,
+        order.timeframes,
+        order.layers,
         first=order.periods[0],
         last=order.periods[-1],
     )
@@ -81,9 +81,8 @@ def work(order: Order, send: Callable[[Report], None], should_stop: Callable[[],
             instance,
         )
     send(tally.finished() if outcome.success else tally.report())
-    return Outcome(
-        order.exchange, outcome.success, outcome.run_ids, _plain_failures(outcome.failures)
-    )
+    failures = _plain_failures(outcome.failures)
+    return Outcome(order.exchange, outcome.success, outcome.run_ids, failures)
 
 
 def take_standard_output() -> TextIO:
