@@ -6,7 +6,8 @@ decimal of up to 15 significant digits.
 """
 
 import hashlib
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -158,17 +159,23 @@ def missing_ranges(
 
 def subtract_ranges(ranges: Sequence[TimeRange], known: Sequence[TimeRange]) -> list[TimeRange]:
     """Return the parts of `ranges` that no range of `known` covers, in the order of `ranges`."""
-    remaining = list(ranges)
-    for taken in known:
-        remaining = [piece for part in remaining for piece in _without(part, taken)]
-    return remaining
+    taken = join_ranges(known)
+    # Both lists can have tens of thousands of entries: never one against all of the other.
+    ends = [part.end for part in taken]
+    return [piece for part in ranges for piece in _without(part, taken, ends)]
 
 
-def _without(part: TimeRange, taken: TimeRange) -> list[TimeRange]:
-    if taken.end <= part.start or taken.start >= part.end:
-        return [part]
-    pieces = (TimeRange(part.start, taken.start), TimeRange(taken.end, part.end))
-    return [piece for piece in pieces if piece.start < piece.end]
+def _without(
+    part: TimeRange, taken: Sequence[TimeRange], ends: Sequence[datetime]
+) -> Iterator[TimeRange]:
+    start, number = part.start, bisect_right(ends, part.start)
+    while number < len(taken) and taken[number].start < part.end:
+        if start < taken[number].start:
+            yield TimeRange(start, taken[number].start)
+        start = taken[number].end
+        number += 1
+    if start < part.end:
+        yield TimeRange(start, part.end)
 
 
 def join_ranges(ranges: Sequence[TimeRange]) -> list[TimeRange]:

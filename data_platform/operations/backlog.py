@@ -3,10 +3,9 @@
 Reads the journal and the ledger alone; the nightly schedule asks for what it names.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import polars as pl
 
@@ -17,8 +16,9 @@ from data_platform.domain.markets import Pair, Series
 from data_platform.domain.periods import Period, periods_between
 from data_platform.domain.timeframes import Timeframe, to_timeframe
 from data_platform.operations.derive import JournalBook, Recipe, is_stale
-from data_platform.operations.export import is_export_stale
+from data_platform.operations.export import stale_export_months
 from data_platform.operations.lake import Lake
+from data_platform.operations.plan import settled_ranges
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,51 +45,61 @@ def find_backlog(lake: Lake, scope: Scope, now: datetime) -> set[tuple[Pair, Per
         now: the clock, UTC.
     """
     rows = _rows(lake, scope.exchange)
-    explained, due = _explained(lake, scope.exchange, now)
+    due = _due(lake, scope.exchange, now)
     book = JournalBook(lake)
     found = set()
     for pair, start in scope.starts.items():
+        stale = _stale_months(lake, scope, book, pair, now)
         for period in periods_between(start, now):
-            cells = [
-                (Series(scope.exchange, pair, each), period, start, now) for each in scope.fetched
-            ]
-            if any(
-                _lacks_candles(cell, scope.grace, rows, explained, due) for cell in cells
-            ) or _is_any_stale(lake, scope, book, pair, period):
+            series = [Series(scope.exchange, pair, each) for each in scope.fetched]
+            cells = [_Cell(each, period, start, now) for each in series]
+            if period in stale or any(
+                _lacks_candles(lake, cell, scope.grace, rows, due) for cell in cells
+            ):
                 found.add((pair, period))
     return found
 
 
-Cell = tuple[Series, Period, datetime, datetime]
 Key = tuple[str, str, str]
 """A pair's key, a timeframe and a month."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    series: Series
+    period: Period
+    start: datetime
+    now: datetime
+
+
 def _lacks_candles(
-    cell: Cell,
-    grace: timedelta,
-    rows: Mapping[Key, int],
-    explained: Mapping[Key, int],
-    due: set[Key],
+    lake: Lake, cell: _Cell, grace: timedelta, rows: Mapping[Key, int], due: set[Key]
 ) -> bool:
-    series, period, start, now = cell
+    series, period = cell.series, cell.period
     key = (series.pair.key, series.timeframe.name, period.key)
     if key in due or key not in rows:
         return True
-    end = min(period.end, closed_before(now, series.timeframe, grace))
-    expected = series.timeframe.count(max(start, period.start), end)
-    return rows[key] + explained.get(key, 0) < expected
+    start = max(cell.start, period.start)
+    end = min(period.end, closed_before(cell.now, series.timeframe, grace))
+    lacking = series.timeframe.count(start, end) - rows[key]
+    return lacking > 0 and lake.sums.missing(series, start, end) < lacking
 
 
-def _is_any_stale(lake: Lake, scope: Scope, book: JournalBook, pair: Pair, period: Period) -> bool:
+def _stale_months(
+    lake: Lake, scope: Scope, book: JournalBook, pair: Pair, now: datetime
+) -> set[Period]:
+    stale: set[Period] = set()
+    months = list(periods_between(scope.starts[pair], now))
     for timeframe, recipes in scope.recipes.items():
         series = Series(scope.exchange, pair, timeframe)
+        for converter in scope.converters:
+            stale |= stale_export_months(lake, series, converter, book) & set(months)
         for recipe in recipes:
-            if is_stale(Partition(recipe.layer, series, period, recipe.feature_set), recipe, book):
-                return True
-        if any(is_export_stale(lake, series, period, each) for each in scope.converters):
-            return True
-    return False
+            for period in months:
+                partition = Partition(recipe.layer, series, period, recipe.feature_set)
+                if period not in stale and is_stale(partition, recipe, book):
+                    stale.add(period)
+    return stale
 
 
 def _rows(lake: Lake, exchange: str) -> dict[Key, int]:
@@ -100,29 +110,13 @@ def _rows(lake: Lake, exchange: str) -> dict[Key, int]:
     }
 
 
-def _explained(lake: Lake, exchange: str, now: datetime) -> tuple[dict[Key, int], set[Key]]:
-    gaps = lake.ledger.gaps_of(exchange)
-    last = pl.col("end") - pl.duration(milliseconds=1)
-    months = gaps.with_columns(
-        first_month=pl.col("start").dt.strftime("%Y-%m"), last_month=last.dt.strftime("%Y-%m")
-    )
-    inside = months.filter(pl.col("first_month") == pl.col("last_month"))
-    sums = inside.group_by("pair", "timeframe", "first_month").agg(pl.col("missing").sum())
-    explained: dict[Key, int] = {(pair, name, month): n for pair, name, month, n in sums.rows()}
+def _due(lake: Lake, exchange: str, now: datetime) -> set[Key]:
+    waiting = lake.ledger.gaps_of(exchange, statuses=("open", "refused"))
     due: set[Key] = set()
-    across = months.filter(pl.col("first_month") != pl.col("last_month"))
-    for row in across.iter_rows(named=True):
-        for key, missing in _by_month(row):
-            explained[key] = explained.get(key, 0) + missing
-    waiting = pl.col("status").is_in(["open", "refused"])
-    ripe = pl.col("next_try").is_null() | (pl.col("next_try") <= now)
-    for row in months.filter(waiting & ripe).iter_rows(named=True):
-        due |= {key for key, _ in _by_month(row)}
-    return explained, due
-
-
-def _by_month(row: Mapping[str, Any]) -> Iterator[tuple[Key, int]]:
-    start, end, timeframe = row["start"], row["end"], to_timeframe(row["timeframe"])
-    for period in periods_between(start, end):
-        missing = timeframe.count(max(start, period.start), min(end, period.end))
-        yield (row["pair"], timeframe.name, period.key), missing
+    for (pair, name), gaps in waiting.group_by("pair", "timeframe"):
+        settled = settled_ranges(gaps, to_timeframe(str(name)), now)
+        known = gaps.join(settled, on="start", how="left", suffix="_settled")
+        left = known.select(pl.coalesce("end_settled", "start").alias("start"), "end")
+        for start, end in left.rows():
+            due |= {(str(pair), str(name), period.key) for period in periods_between(start, end)}
+    return due

@@ -71,6 +71,7 @@ def coarser_recipe(finer: Timeframe, rules: UpdateRules) -> Recipe:
 def _gather(lake: Lake, partition: Partition, finer: Timeframe, rules: UpdateRules) -> Ingredients:
     coarse, series = partition.series, partition.series.at(finer)
     known = _known(lake, partition, finer, rules)
+    month = TimeRange(partition.period.start, partition.period.end)
     candles = lake.store.read_range("ohlcv", series, known.start, known.end)
     gaps = lake.ledger.gaps(series, known.start, known.end)
     unknown = _unknown(candles["open_time"], gaps, known, finer)
@@ -85,7 +86,7 @@ def _gather(lake: Lake, partition: Partition, finer: Timeframe, rules: UpdateRul
         )
 
     return Ingredients(
-        (to_input("ohlcv", series, candles), ledger_input(lake, series, known)),
+        (to_input("ohlcv", series, candles), ledger_input(lake, series, month)),
         lambda: resample_candles(candles, coarse.timeframe, unknown, known.end),
         judge,
     )
@@ -118,9 +119,10 @@ def _gaps(
 ) -> Iterator[Gap]:
     step = coarse.timeframe.duration
     for hole in holes:
+        within = [gap for gap in gaps if _touch(hole, gap)]
         for number in range(coarse.timeframe.count(hole.start, hole.end)):
             window = TimeRange(hole.start + number * step, hole.start + (number + 1) * step)
-            inside = {gap.status for gap in gaps if _touch(window, TimeRange(gap.start, gap.end))}
+            inside = {gap.status for gap in within if _touch(window, gap)}
             settled = not any(_touch(window, part) for part in unknown)
             status = _status(inside, settled=settled)
             yield Gap(
@@ -141,5 +143,5 @@ def _status(inside: set[Status], *, settled: bool) -> Status:
     return next((status for status in ranked if status in inside), "open")
 
 
-def _touch(one: TimeRange, other: TimeRange) -> bool:
+def _touch(one: TimeRange, other: TimeRange | Gap) -> bool:
     return one.start < other.end and other.start < one.end

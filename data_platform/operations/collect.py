@@ -29,6 +29,11 @@ class Slice:
         """Return why windows failed."""
         return [str(window.error) for window in self.windows if window.error]
 
+    @property
+    def is_lost(self) -> bool:
+        """Tell whether no window was answered."""
+        return all(window.outcome == "failed" for window in self.windows)
+
 
 @dataclass(slots=True)
 class Collector:

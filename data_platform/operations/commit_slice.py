@@ -3,17 +3,15 @@
 Everything that one slice says goes into one commit; nothing is fetched here.
 """
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import polars as pl
 
-from data_platform.domain.candles import (
-    TIME,
-    closed_before,
-    merge_candles,
-)
+from data_platform.domain.candles import TIME, closed_before, empty_candles, merge_candles
+from data_platform.domain.errors import DamagedFileError
 from data_platform.domain.layers import LAYERS_BY_NAME, Partition
 from data_platform.domain.markets import Series
 from data_platform.operations.collect import Slice
@@ -25,6 +23,8 @@ from data_platform.quality.rule import RuleInput
 from data_platform.quality.schema import audit_candles
 from data_platform.storage.change import CommitResult, Judgement
 from data_platform.storage.journal import CommitNote
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -74,6 +74,19 @@ class SliceCommitter:
             ),
         )
 
+    def note_failure(self, piece: Slice) -> None:
+        """Note that nothing is known of a slice of which every window failed.
+
+        Makes no partition: one that holds no candles because nobody answered is not stored.
+
+        Raises:
+            StorageError: nothing was changed.
+        """
+        stored = self.lake.store.times("ohlcv", piece.series, *_edges(piece))
+        gaps = explain_holes(stored, self._evidence(piece, pl.Series([], dtype=TIME)))
+        with self.lake.state.write() as connection:
+            self.lake.ledger.record(connection, piece.series, *_edges(piece), gaps)
+
     def settle(self, series: Iterable[Series]) -> None:
         """Give holes their final reason where candles on both sides are known by now."""
         status = settled_status(self.rules.exchange.quiet_candle)
@@ -83,15 +96,26 @@ class SliceCommitter:
     def _judge(
         self, partition: Partition, piece: Slice, merged: pl.DataFrame, refused: pl.Series
     ) -> Judgement:
-        series = piece.series
-        first, last = self._known(series)
-        evidence = Evidence(
-            series, piece.windows, refused, first, last, self.rules.exchange.quiet_candle
-        )
+        evidence = self._evidence(piece, refused)
         gaps = explain_holes(merged["open_time"], evidence)
-        before = self.lake.store.read_before("ohlcv", series, partition.period.start, RULE_HISTORY)
-        verdicts = judge_candles(RuleInput(merged, before, series.timeframe), self.rules.limits)
+        given = RuleInput(merged, self._history(partition), piece.series.timeframe)
+        verdicts = judge_candles(given, self.rules.limits)
         return Judgement(gaps=tuple(gaps), covers=evidence.slice, quality=verdicts)
+
+    def _evidence(self, piece: Slice, refused: pl.Series) -> Evidence:
+        first, last = self._known(piece.series)
+        known = self.lake.ledger.gaps(piece.series, *_edges(piece))
+        quiet = self.rules.exchange.quiet_candle
+        return Evidence(piece.series, piece.windows, refused, first, last, quiet, known)
+
+    def _history(self, partition: Partition) -> pl.DataFrame:
+        series, start = partition.series, partition.period.start
+        try:
+            return self.lake.store.read_before("ohlcv", series, start, RULE_HISTORY)
+        except DamagedFileError as error:
+            # Rules look at it; a damaged month must not keep new candles of the next one out.
+            _log.warning("%s is judged without the candles before it: %s", partition, error)
+            return empty_candles()
 
     def _known(self, series: Series) -> tuple[datetime | None, datetime | None]:
         if series not in self._edges:
@@ -109,3 +133,7 @@ class SliceCommitter:
             min(first or lowest, lowest),
             max(last or highest, highest),
         )
+
+
+def _edges(piece: Slice) -> tuple[datetime, datetime]:
+    return piece.windows[0].start, piece.windows[-1].end

@@ -5,26 +5,28 @@ was read. What a layer reads and how it computes stands in its recipe (`recipes.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 
 import polars as pl
 
-from data_platform.domain.candles import TimeRange, replace_rows
+from data_platform.domain.candles import TimeRange, content_hash, replace_rows
 from data_platform.domain.errors import DataPlatformError
 from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Series
-from data_platform.domain.periods import Period
 from data_platform.operations.judge import SERIES_DERIVED, note_completion
 from data_platform.operations.lake import Lake
 from data_platform.operations.report import LayerReport, Outcome, PartitionReport, report_of
 from data_platform.operations.watch import Progress, StoppedError, Watch
 from data_platform.storage.change import Judgement
 from data_platform.storage.journal import CommitNote, InputRow, JournalRow
+from data_platform.storage.ledger import Status
 
 LEDGER = "ledger"
 """Names, among a partition's inputs, what was known about missing candles."""
+
+QUIET = "ledger no_trades"
+"""Names, among a partition's inputs, the times that were known to be without trades."""
 
 Read = tuple[str, Series]
 """A layer and a series that a partition is computed from."""
@@ -61,17 +63,26 @@ class JournalBook:
     """The newest journal rows of whole series, read once each."""
 
     lake: Lake
-    _rows: dict[Read, dict[Period, JournalRow]] = field(default_factory=dict)
+    _rows: dict[Read, list[JournalRow]] = field(default_factory=dict)
 
-    def rows(self, read: Read) -> dict[Period, JournalRow]:
-        """Return a layer's journal rows of a series by month."""
+    def rows(self, layer: str, series: Series) -> list[JournalRow]:
+        """Return a layer's journal rows of a series, in the order of time."""
+        read = (layer, series)
         if read not in self._rows:
-            layer, series = read
-            found = self.lake.store.journal_rows(
+            self._rows[read] = self.lake.store.journal_rows(
                 layer, series.exchange, series.timeframe, series.pair
             )
-            self._rows[read] = {row.period: row for row in found if row.period}
         return self._rows[read]
+
+    def row(self, partition: Partition) -> JournalRow | None:
+        """Return a partition's journal row, or None when it was never committed."""
+        names = (partition.period, partition.feature_set)
+        rows = self.rows(partition.layer, partition.series)
+        return next((row for row in rows if (row.period, row.feature_set) == names), None)
+
+    def forget(self, partition: Partition) -> None:
+        """Read a series again when it is next asked for: it has been written."""
+        self._rows.pop((partition.layer, partition.series), None)
 
 
 def derive_layer(
@@ -120,77 +131,101 @@ def _attempt(
 
 
 def is_stale(partition: Partition, recipe: Recipe, book: JournalBook) -> bool:
-    """Tell, by the journal alone, whether a partition may differ from what it would be now.
+    """Tell, by journal and ledger alone, whether a partition may differ from what it would be now.
 
-    True when it was never computed, was computed by other code, or when one of its inputs was
-    committed after it had been read. A false alarm costs reading the inputs, no more.
+    True when it was never computed, was computed by other code, has lost its file, or when one of
+    its inputs has other content than when it was read. No clock is asked, since clocks may go
+    backwards. A false alarm costs reading the inputs once.
     """
-    own = book.rows((partition.layer, partition.series)).get(partition.period)
-    if own is None or own.code_version != recipe.code_version or own.fetched_at is None:
+    own = book.row(partition)
+    if own is None or own.code_version != recipe.code_version:
         return True
-    for read in recipe.reads(partition):
-        for period, row in book.rows(read).items():
-            in_reach = period <= partition.period or _reaches_on(own, partition)
-            # Ids tell the order of commits whatever the clock did; times tell of one that came
-            # between the reading and the commit.
-            later = row.id > own.id or row.committed_at >= own.fetched_at
-            if in_reach and later and row.id != own.id:
-                return True
-    noted = (it for it in book.lake.store.inputs(partition) if it.layer == LEDGER)
-    return any(it != _ledger_now(book.lake, it) for it in noted)
+    if own.path and not (book.lake.store.root / own.path).exists():
+        return True
+    noted = book.lake.store.inputs(partition)
+    months = _months_read(partition, recipe, book)
+    if noted[: len(months)] != months:
+        return True
+    known = (it for it in noted if it.layer in (LEDGER, QUIET))
+    return any(it != _ledger_now(book.lake, it) for it in known)
 
 
-def ledger_input(lake: Lake, series: Series, known: TimeRange) -> InputRow:
-    """Return, as an input, what the ledger says of the times of a range."""
-    parts = [
-        (max(gap.start, known.start).isoformat(), min(gap.end, known.end).isoformat(), gap.status)
-        for gap in lake.ledger.gaps(series, known.start, known.end)
-    ]
-    digest = hashlib.sha256(repr(parts).encode()).hexdigest()
-    return InputRow(LEDGER, series, known.start, known.end, digest)
+def _months_read(partition: Partition, recipe: Recipe, book: JournalBook) -> tuple[InputRow, ...]:
+    """Return, as inputs, the content of every month that a partition may read."""
+    return tuple(_months_of(read, partition, book) for read in recipe.reads(partition))
+
+
+def _months_of(read: Read, partition: Partition, book: JournalBook) -> InputRow:
+    layer, series = read
+    rows = [(row.period, row) for row in book.rows(layer, series) if row.rows and row.period]
+    is_own = read == (partition.layer, partition.series)
+    end = partition.period.start if is_own else partition.period.end
+    reach = [row for period, row in rows if period.start < end]
+    parts = [f"{row.period}:{row.content_hash}" for row in reach]
+    if not is_own:
+        # A hole at the end of a month is filled once the series goes on in a later one.
+        last = reach[-1].last if reach else None
+        ends_open = last is None or last < end - series.timeframe.duration
+        parts.append(str(ends_open and any(period.start >= end for period, _ in rows)))
+    digest = hashlib.sha256(",".join(parts).encode()).hexdigest()
+    return InputRow(f"months of {layer}", series, None, None, digest)
+
+
+def ledger_input(lake: Lake, series: Series, known: TimeRange, name: str = LEDGER) -> InputRow:
+    """Return, as an input, what the ledger says of the times of a range.
+
+    Args:
+        lake: whose ledger.
+        series: whose gaps.
+        known: the range.
+        name: `LEDGER` for every gap, `QUIET` for times without trades alone.
+    """
+    statuses: Collection[Status] | None = {"no_trades"} if name == QUIET else None
+    gaps = lake.sums.ranges(series, known.start, known.end, statuses)
+    inside = gaps.select(
+        pl.col("start").clip(known.start), pl.col("end").clip(upper_bound=known.end), "status"
+    )
+    return InputRow(name, series, known.start, known.end, content_hash(inside))
 
 
 def _ledger_now(lake: Lake, noted: InputRow) -> InputRow:
     if noted.first is None or noted.last is None:
         return noted
-    return ledger_input(lake, noted.series, TimeRange(noted.first, noted.last))
-
-
-def _reaches_on(own: JournalRow, partition: Partition) -> bool:
-    # A hole at the end of a month is filled once the series goes on in a later one.
-    last_open = partition.period.end - partition.series.timeframe.duration
-    return own.last is None or own.last < last_open
+    return ledger_input(lake, noted.series, TimeRange(noted.first, noted.last), noted.layer)
 
 
 def _derive(lake: Lake, partition: Partition, recipe: Recipe, book: JournalBook) -> bool:
     if not is_stale(partition, recipe, book):
         return False
-    started = datetime.now(tz=UTC)
+    # Looked up before the inputs are read: what is committed meanwhile shows next time.
+    months = _months_read(partition, recipe, JournalBook(lake))
     ingredients = recipe.gather(lake, partition)
-    own = lake.store.journal(partition)
-    same_code = own is not None and own.code_version == recipe.code_version
-    if same_code and lake.store.inputs(partition) == ingredients.inputs:
-        return False
+    same = _stored_of_same(lake, partition, recipe, ingredients.inputs)
     result = lake.store.commit(
         partition,
-        ingredients.compute(),
+        ingredients.compute() if same is None else same,
         merge=replace_rows,
         audit=lambda frame: (frame, frame.clear()),
-        judge=ingredients.judge,
+        judge=ingredients.judge if same is None else None,
         note=CommitNote(
             source="derived",
             run_id=lake.run_id,
             code_version=recipe.code_version,
-            fetched_at=started,
-            inputs=ingredients.inputs,
+            inputs=(*months, *ingredients.inputs),
         ),
     )
+    book.forget(partition)
     return result.written
 
 
-def stale_partitions(
-    partitions: Iterable[Partition], recipe: Recipe, lake: Lake
-) -> list[Partition]:
-    """Return those of the partitions that may be stale, by the journal alone."""
-    book = JournalBook(lake)
-    return [partition for partition in partitions if is_stale(partition, recipe, book)]
+def _stored_of_same(
+    lake: Lake, partition: Partition, recipe: Recipe, inputs: tuple[InputRow, ...]
+) -> pl.DataFrame | None:
+    """Return what is stored if it was computed from the same rows by the same code."""
+    own = lake.store.journal(partition)
+    if own is None or own.code_version != recipe.code_version:
+        return None
+    if lake.store.inputs(partition)[len(recipe.reads(partition)) :] != inputs:
+        return None
+    stored = lake.store.read(partition)
+    return stored.frame if stored else None

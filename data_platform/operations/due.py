@@ -6,6 +6,7 @@ Decides from the journal, the ledger and the clock; sends nothing and writes not
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import cast
 
 import polars as pl
 
@@ -17,6 +18,10 @@ from data_platform.operations.lake import Lake
 from data_platform.quality.continuity import COUNTED_STATUSES
 from data_platform.quality.freshness import FRESHNESS_RULES, lateness
 from data_platform.quality.rule import Limits
+from data_platform.storage.ledger import Status
+
+COUNTED = cast("tuple[Status, ...]", COUNTED_STATUSES)
+"""The ledger's statuses that count as missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +88,15 @@ def series_status(
         return []
     exchange = wanted[0].exchange
     stored = _stored(lake, exchange)
-    gaps = lake.ledger.gaps_of(exchange)
+    # Times without trades are many and of no interest here but for the newest.
+    gaps = lake.ledger.gaps_of(exchange, statuses=COUNTED)
+    answered = lake.sums.confirmed_until(wanted)
     by_series = gaps.partition_by("pair", "timeframe", as_dict=True)
     return [
         _status(
             series,
             stored.get((series.pair.key, series.timeframe.name), _Stored()),
+            answered.get(series),
             by_series.get((series.pair.key, series.timeframe.name), gaps.clear()),
             fresh,
             now,
@@ -132,11 +140,16 @@ def _stored(lake: Lake, exchange: str) -> dict[tuple[str, str], _Stored]:
     return found
 
 
-def _status(
-    series: Series, stored: _Stored, gaps: pl.DataFrame, fresh: FreshnessLimits, now: datetime
+def _status(  # what is known of one series
+    series: Series,
+    stored: _Stored,
+    confirmed: datetime | None,
+    counted: pl.DataFrame,
+    fresh: FreshnessLimits,
+    now: datetime,
 ) -> SeriesStatus:
-    counted = gaps.filter(pl.col("status").is_in(COUNTED_STATUSES))
-    edge = _answered_until(series, stored, gaps)
+    ends = [confirmed, stored.last + series.timeframe.duration if stored.last else None]
+    edge = max((end for end in ends if end), default=None)
     unanswered = _unanswered(series, edge, counted, fresh.grace, now)
     return SeriesStatus(
         series=series,
@@ -149,13 +162,6 @@ def _status(
         late=lateness(unanswered, series.timeframe, now),
         limit=fresh.of(series),
     )
-
-
-def _answered_until(series: Series, stored: _Stored, gaps: pl.DataFrame) -> datetime | None:
-    ends: list[datetime] = gaps.filter(pl.col("confirmed"))["end"].to_list()
-    if stored.last:
-        ends.append(stored.last + series.timeframe.duration)
-    return max(ends, default=None)
 
 
 def _unanswered(

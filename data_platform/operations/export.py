@@ -5,7 +5,8 @@ is not written again. Formats stand in `converters`.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 
@@ -16,10 +17,12 @@ from data_platform.domain.errors import DataPlatformError
 from data_platform.domain.layers import LAYERS_BY_NAME, Partition
 from data_platform.domain.markets import Series
 from data_platform.domain.periods import Period
+from data_platform.operations.derive import JournalBook
+from data_platform.operations.judge import SERIES_DERIVED, note_completion
 from data_platform.operations.lake import Lake
-from data_platform.operations.report import LayerReport, Outcome, report_of
+from data_platform.operations.report import LayerReport, Outcome, PartitionReport, report_of
 from data_platform.operations.watch import Progress, StoppedError, Watch
-from data_platform.storage.change import Export
+from data_platform.storage.change import CommitResult, Export
 from data_platform.storage.journal import CommitNote, JournalRow
 
 
@@ -47,43 +50,80 @@ def export_layer(
     for series, members in by_series.items():
         if watch.should_stop():
             raise StoppedError(f"stopped before exporting {series}; files so far are whole.")
-        outcomes: dict[Period, Outcome] = {}
+        results: dict[Period, CommitResult] = {}
+        book = JournalBook(lake)
         try:
-            outcomes = _export_series(lake, series, members, converter)
+            for file in _files(series, members, converter):
+                result = _publish(lake, book, file, converter)
+                months = [file.period] if file.period else [member.period for member in members]
+                results.update(dict.fromkeys(months, result))
         except DataPlatformError as error:
-            report.failures.update(dict.fromkeys(members, str(error)))
-        for member in members:
-            outcome = outcomes.get(member.period, "failed")
-            row = lake.store.journal(Partition("ohlcv", series, member.period))
-            report.partitions.append(report_of(lake, member, row, outcome))
+            lost = [member for member in members if member.period not in results]
+            report.failures.update(dict.fromkeys(lost, str(error)))
+        report.partitions += [
+            _report(lake, book, member, results.get(member.period)) for member in members
+        ]
         watch.report(Progress(series.exchange, 0, 0, len(report.partitions)))
+    note_completion(lake, SERIES_DERIVED, report)
     return report
 
 
-def is_export_stale(lake: Lake, series: Series, period: Period, converter: Converter) -> bool:
-    """Tell whether a month's candles are not in the program's file as they are stored now."""
-    file = ExportFile(series, None if converter.scope == "pair" else period)
-    rows = lake.store.journal_rows(converter.name, series.exchange, series.timeframe, series.pair)
-    own = [row for row in rows if row.period == file.period]
-    return not own or own[0].content_hash != _source_hash(_months(lake, file))
+def stale_export_months(
+    lake: Lake, series: Series, converter: Converter, book: JournalBook
+) -> set[Period]:
+    """Return the months by which a program's files have to be brought up to date.
 
+    Args:
+        lake: where candles and files lie.
+        series: whose files.
+        converter: the program's format.
+        book: the journal.
 
-def _export_series(
-    lake: Lake, series: Series, members: Sequence[Partition], converter: Converter
-) -> dict[Period, Outcome]:
+    Returns:
+        Months whose files do not hold the candles as they are stored now; of a whole-pair file
+        the newest month alone, since any month rebuilds it.
+    """
+    stored = [row.period for row in book.rows("ohlcv", series) if row.period]
     if converter.scope == "pair":
-        outcome = _publish(lake, ExportFile(series, None), converter)
-        return dict.fromkeys((member.period for member in members), outcome)
-    return {
-        member.period: _publish(lake, ExportFile(series, member.period), converter)
-        for member in members
-    }
+        files = [(period, ExportFile(series, None)) for period in stored[-1:]]
+    else:
+        files = [(period, ExportFile(series, period)) for period in stored]
+    rows = {row.period: row for row in book.rows(converter.name, series)}
+    version = str(LAYERS_BY_NAME[converter.name].code_version)
+    stale = set()
+    for period, file in files:
+        own = rows.get(file.period)
+        expected = (_source_hash(_months(book, file)), version)
+        is_gone = own is not None and own.path and not (lake.store.root / own.path).exists()
+        if own is None or is_gone or (own.content_hash, own.code_version) != expected:
+            stale.add(period)
+    return stale
 
 
-def _publish(lake: Lake, file: ExportFile, converter: Converter) -> Outcome:
-    months = _months(lake, file)
+def _files(
+    series: Series, members: Sequence[Partition], converter: Converter
+) -> Iterator[ExportFile]:
+    if converter.scope == "pair":
+        yield ExportFile(series, None)
+    else:
+        yield from (ExportFile(series, member.period) for member in members)
+
+
+def _report(
+    lake: Lake, book: JournalBook, member: Partition, result: CommitResult | None
+) -> PartitionReport:
+    row = book.row(replace(member, layer="ohlcv"))
+    outcome: Outcome = "failed"
+    if result is not None:
+        outcome = "written" if result.written else "unchanged"
+    path = result.path if result else None
+    return replace(report_of(lake, member, row, outcome), path=path)
+
+
+def _publish(lake: Lake, book: JournalBook, file: ExportFile, converter: Converter) -> CommitResult:
+    months = _months(book, file)
     candles = cache(lambda: _candles(lake, file.series, months))
-    result = lake.store.publish(
+    return lake.store.publish(
         Export(
             layer=converter.name,
             series=file.series,
@@ -104,12 +144,10 @@ def _publish(lake: Lake, file: ExportFile, converter: Converter) -> Outcome:
             fetched_at=datetime.now(tz=UTC),
         ),
     )
-    return "written" if result.written else "unchanged"
 
 
-def _months(lake: Lake, file: ExportFile) -> list[JournalRow]:
-    series = file.series
-    rows = lake.store.journal_rows("ohlcv", series.exchange, series.timeframe, series.pair)
+def _months(book: JournalBook, file: ExportFile) -> list[JournalRow]:
+    rows = book.rows("ohlcv", file.series)
     return [row for row in rows if row.rows and file.period in (None, row.period)]
 
 

@@ -3,8 +3,9 @@
 Turns the windows of a fetch and the rows the audit refused into ledger rows; reads nothing.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -18,10 +19,13 @@ from data_platform.storage.ledger import Gap, Status
 REFUSED_RETRY = timedelta(hours=1)
 """An exchange that sent a broken candle may mend it; asking at every tick would not help."""
 
+MAX_REASON = 200
+"""Characters of an error that the ledger keeps."""
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What one fetch says about a slice of one series."""
+    """What one fetch says about a slice of one series, and what was known before."""
 
     series: Series
     windows: Sequence[Window]
@@ -33,6 +37,8 @@ class Evidence:
     last: datetime | None
     """The series' newest stored candle, this fetch included."""
     quiet_candle: QuietCandle
+    known: Sequence[Gap] = ()
+    """The ledger's rows that touch the slice, in time order."""
 
     @property
     def slice(self) -> TimeRange:
@@ -43,6 +49,8 @@ class Evidence:
 def explain_holes(times: pl.Series, evidence: Evidence) -> list[Gap]:
     """Return one ledger row for each run of missing times with the same reason.
 
+    What a valid answer has confirmed stays as it was where this fetch failed or came too late.
+
     Args:
         times: stored opening times, sorted, unique; at least those of the slice.
         evidence: what the fetch says.
@@ -52,10 +60,16 @@ def explain_holes(times: pl.Series, evidence: Evidence) -> list[Gap]:
     holes = missing_ranges(times, timeframe, covered.start, covered.end)
     if not holes:
         return []
-    refused = [TimeRange(time, time + timeframe.duration) for time in evidence.refused.unique()]
-    gaps = []
+    times_refused = {timeframe.floor(time) for time in evidence.refused.unique()}
+    refused = [TimeRange(time, time + timeframe.duration) for time in times_refused]
+    confirmed = [gap for gap in evidence.known if gap.confirmed]
+    gaps: list[Gap] = []
     for window in evidence.windows:
-        inside = _clip(holes, TimeRange(window.start, window.end))
+        inside = _inside(holes, TimeRange(window.start, window.end))
+        if window.outcome != "answered":
+            kept = [piece for part in inside for piece in _pieces(confirmed, part)]
+            gaps += kept
+            inside = subtract_ranges(inside, [TimeRange(gap.start, gap.end) for gap in kept])
         untouched = subtract_ranges(inside, refused)
         broken = join_ranges(subtract_ranges(inside, untouched))
         gaps += [_refused_gap(evidence, part, window) for part in broken]
@@ -93,7 +107,7 @@ def settled_status(quiet_candle: QuietCandle) -> Status:
 def _gap(evidence: Evidence, part: TimeRange, window: Window) -> Gap:
     status: Status
     if window.outcome == "failed":
-        status, confirmed, reason = "open", False, str(window.error)
+        status, confirmed, reason = "open", False, _first_reason(evidence.windows)
     elif window.outcome == "unavailable":
         status, confirmed, reason = "unavailable", True, "older than the exchange's history"
     else:
@@ -108,7 +122,7 @@ def _gap(evidence: Evidence, part: TimeRange, window: Window) -> Gap:
         status=status,
         confirmed=confirmed,
         evidence=reason,
-        tries=1,
+        tries=_tries(evidence, part),
         next_try=retry if status == "open" else None,
     )
 
@@ -122,11 +136,36 @@ def _refused_gap(evidence: Evidence, part: TimeRange, window: Window) -> Gap:
         status="refused",
         confirmed=False,
         evidence="a candle came and failed the audit; see quarantine",
-        tries=1,
+        tries=_tries(evidence, part),
         next_try=window.fetched_at + REFUSED_RETRY,
     )
 
 
-def _clip(ranges: Sequence[TimeRange], limit: TimeRange) -> list[TimeRange]:
-    clipped = [TimeRange(max(part.start, limit.start), min(part.end, limit.end)) for part in ranges]
-    return [part for part in clipped if part.start < part.end]
+def _first_reason(windows: Iterable[Window]) -> str:
+    # One for the whole slice: rows with different reasons would be joined into a long list.
+    reasons = (str(window.error) for window in windows if window.error)
+    return next(reasons, "no valid answer")[:MAX_REASON]
+
+
+def _tries(evidence: Evidence, part: TimeRange) -> int:
+    return 1 + max((gap.tries for gap in _pieces(evidence.known, part)), default=0)
+
+
+def _pieces(gaps: Sequence[Gap], part: TimeRange) -> Iterator[Gap]:
+    first = bisect_right(gaps, part.start, key=lambda gap: gap.end)
+    for number in range(first, len(gaps)):
+        gap = gaps[number]
+        if gap.start >= part.end:
+            return
+        yield replace(gap, start=max(gap.start, part.start), end=min(gap.end, part.end))
+
+
+def _inside(ranges: Sequence[TimeRange], limit: TimeRange) -> list[TimeRange]:
+    found = []
+    first = bisect_right(ranges, limit.start, key=lambda part: part.end)
+    for number in range(first, len(ranges)):
+        part = ranges[number]
+        if part.start >= limit.end:
+            break
+        found.append(TimeRange(max(part.start, limit.start), min(part.end, limit.end)))
+    return found

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_platform.storage.ledger import Ledger
+from data_platform.storage.ledger_sums import LedgerSums
 from data_platform.storage.partition_store import PartitionStore
 from data_platform.storage.state import State
 from data_platform.storage.verdicts import Verdicts
@@ -17,6 +18,7 @@ class Lake:
     ledger: Ledger
     verdicts: Verdicts
     state: State
+    sums: LedgerSums
     run_id: str = ""
     """Who writes, for the journal; empty when nobody does."""
 
@@ -34,5 +36,10 @@ def open_lake(data_root: Path | str, state_url: str, run_id: str = "") -> Lake:
     """
     state = State(state_url)
     return Lake(
-        PartitionStore(Path(data_root), state), Ledger(state), Verdicts(state), state, run_id
+        store=PartitionStore(Path(data_root), state),
+        ledger=Ledger(state),
+        verdicts=Verdicts(state),
+        state=state,
+        sums=LedgerSums(state),
+        run_id=run_id,
     )

@@ -8,23 +8,25 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from data_platform.domain.candles import (
-    TimeRange,
-    closed_before,
-    missing_ranges,
-    subtract_ranges,
-)
+import polars as pl
+
+from data_platform.domain.candles import TIME, TimeRange, closed_before
 from data_platform.domain.exchanges import Exchange
 from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Pair, Series
 from data_platform.domain.periods import Period
+from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.lake import Lake
 from data_platform.quality.rule import Limits
 from data_platform.sources.base import FetchRequest
-from data_platform.storage.ledger import Gap
 
 OVERLAP_CANDLES = 2
 """Newest stored candles asked for again with the tail, to notice that the exchange changed them."""
+
+LATE_CANDLES = 10
+"""Of a confirmed hole behind the newest candle, so many of the last are asked for again: an
+exchange may publish late. What it confirmed before is believed, or a halted market would cost more
+requests with every tick."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,18 +97,36 @@ def plan_needs(
 
 
 def _missing(lake: Lake, series: Series, wanted: TimeRange, now: datetime) -> list[TimeRange]:
-    stored = lake.store.read_range("ohlcv", series, wanted.start, wanted.end, columns=["open_time"])
-    holes = missing_ranges(stored["open_time"], series.timeframe, wanted.start, wanted.end)
-    if not holes:
+    times = lake.store.times("ohlcv", series, wanted.start, wanted.end)
+    if len(times) == series.timeframe.count(wanted.start, wanted.end):
         return []
-    gaps = lake.ledger.gaps(series, wanted.start, wanted.end)
-    known = [TimeRange(gap.start, gap.end) for gap in gaps if not is_due(gap, now)]
-    return subtract_ranges(holes, known)
+    gaps = lake.sums.ranges(series, wanted.start, wanted.end)
+    stored = pl.DataFrame({"start": times, "end": times + series.timeframe.duration})
+    edge = pl.DataFrame({"start": [wanted.end], "end": [wanted.end]}, {"start": TIME, "end": TIME})
+    covered = pl.concat([stored, settled_ranges(gaps, series.timeframe, now), edge]).sort("start")
+    # One pass over both: an illiquid series has tens of thousands of explained holes a year.
+    reach = pl.max_horizontal(pl.col("end").cum_max().shift(1), pl.lit(wanted.start, TIME))
+    holes = covered.select(reach.alias("hole"), "start").filter(pl.col("hole") < pl.col("start"))
+    return [TimeRange(hole, start) for hole, start in holes.rows()]
 
 
-def is_due(gap: Gap, now: datetime) -> bool:
-    """Tell whether a gap is to be asked for again: only what is not settled, and at its time."""
-    return gap.status in ("open", "refused") and (gap.next_try is None or gap.next_try <= now)
+def settled_ranges(gaps: pl.DataFrame, timeframe: Timeframe, now: datetime) -> pl.DataFrame:
+    """Return the parts of gaps that are not to be asked for again now.
+
+    Args:
+        gaps: the ledger's rows of one series (start, end, status, confirmed, next_try).
+        timeframe: of the series.
+        now: the clock.
+
+    Returns:
+        start and end, in the order given.
+    """
+    waiting = pl.col("status").is_in(["open", "refused"])
+    ripe = pl.col("next_try").is_null() | (pl.col("next_try") <= now)
+    late = pl.col("end") - LATE_CANDLES * timeframe.duration
+    believed = pl.col("confirmed") & (pl.col("status") == "open")
+    end = pl.when(~(waiting & ripe)).then("end").when(believed).then(late).otherwise("start")
+    return gaps.select("start", end=end).filter(pl.col("start") < pl.col("end"))
 
 
 def contiguous_ranges(partitions: Iterable[Partition]) -> Iterator[tuple[Series, TimeRange]]:

@@ -23,7 +23,7 @@ from data_platform.features.feature_set import (
 from data_platform.features.fill import Carry, fill_candles, segment_of_last
 from data_platform.features.timeframes import coarse_range
 from data_platform.indicators.columns import add_indicators, warm_up
-from data_platform.operations.derive import Ingredients, Read, Recipe, ledger_input
+from data_platform.operations.derive import QUIET, Ingredients, Read, Recipe, ledger_input
 from data_platform.operations.lake import Lake
 from data_platform.storage.journal import ABSENT, InputRow
 
@@ -87,7 +87,7 @@ def gather_filled(lake: Lake, partition: Partition) -> Ingredients:
     start = stored["open_time"][0] if stored.height else period.start
     quiet = _quiet_times(lake, series, start, end)
     known = TimeRange(start, max(start, end))
-    inputs = [to_input("ohlcv", series, stored), ledger_input(lake, series, known)]
+    inputs = [to_input("ohlcv", series, stored), ledger_input(lake, series, known, QUIET)]
     carry = None
     if last.height:
         segment, grid = _segment(lake, series, last["open_time"][0], period.start)
@@ -149,20 +149,19 @@ def _segment(
 
 
 def _quiet_times(lake: Lake, series: Series, start: datetime, end: datetime) -> list[TimeRange]:
-    gaps = lake.ledger.gaps(series, start, end, {"no_trades"})
-    return [TimeRange(max(gap.start, start), min(gap.end, end)) for gap in gaps]
+    gaps = lake.sums.ranges(series, start, end, {"no_trades"}).select("start", "end")
+    return [TimeRange(max(first, start), min(last, end)) for first, last in gaps.rows()]
 
 
 def _with_history(lake: Lake, layer: str, partition: Partition, rows: int) -> pl.DataFrame:
     series, period = partition.series, partition.period
     before = lake.store.read_before(layer, series, period.start, rows)
     own = lake.store.read_range(layer, series, period.start, period.end)
-    # An empty frame may lack the layer's columns: nothing is stored that could tell them.
-    return (
-        pl.concat([before, own])
-        if before.height and own.height
-        else (own if own.height else before)
-    )
+    if before.is_empty() or own.is_empty():
+        # An empty frame may lack the layer's columns: nothing is stored that could tell them.
+        return before if own.is_empty() else own
+    # Earlier months may still hold the columns of another configuration.
+    return pl.concat([before, own], how="diagonal")
 
 
 def _coarse_rows(

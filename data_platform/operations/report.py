@@ -44,6 +44,8 @@ class LayerReport:
     """Candle requests sent, retries included."""
     candles: int = 0
     """Candles received."""
+    past_pages: int = 0
+    """Pages asked for whose candles open before the running month."""
 
     def count(self, outcome: Outcome) -> int:
         """Return how many partitions ended so."""
@@ -54,12 +56,7 @@ def report_of(
     lake: Lake, partition: Partition, row: JournalRow | None, outcome: Outcome
 ) -> PartitionReport:
     """Return what the journal and the ledger say of a partition now."""
-    period = partition.period
-    gaps = lake.ledger.gaps(partition.series, period.start, period.end)
-    timeframe = partition.series.timeframe
-    missing = sum(
-        timeframe.count(max(gap.start, period.start), min(gap.end, period.end)) for gap in gaps
-    )
+    series, period = partition.series, partition.period
     return PartitionReport(
         partition=partition,
         outcome=outcome,
@@ -67,5 +64,5 @@ def report_of(
         first=row.first if row else None,
         last=row.last if row else None,
         path=lake.store.root / row.path if row and row.path else None,
-        missing=missing,
+        missing=lake.sums.missing(series, period.start, period.end),
     )

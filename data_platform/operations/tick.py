@@ -62,24 +62,35 @@ def plan_tick(
     due = due if pace.allows("candles", now) else set()
     tables: list[Table] = []
     kinds: set[Refresh] = set()
+    months = [first_due_period(statuses, now, pace.grace) or period_of(now)]
     for layer in LAYERS:
         if not pace.allows(layer.refresh, now):
             continue
-        behind = due if layer.name == "ohlcv" else due | _behind(lake, statuses, layer.name)
-        tables += [(layer.name, each) for each in TIMEFRAMES if each in behind]
-        kinds |= {layer.refresh} if behind else set()
+        behind = {} if layer.name == "ohlcv" else _behind(lake, statuses, layer.name)
+        carried = due | set(behind)
+        tables += [(layer.name, each) for each in TIMEFRAMES if each in carried]
+        kinds |= {layer.refresh} if carried else set()
+        months += behind.values()
     if not tables:
         return None
-    first = first_due_period(statuses, now, pace.grace) or period_of(now)
-    return Tick(tuple(tables), first, period_of(now), frozenset(kinds))
+    running = period_of(now)
+    first = max(min([*months, running]), running.previous)
+    return Tick(tuple(tables), first, running, frozenset(kinds))
 
 
-def _behind(lake: Lake, statuses: Sequence[SeriesStatus], layer: str) -> set[Timeframe]:
+def _behind(lake: Lake, statuses: Sequence[SeriesStatus], layer: str) -> dict[Timeframe, Period]:
+    """Return the timeframes that a layer lags behind in, and the first month it lacks."""
+    if not statuses:
+        return {}
     newest = lake.store.newest(statuses[0].series.exchange, layer)
-    behind = set()
+    behind: dict[Timeframe, Period] = {}
     for status in statuses:
         series = status.series
         reached = newest.get((series.pair.key, series.timeframe.name))
-        if status.last is not None and (reached is None or reached < status.last):
-            behind.add(series.timeframe)
+        if status.last is None or (reached is not None and reached >= status.last):
+            continue
+        # What was never made at all is a backfill's work, but for the newest month.
+        next_open = reached + series.timeframe.duration if reached else status.last
+        month = period_of(next_open)
+        behind[series.timeframe] = min(month, behind.get(series.timeframe, month))
     return behind

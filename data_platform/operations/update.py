@@ -14,7 +14,7 @@ from data_platform.domain.candles import TimeRange, closed_before, empty_candles
 from data_platform.domain.errors import SourceError, StorageError
 from data_platform.domain.layers import LAYERS_BY_NAME, Partition
 from data_platform.domain.markets import Series
-from data_platform.domain.periods import periods_between
+from data_platform.domain.periods import period_of, periods_between
 from data_platform.operations.collect import Collector, Slice
 from data_platform.operations.commit_slice import SliceCommitter
 from data_platform.operations.judge import SERIES_FETCHED, note_completion
@@ -24,6 +24,11 @@ from data_platform.operations.report import LayerReport, Outcome, report_of
 from data_platform.operations.watch import Progress, StoppedError, Watch
 from data_platform.sources.base import CandleSource, FetchResult
 from data_platform.storage.journal import CommitNote
+
+
+def utc_now() -> datetime:
+    """Return the machine's clock, UTC."""
+    return datetime.now(tz=UTC)
 
 
 @dataclass(slots=True)
@@ -38,9 +43,12 @@ class CandleUpdate:
     """How to plan and judge."""
     watch: Watch
     """Hears of progress, may ask to stop after the current commit."""
+    clock: Callable[[], datetime] = utc_now
+    """The machine's clock, to plan by; what has closed is decided by the exchange's own."""
     report: LayerReport = field(default_factory=LayerReport)
     _written: set[Partition] = field(default_factory=set)
     _refused: dict[Partition, int] = field(default_factory=dict)
+    """Rows refused, of every partition that was committed."""
 
     def run(self, partitions: Sequence[Partition]) -> LayerReport:
         """Fetch what the partitions lack, store what is sound, and note the rest.
@@ -65,7 +73,7 @@ class CandleUpdate:
         return self.report
 
     def _plan(self, partitions: Sequence[Partition]) -> list[Need]:
-        now = datetime.now(tz=UTC)
+        now = self.clock()
         needs: list[Need] = []
         for series, months in contiguous_ranges(partitions):
             try:
@@ -81,14 +89,17 @@ class CandleUpdate:
             for need in needs:
                 self._fail(need.series, need.missing, error)
             return
-        collector, committer = Collector(), SliceCommitter(self.lake, self.rules, now)
-        timeframe = needs[0].series.timeframe
-        closed = closed_before(now, timeframe, self.rules.grace)
+        closed = closed_before(now, needs[0].series.timeframe, self.rules.grace)
         requests = [request for need in needs if (request := need.to_request(closed))]
+        if not requests:
+            return
+        collector, committer = Collector(), SliceCommitter(self.lake, self.rules, now)
         # A walk that is left early must be closed here, not by the garbage collector.
         with closing(cast("Generator[FetchResult]", source.fetch(requests))) as results:
             for result in results:
                 self.report.candles += result.candles.height
+                is_past = result.window.start < period_of(now).start
+                self.report.past_pages += is_past and result.window.outcome != "unavailable"
                 for piece in collector.add(result):
                     self._commit(committer, piece)
                 self._tell(source)
@@ -106,6 +117,9 @@ class CandleUpdate:
         for reason in piece.failures[:1]:
             self.report.failures.setdefault(partition, reason)
         try:
+            if piece.is_lost:
+                committer.note_failure(piece)
+                return
             result = committer.commit(piece)
         except StorageError as error:
             self.report.failures[partition] = str(error)
@@ -121,6 +135,7 @@ class CandleUpdate:
                 candles=self.report.candles,
                 requests=source.requests_made,
                 done=0,
+                past_pages=self.report.past_pages,
             )
         )
 
@@ -129,14 +144,18 @@ class CandleUpdate:
             self.report.failures[Partition("ohlcv", series, period)] = str(error)
 
     def _finish(self, partition: Partition) -> None:
-        failed = partition in self.report.failures
-        if self.lake.store.journal(partition) is None and not failed:
+        row = self.lake.store.journal(partition)
+        if row is None and partition not in self.report.failures:
             # Nothing was to be asked (before the start, or explained by the ledger): stored as
             # empty, so that it is known to be done.
-            self._commit_empty(partition)
-        row = self.lake.store.journal(partition)
+            try:
+                self._commit_empty(partition)
+            except StorageError as error:
+                self.report.failures[partition] = str(error)
+            row = self.lake.store.journal(partition)
         outcome: Outcome = "written" if partition in self._written else "unchanged"
-        report = report_of(self.lake, partition, row, "failed" if failed else outcome)
+        outcome = "failed" if partition in self.report.failures else outcome
+        report = report_of(self.lake, partition, row, outcome)
         refused = self._refused.get(partition, 0)
         self.report.partitions.append(replace(report, refused=refused))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from data_platform.domain.timeframes import Timeframe
-from data_platform.operations.due import SeriesStatus
+from data_platform.operations.due import COUNTED, SeriesStatus
 from data_platform.operations.judge import (
     CANDLE_RULES,
     FIRST_ROWS,
@@ -95,7 +95,7 @@ def candle_verdicts(lake: Lake, judged: Judged, statuses: Sequence[SeriesStatus]
     """
     rules = [FETCHED, *(_statement(rule) for rule in CANDLE_RULES)]
     rows = _newest_verdicts(lake, judged)
-    gaps = lake.ledger.gaps_of(judged.exchange, judged.timeframe)
+    gaps = lake.ledger.gaps_of(judged.exchange, judged.timeframe, COUNTED)
     gaps = gaps.filter(pl.col("pair").is_in(list(judged.pairs)))
     return [
         *(_stored_verdict(rule, rows) for rule in rules),

@@ -24,6 +24,8 @@ class Progress:
     """Candle requests sent, retries included."""
     done: int
     """Partitions finished, of every layer."""
+    past_pages: int = 0
+    """Pages asked for whose candles open before the running month."""
 
 
 @dataclass(frozen=True, slots=True)

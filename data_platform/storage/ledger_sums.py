@@ -1,7 +1,7 @@
 """Short answers of the ledger: sums, edges and bare ranges, one statement each.
 
-An exchange that omits quiet candles has tens of thousands of gaps a year and series: what only needs
-their sum, their end or their hash must not make a value of each. Rows are written by `ledger.py`.
+An exchange that omits quiet candles has tens of thousands of gaps a year and series: what only
+needs their sum, their end or their hash must not make a value of each. `ledger.py` writes them.
 """
 
 from collections.abc import Collection, Iterable
