@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from data_platform.assets.line import Line, asset_key
+from data_platform.assets.line import FIRST_FAILURES, Line, asset_key
 from data_platform.domain.layers import LAYERS
 from data_platform.domain.markets import Series
 from data_platform.domain.timeframes import Timeframe
@@ -53,7 +53,7 @@ def build_checks(line: Line) -> dg.AssetChecksDefinition:
             if verdict.name in COMPLETION:
                 failed += _reasons(key, verdict, set(context.partition_keys))
         if failed:
-            raise dg.Failure(f"{len(failed)} partitions failed: " + "; ".join(failed))
+            raise dg.Failure(_spell_failures(failed))
 
     return exchange_checks
 
@@ -123,6 +123,12 @@ def _statements(line: Line) -> Iterator[tuple[dg.AssetKey, Statement]]:
 
 def _spec(key: dg.AssetKey, statement: Statement) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(statement.name, asset=key, description=statement.description)
+
+
+def _spell_failures(failed: list[str]) -> str:
+    rest = len(failed) - FIRST_FAILURES
+    more = [f"and {rest} more, see the checks"] if rest > 0 else []
+    return f"failed partitions ({len(failed)}): " + "; ".join([*failed[:FIRST_FAILURES], *more])
 
 
 def _reasons(key: dg.AssetKey, verdict: Verdict, run_keys: set[str]) -> list[str]:

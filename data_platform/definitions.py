@@ -11,12 +11,8 @@ from data_platform.operations.watch import Watch, nobody_watches
 from data_platform.partitions import build_partitions
 from data_platform.resources import build_resources
 from data_platform.schedules import build_nightly_schedule, build_prune_schedule
-from data_platform.sensors import (
-    build_catalog_sensor,
-    build_failure_sensor,
-    build_new_candle_sensor,
-)
-from data_platform.settings import Settings, load_settings
+from data_platform.sensors import build_sensors
+from data_platform.settings import Settings, load_settings, warn_without_home
 
 
 def build_definitions(
@@ -41,12 +37,11 @@ def build_definitions(
             build_prune_job(),
             *(job for line in lines for job in build_line_jobs(line)),
         ],
-        schedules=[build_prune_schedule(), *(build_nightly_schedule(line) for line in lines)],
-        sensors=[
-            build_catalog_sensor(settings),
-            build_failure_sensor(),
-            *(build_new_candle_sensor(line) for line in lines),
+        schedules=[
+            build_prune_schedule(settings),
+            *map(build_nightly_schedule, lines),
         ],
+        sensors=build_sensors(settings, lines),
         resources=build_resources(settings),
         executor=dg.in_process_executor,
     )
@@ -55,4 +50,5 @@ def build_definitions(
 @dg.definitions
 def defs() -> dg.Definitions:
     """Return the project as the environment configures it."""
+    warn_without_home()
     return build_definitions(load_settings())

@@ -5,9 +5,12 @@ name and never stored.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import dagster as dg
+from pydantic import PrivateAttr
 
 from data_platform.domain.exchanges import exchange_row
 from data_platform.operations.lake import Lake, open_lake
@@ -23,9 +26,19 @@ class LakeResource(dg.ConfigurableResource[Lake]):
     state_url: str
     """SQLAlchemy URL of the state database."""
 
+    _lake: Lake | None = PrivateAttr(default=None)
+
     def open(self, run_id: str) -> Lake:
-        """Open the lake in the name of a run."""
-        return open_lake(self.data_root, self.state_url, run_id)
+        """Open the lake in the name of a run, once for all its steps."""
+        if self._lake is None:
+            self._lake = open_lake(self.data_root, self.state_url, run_id)
+        return self._lake
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
+        """Close what the run has opened."""
+        if self._lake is not None:
+            self._lake.state.close()
+            self._lake = None
 
 
 class SourceResource(dg.ConfigurableResource[CandleSource]):
@@ -60,6 +73,16 @@ class SourceResource(dg.ConfigurableResource[CandleSource]):
             api_key=os.environ.get(self.api_key_env) if self.api_key_env else None,
         )
         return CcxtSource(access)
+
+
+@contextmanager
+def opened_lake(settings: Settings) -> Iterator[Lake]:
+    """Give the configured lake to one evaluation of a sensor or schedule, which write nothing."""
+    lake = open_lake(settings.data_root, settings.state_url)
+    try:
+        yield lake
+    finally:
+        lake.state.close()
 
 
 def source_key(exchange: str) -> str:

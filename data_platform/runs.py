@@ -5,7 +5,7 @@ neighbours) becomes one run per block of neighbours.
 """
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,9 @@ BACKFILL_TAG = "backfill"
 """Tag of a run over history: the exchange; one at a time (configs/dagster.yaml)."""
 
 EVENT_PAGE = 1000
+
+MATERIALIZED = DagsterEventType.ASSET_MATERIALIZATION
+PLANNED = DagsterEventType.ASSET_MATERIALIZATION_PLANNED
 
 IN_PROGRESS = [
     DagsterRunStatus.QUEUED,
@@ -93,7 +96,7 @@ def materialize_selection(
     for block in ranges:
         result = _run_block(definitions, selection, block, instance)
         run_ids.append(result.run_id)
-        failures += _failures(result)
+        failures += failure_reasons(result.all_events)
     return RunOutcome(not failures, tuple(run_ids), tuple(failures))
 
 
@@ -114,22 +117,24 @@ def _run_block(
     )
 
 
-def _failures(result: dg.ExecuteInProcessResult) -> Iterator[str]:
-    if result.success:
-        return
-    for event in result.all_events:
-        if not event.is_step_failure:
-            continue
-        error = event.step_failure_data.error
-        cause = error.cause if error and error.cause else error
-        yield cause.message.strip() if cause else f"{event.step_key} failed"
+def failure_reasons(events: Iterable[dg.DagsterEvent]) -> list[str]:
+    """Return one line for each step failure among events: the exception's class and words."""
+    reasons = []
+    for event in events:
+        if event.is_step_failure:
+            error = event.step_failure_data.error
+            cause = error.cause if error and error.cause else error
+            words = cause.message if cause else f"{event.step_key} failed"
+            reasons.append(" ".join(words.split()))
+    return reasons
 
 
 def prune_superseded_runs(instance: DagsterInstance) -> list[str]:
     """Delete runs of ticks all of whose partitions newer runs have materialized again.
 
-    The last run of a partition is never deleted: the partition would look missing. On SQLite a
-    deleted run leaves its event file and its compute logs; they are unlinked too.
+    The last run of a partition is never deleted, whether it materialized or failed: the partition
+    would look missing, or its failure forgotten. On SQLite a deleted run leaves its event file
+    and its compute logs; they are unlinked too.
 
     Args:
         instance: whose runs.
@@ -139,14 +144,14 @@ def prune_superseded_runs(instance: DagsterInstance) -> list[str]:
     """
     covered: set[Cell] = set()
     pruned = []
-    for run in instance.get_runs():
+    for run in _until_oldest_tick(instance.get_runs()):
         if not run.is_finished:
             continue
-        cells = _cells(instance, run)
-        if TICK_TAG in run.tags and cells <= covered:
+        if TICK_TAG in run.tags and _cells(instance, run, PLANNED) <= covered:
             _delete(instance, run)
             pruned.append(run.run_id)
-        covered |= cells
+        else:
+            covered |= _cells(instance, run, MATERIALIZED)
     return pruned
 
 
@@ -162,25 +167,24 @@ Cell = tuple[str, str]
 """An asset and a partition."""
 
 
-def _cells(instance: DagsterInstance, run: DagsterRun) -> set[Cell]:
-    records = _materializations(instance, run.run_id)
-    return {(key.to_string(), str(partition)) for key, partition in records}
+def _until_oldest_tick(runs: Sequence[DagsterRun]) -> Sequence[DagsterRun]:
+    # Newest first; what lies before the oldest tick, such as a backfill of all history, supersedes
+    # none and is not read.
+    ticks = [number for number, run in enumerate(runs) if TICK_TAG in run.tags]
+    return runs[: ticks[-1] + 1] if ticks else []
 
 
-def _materializations(
-    instance: DagsterInstance, run_id: str
-) -> Iterator[tuple[dg.AssetKey, str | None]]:
+def _cells(instance: DagsterInstance, run: DagsterRun, kind: DagsterEventType) -> set[Cell]:
+    cells: set[Cell] = set()
     cursor: str | None = None
     while True:
-        page = instance.get_records_for_run(
-            run_id, cursor, of_type=DagsterEventType.ASSET_MATERIALIZATION, limit=EVENT_PAGE
-        )
+        page = instance.get_records_for_run(run.run_id, cursor, of_type=kind, limit=EVENT_PAGE)
         for record in page.records:
             event = record.event_log_entry.dagster_event
             if event and event.asset_key:
-                yield event.asset_key, event.partition
+                cells.add((event.asset_key.to_string(), str(event.partition)))
         if not page.has_more:
-            return
+            return cells
         cursor = page.cursor
 
 

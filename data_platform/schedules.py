@@ -1,6 +1,6 @@
 """Schedules: the nightly look for what is missing or stale, and the daily pruning of runs.
 
-They start stopped, as is Dagster's habit.
+They start stopped, as is Dagster's habit, unless the config says otherwise.
 """
 
 from collections.abc import Iterable
@@ -13,9 +13,10 @@ from data_platform.domain.markets import Pair
 from data_platform.domain.periods import Period
 from data_platform.jobs import line_job_name
 from data_platform.operations.backlog import find_backlog
-from data_platform.operations.lake import open_lake
 from data_platform.partitions import PartitionRange, to_ranges
+from data_platform.resources import opened_lake
 from data_platform.runs import BACKFILL_TAG
+from data_platform.settings import Settings
 
 NIGHTLY = "17 0 * * *"
 """After the day's last candle has closed, off the full hour at which everybody asks."""
@@ -31,13 +32,14 @@ def build_nightly_schedule(line: Line) -> dg.ScheduleDefinition:
         name=f"nightly_{name}_schedule",
         cron_schedule=NIGHTLY,
         execution_timezone="UTC",
+        default_status=_status(line.settings),
         job_name=line_job_name(name),
         description=f"{line.exchange.row.title}: asks only for what is missing or stale.",
     )
     def nightly(context: dg.ScheduleEvaluationContext) -> dg.SkipReason | list[dg.RunRequest]:
         now = line.clock()
-        lake = open_lake(line.settings.data_root, line.settings.state_url)
-        ranges = to_blocks(find_backlog(lake, scope_of(line), now), line.exchange.pairs)
+        with opened_lake(line.settings) as lake:
+            ranges = to_blocks(find_backlog(lake, scope_of(line), now), line.exchange.pairs)
         if not ranges:
             return dg.SkipReason("every month is stored and no derived layer is stale")
         day = context.scheduled_execution_time
@@ -52,14 +54,21 @@ def build_nightly_schedule(line: Line) -> dg.ScheduleDefinition:
     return nightly
 
 
-def build_prune_schedule() -> dg.ScheduleDefinition:
+def build_prune_schedule(settings: Settings) -> dg.ScheduleDefinition:
     """Return the schedule that prunes superseded runs of ticks, daily."""
     return dg.ScheduleDefinition(
         name="prune_runs_schedule",
         job_name="prune_runs_job",
         cron_schedule=PRUNING,
         execution_timezone="UTC",
+        default_status=_status(settings),
+        description="Deletes runs of ticks that newer ones have superseded.",
     )
+
+
+def _status(settings: Settings) -> dg.DefaultScheduleStatus:
+    is_running = settings.automation == "running"
+    return dg.DefaultScheduleStatus.RUNNING if is_running else dg.DefaultScheduleStatus.STOPPED
 
 
 def to_blocks(

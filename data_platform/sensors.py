@@ -1,12 +1,12 @@
 """Sensors: new candles per exchange, the catalogue's config, failed runs.
 
-They start stopped, as is Dagster's habit. Deciding what is due costs no request: the clock and
-the grid tell.
+They start stopped, as is Dagster's habit, unless the config says otherwise. Deciding what is due
+costs no request: the clock and the grid tell.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -22,11 +22,11 @@ from data_platform.checks import (
 from data_platform.domain.layers import LAYERS, Refresh
 from data_platform.jobs import line_job_name
 from data_platform.operations.due import SeriesStatus, series_status
-from data_platform.operations.lake import open_lake
 from data_platform.operations.tick import Pace, Tick, plan_tick
 from data_platform.operations.verdicts import freshness_verdict
-from data_platform.partitions import PartitionRange
-from data_platform.runs import TICK_TAG, is_busy
+from data_platform.partitions import RANGE_END_TAG, RANGE_START_TAG, PartitionRange
+from data_platform.resources import opened_lake
+from data_platform.runs import TICK_TAG, failure_reasons, is_busy
 from data_platform.settings import Settings
 
 TICK_SECONDS = 10
@@ -57,6 +57,15 @@ def read_memory(cursor: str | None) -> Memory:
     return Memory(last, held["fresh"])
 
 
+def build_sensors(settings: Settings, lines: Sequence[Line]) -> list[dg.SensorDefinition]:
+    """Return every sensor: of the project, and of each exchange."""
+    return [
+        build_catalog_sensor(settings),
+        build_failure_sensor(settings),
+        *map(build_new_candle_sensor, lines),
+    ]
+
+
 def build_new_candle_sensor(line: Line) -> dg.SensorDefinition:
     """Return the sensor that carries new candles of an exchange down the whole line.
 
@@ -70,22 +79,22 @@ def build_new_candle_sensor(line: Line) -> dg.SensorDefinition:
         name=f"{name}_new_candle_sensor",
         job_name=line_job_name(name),
         minimum_interval_seconds=TICK_SECONDS,
+        default_status=_status(line.settings),
         description=f"Carries {line.exchange.row.title}'s new candles down the line.",
     )
     def new_candle_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now = line.clock()
-        lake = open_lake(line.settings.data_root, line.settings.state_url)
-        statuses = series_status(lake, exchange_series(line), freshness_limits(line), now)
         memory = read_memory(context.cursor)
+        with opened_lake(line.settings) as lake:
+            statuses = series_status(lake, exchange_series(line), freshness_limits(line), now)
+            is_free = not is_busy(context.instance, name)
+            tick = plan_tick(lake, statuses, _pace(line, memory), now) if is_free else None
         fresh = _freshness(line, statuses)
-        tick = None
-        if not is_busy(context.instance, name):
-            tick = plan_tick(lake, statuses, _pace(line, memory), now)
         last = {**memory.last, **dict.fromkeys(tick.kinds if tick else (), now)}
         judged = {key.to_user_string(): it.passed for key, it in fresh.items()}
         return dg.SensorResult(
             run_requests=[_to_request(line, tick, now)] if tick else [],
-            skip_reason=None if tick else "no new candle is due, or a tick is still running",
+            skip_reason=None if tick else _spell_idleness(is_free=is_free),
             cursor=Memory(last, judged).to_cursor(),
             asset_events=[
                 it
@@ -104,15 +113,16 @@ def build_catalog_sensor(settings: Settings) -> dg.SensorDefinition:
         name="catalog_sensor",
         job_name="rebuild_catalog_job",
         minimum_interval_seconds=300,
+        default_status=_status(settings),
         description="Rebuilds the DuckDB catalogue when the config changes or a layer appears.",
     )
     def catalog_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        lake = open_lake(settings.data_root, settings.state_url)
-        stored = [
-            layer.name
-            for layer in LAYERS
-            if any(lake.store.newest(exchange, layer.name) for exchange in settings.exchanges)
-        ]
+        with opened_lake(settings) as lake:
+            stored = [
+                layer
+                for layer in LAYERS
+                if any(lake.store.newest(exchange, layer.name) for exchange in settings.exchanges)
+            ]
         config = settings.config_path.read_bytes() + repr(stored).encode()
         state = hashlib.sha256(config).hexdigest()
         if context.cursor == state:
@@ -122,22 +132,30 @@ def build_catalog_sensor(settings: Settings) -> dg.SensorDefinition:
     return catalog_sensor
 
 
-def build_failure_sensor() -> dg.SensorDefinition:
+def build_failure_sensor(settings: Settings) -> dg.SensorDefinition:
     """Return the sensor that logs one clear line for each run that failed."""
 
-    @dg.run_failure_sensor(name="run_failure_sensor")
+    @dg.run_failure_sensor(
+        name="run_failure_sensor",
+        default_status=_status(settings),
+        description="Logs one line for each run that failed: what, where and why.",
+    )
     def run_failure(context: dg.RunFailureSensorContext) -> None:
         run = context.dagster_run
-        tags = {key: value for key, value in run.tags.items() if not key.startswith(".")}
-        where = tags.get("dagster/asset_partition_range_start", "no partition")
-        until = tags.get("dagster/asset_partition_range_end", where)
-        reasons = [event.message or "" for event in context.get_step_failure_events()]
-        reason = "; ".join(reasons) or context.failure_event.message
+        where = run.tags.get(RANGE_START_TAG, run.tags.get("dagster/partition", "no partition"))
+        until = run.tags.get(RANGE_END_TAG, where)
+        reasons = failure_reasons(context.get_step_failure_events())
+        reason = "; ".join(dict.fromkeys(reasons)) or context.failure_event.message
         context.log.error(
             "run %s of %s failed for %s...%s: %s", run.run_id, run.job_name, where, until, reason
         )
 
     return run_failure
+
+
+def _status(settings: Settings) -> dg.DefaultSensorStatus:
+    is_running = settings.automation == "running"
+    return dg.DefaultSensorStatus.RUNNING if is_running else dg.DefaultSensorStatus.STOPPED
 
 
 def _freshness(
@@ -152,6 +170,10 @@ def _freshness(
         verdict = freshness_verdict(judged_asset(line, "ohlcv", timeframe), statuses)
         found[key] = to_evaluation(key, verdict)
     return found
+
+
+def _spell_idleness(*, is_free: bool) -> str:
+    return "no new candle is due" if is_free else "a tick is still queued or running"
 
 
 def _pace(line: Line, memory: Memory) -> Pace:

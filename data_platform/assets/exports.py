@@ -2,7 +2,14 @@
 
 import dagster as dg
 
-from data_platform.assets.line import Line, line_asset, open_lake_of, partitions_of, to_result
+from data_platform.assets.line import (
+    Line,
+    TableColumn,
+    line_asset,
+    open_lake_of,
+    partitions_of,
+    to_result,
+)
 from data_platform.converters.converter import Converter
 from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.export import export_layer
@@ -20,7 +27,7 @@ def build_export(line: Line, timeframe: Timeframe, converter: Converter) -> dg.A
             f"{timeframe} candles for {converter.title}, {scope}, as the exchange sent them: "
             "missing candles are missing, never invented."
         ),
-        columns=[],
+        columns=[TableColumn(it.name, it.type, it.description) for it in converter.columns],
         reads=[("ohlcv", timeframe)],
     )
     def export(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:

@@ -24,6 +24,8 @@ from data_platform.settings import ExchangeSettings, Settings
 
 OWNER = "team:market-data"
 FIRST_FAILURES = 10
+TABLES = ("ohlcv", "filled", "indicators", "features")
+"""Layers in the lake's own format; the others are exports."""
 
 Materialize = Callable[[dg.AssetExecutionContext], dg.MaterializeResult[None]]
 """The function of an asset that stores its own content."""
@@ -79,7 +81,7 @@ def line_asset(  # noqa: PLR0913  # the facts of a table, all by name
         layer: a name of `LAYERS`.
         timeframe: of the candles.
         description: what a trader reads in the UI.
-        columns: the table's schema; empty for files in a foreign format.
+        columns: the table's schema.
         reads: the layers and timeframes it depends on.
         source: resource key of the exchange, of assets that fetch; they share its pool.
     """
@@ -95,11 +97,11 @@ def line_asset(  # noqa: PLR0913  # the facts of a table, all by name
             partitions_def=line.partitions,
             backfill_policy=dg.BackfillPolicy.single_run(),
             description=description,
-            kinds={"parquet", "polars"} if columns else {layer},
+            kinds={"parquet", "polars"} if layer in TABLES else {layer},
             owners=[OWNER],
             tags={"exchange": exchange, "layer": layer, "timeframe": timeframe.name},
             code_version=str(LAYERS_BY_NAME[layer].code_version),
-            metadata={"dagster/column_schema": schema} if columns else {},
+            metadata={"dagster/column_schema": schema},
             required_resource_keys={"lake", source} if source else {"lake"},
             pool=exchange if source else None,
         )
@@ -150,7 +152,7 @@ def filled_columns() -> list[TableColumn]:
 
 def open_lake_of(context: dg.AssetExecutionContext) -> Lake:
     """Open the lake in the name of the run."""
-    lake: Lake = context.resources.lake.open(context.run_id)
+    lake: Lake = context.resources.lake.open(context.run.run_id)
     return lake
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from data_platform.domain.candles import CANDLE_SCHEMA
+from data_platform.domain.candles import CANDLE_SCHEMA, COLUMN_DESCRIPTIONS
 from data_platform.domain.errors import ExportError
 from data_platform.domain.markets import Pair, Series
 from data_platform.domain.periods import Period
@@ -37,6 +37,15 @@ Companion = tuple[PurePosixPath, Callable[[Path], None]]
 
 
 @dataclass(frozen=True, slots=True)
+class ExportColumn:
+    """One column of a program's files, in the program's own words."""
+
+    name: str
+    type: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
 class Converter:
     """One program's file format.
 
@@ -50,6 +59,8 @@ class Converter:
     """The program, as people write it."""
     scope: Literal["pair", "period"]
     """Whether a file holds the whole pair or one month of it."""
+    columns: tuple[ExportColumn, ...]
+    """The columns of each file, in their order."""
     path: Callable[[ExportFile], PurePosixPath]
     """Return the file's place below `exports/`, in the program's own layout."""
     write: Callable[[pl.DataFrame, ExportFile, Path], None]
@@ -61,6 +72,20 @@ class Converter:
 
     Their content is the same for every month and timeframe of a market, so that runs in any
     order, or at once, leave the same files."""
+
+
+def describe_columns(names: tuple[str, ...], types: tuple[str, str]) -> tuple[ExportColumn, ...]:
+    """Return a candle's six columns as a program names them.
+
+    Args:
+        names: in the order of `CANDLE_SCHEMA`.
+        types: of the time, and of the five values.
+    """
+    pairs = zip(names, CANDLE_SCHEMA.names(), strict=True)
+    return tuple(
+        ExportColumn(name, types[0] if ours == "open_time" else types[1], COLUMN_DESCRIPTIONS[ours])
+        for name, ours in pairs
+    )
 
 
 def no_companions(candles: pl.DataFrame, file: ExportFile) -> tuple[Companion, ...]:  # noqa: ARG001

@@ -15,6 +15,7 @@ import polars as pl
 from data_platform.converters.converter import (
     Converter,
     ExportFile,
+    describe_columns,
     no_companions,
     read_table,
     require_candles,
@@ -95,6 +96,7 @@ CONVERTER = Converter(
     name="freqtrade",
     title="Freqtrade",
     scope="pair",
+    columns=describe_columns(tuple(_COLUMNS), ("timestamp[ms, UTC]", "double")),
     path=to_path,
     write=write_feather,
     read=read_feather,

@@ -28,7 +28,9 @@ import polars as pl
 from data_platform.converters.converter import (
     Companion,
     Converter,
+    ExportColumn,
     ExportFile,
+    describe_columns,
     is_plain,
     read_table,
     require_candles,
@@ -269,6 +271,11 @@ CONVERTER = Converter(
     name="nautilus",
     title="NautilusTrader",
     scope="period",
+    columns=(
+        *describe_columns(("open_time", *_VALUES), ("uint64", "fixed point, 16 bytes"))[1:],
+        ExportColumn("ts_event", "uint64", "Close of the candle, UTC nanoseconds since 1970."),
+        ExportColumn("ts_init", "uint64", "Same as ts_event: a bar is known at its close."),
+    ),
     path=to_path,
     write=write_bars,
     read=read_bars,

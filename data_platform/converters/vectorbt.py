@@ -15,6 +15,7 @@ import polars as pl
 from data_platform.converters.converter import (
     Converter,
     ExportFile,
+    describe_columns,
     is_plain,
     no_companions,
     read_table,
@@ -98,6 +99,7 @@ CONVERTER = Converter(
     name="vectorbt",
     title="VectorBT",
     scope="pair",
+    columns=describe_columns((_INDEX, *_VALUES), ("timestamp[ms, UTC]", "double")),
     path=to_path,
     write=write_frame,
     read=read_frame,

@@ -1,0 +1,95 @@
+import sqlite3
+from pathlib import Path
+
+import dagster as dg
+from dagster import DagsterRunStatus
+
+from data_platform.runs import TICK_TAG, is_busy, prune_superseded_runs
+from data_platform_tests.small_line import SmallLine, waiting_run
+
+KEYS = {"BTC-USDT|2024-03", "ETH-USDT|2024-03"}
+
+
+def run_tick(
+    line: SmallLine, first: str = "BTC-USDT|2024-03", last: str = "ETH-USDT|2024-03", **tags: str
+) -> str:
+    job = line.definitions.resolve_job_def("fetch_binance_candles_job")
+    result = job.execute_in_process(
+        instance=line.instance,
+        asset_selection=[dg.AssetKey(["binance", "ohlcv_1d"])],
+        raise_on_error=False,
+        tags={
+            "dagster/asset_partition_range_start": first,
+            "dagster/asset_partition_range_end": last,
+            **(tags or {TICK_TAG: "binance"}),
+        },
+    )
+    return result.run_id
+
+
+def event_file(line: SmallLine, run_id: str) -> Path:
+    return line.root / "home/history/runs" / f"{run_id}.db"
+
+
+def run_ids(line: SmallLine) -> set[str]:
+    return {run.run_id for run in line.instance.get_runs()}
+
+
+def test_superseded_ticks_go_with_their_files_and_partitions_stay(empty_line: SmallLine) -> None:
+    ticks = [run_tick(empty_line) for _ in range(4)]
+    assert all(event_file(empty_line, run_id).exists() for run_id in ticks)
+    assert set(prune_superseded_runs(empty_line.instance)) == set(ticks[:3])
+    assert run_ids(empty_line) == {ticks[3]}
+    assert [event_file(empty_line, run_id).exists() for run_id in ticks] == [False] * 3 + [True]
+    assert not any((empty_line.root / "home/storage" / run_id).exists() for run_id in ticks[:3])
+    assert empty_line.materialized("ohlcv", "1d") == KEYS
+    assert prune_superseded_runs(empty_line.instance) == []
+
+
+def test_last_run_of_a_partition_stays(empty_line: SmallLine) -> None:
+    wide = run_tick(empty_line)
+    narrow = run_tick(empty_line, last="BTC-USDT|2024-03")
+    assert prune_superseded_runs(empty_line.instance) == []
+    rest = run_tick(empty_line, first="ETH-USDT|2024-03")
+    assert prune_superseded_runs(empty_line.instance) == [wide]
+    assert run_ids(empty_line) == {narrow, rest}
+    assert empty_line.materialized("ohlcv", "1d") == KEYS
+
+
+def test_failed_tick_stays_until_a_newer_one_has_succeeded(empty_line: SmallLine) -> None:
+    good = run_tick(empty_line)
+    data = empty_line.root / "data"
+    (data / "state.db").rename(data / "aside.db")
+    with sqlite3.connect(data / "state.db") as other:
+        other.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        other.execute("INSERT INTO alembic_version VALUES ('9999')")
+    other.close()
+    failed = run_tick(empty_line)
+    run = empty_line.instance.get_run_by_id(failed)
+    assert run is not None
+    assert run.status == DagsterRunStatus.FAILURE
+    assert prune_superseded_runs(empty_line.instance) == []
+    (data / "aside.db").rename(data / "state.db")
+    newer = run_tick(empty_line)
+    assert set(prune_superseded_runs(empty_line.instance)) == {good, failed}
+    assert run_ids(empty_line) == {newer}
+
+
+def test_backfills_and_unfinished_runs_are_never_pruned(empty_line: SmallLine) -> None:
+    backfill = run_tick(empty_line, backfill="binance")
+    waiting = waiting_run(tick="binance")
+    empty_line.instance.add_run(waiting)
+    newest = run_tick(empty_line)
+    assert prune_superseded_runs(empty_line.instance) == []
+    assert run_ids(empty_line) == {backfill, waiting.run_id, newest}
+
+
+def test_exchange_is_busy_while_its_own_tick_waits(empty_line: SmallLine) -> None:
+    assert not is_busy(empty_line.instance, "binance")
+    run_tick(empty_line)
+    assert not is_busy(empty_line.instance, "binance")
+    empty_line.instance.add_run(waiting_run(tick="okx"))
+    empty_line.instance.add_run(waiting_run(backfill="binance"))
+    assert not is_busy(empty_line.instance, "binance")
+    empty_line.instance.add_run(waiting_run(DagsterRunStatus.STARTING, tick="binance"))
+    assert is_busy(empty_line.instance, "binance")

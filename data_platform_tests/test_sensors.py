@@ -1,0 +1,217 @@
+import json
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+from dagster import DagsterRunStatus
+
+from data_platform.runs import TICK_TAG
+from data_platform.sensors import Memory, read_memory
+from data_platform_tests.small_line import ALL_LAYERS, NOW, SmallLine, waiting_run
+
+HOUR = timedelta(hours=1)
+
+
+def tick(
+    line: SmallLine, cursor: str | None = None, name: str = "binance_new_candle_sensor"
+) -> dg.SensorResult:
+    """Evaluate a sensor as the daemon would, and record its events."""
+    definitions = line.definitions
+    sensor = definitions.get_repository_def().get_sensor_def(name)
+    context = dg.build_sensor_context(
+        instance=line.instance, cursor=cursor, definitions=definitions
+    )
+    found = sensor.evaluate_tick(context)
+    for event in found.asset_events:
+        line.instance.report_runless_asset_event(event)
+    return dg.SensorResult(
+        run_requests=found.run_requests,
+        skip_reason=None if found.run_requests else found.skip_message,
+        cursor=found.cursor,
+        asset_events=found.asset_events,
+    )
+
+
+def run(line: SmallLine, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
+    job = line.definitions.resolve_job_def("materialize_binance_line_job")
+    return job.execute_in_process(
+        instance=line.instance,
+        tags=dict(request.tags),
+        asset_selection=request.asset_selection,
+        raise_on_error=False,
+    )
+
+
+def only_request(found: dg.SensorResult) -> dg.RunRequest:
+    requests = list(found.run_requests or [])
+    assert len(requests) == 1
+    return requests[0]
+
+
+def verdicts(found: dg.SensorResult) -> dict[str, bool]:
+    events = list(found.asset_events)
+    assert all(isinstance(event, dg.AssetCheckEvaluation) for event in events)
+    return {
+        event.asset_key.path[-1]: event.passed
+        for event in events
+        if isinstance(event, dg.AssetCheckEvaluation)
+    }
+
+
+def test_nothing_is_asked_for_when_nothing_has_closed(stored_line: SmallLine) -> None:
+    stored_line.clock[0] = NOW + timedelta(minutes=59)
+    found = tick(stored_line)
+    assert not found.run_requests
+    assert found.skip_reason == dg.SkipReason("no new candle is due")
+    assert stored_line.simulator.candle_requests == {"binance": 0}
+
+
+def test_one_run_carries_all_that_is_due_and_nothing_else(stored_line: SmallLine) -> None:
+    stored_line.clock[0] = NOW + HOUR
+    request = only_request(tick(stored_line))
+    assert {key.path[-1] for key in request.asset_selection or []} == {
+        f"{layer}_1h" for layer in ALL_LAYERS
+    }
+    assert request.tags == {
+        "dagster/asset_partition_range_start": "BTC-USDT|2024-03",
+        "dagster/asset_partition_range_end": "SOL-USDT|2024-03",
+        TICK_TAG: "binance",
+        "dagster/max_runtime": "600",
+        "dagster/sensor_name": "binance_new_candle_sensor",
+    }
+
+
+def test_candle_that_has_not_seen_its_grace_is_not_due(stored_line: SmallLine) -> None:
+    stored_line.clock[0] = datetime(2024, 3, 2, 13, 0, 4, tzinfo=UTC)
+    assert not tick(stored_line).run_requests
+
+
+def test_layers_wait_for_their_refresh_interval(stored_line: SmallLine) -> None:
+    stored_line.clock[0] = NOW + HOUR
+    first = tick(stored_line)
+    assert run(stored_line, only_request(first)).success
+    stored_line.clock[0] = NOW + 2 * HOUR
+    second = only_request(tick(stored_line, first.cursor))
+    layers = {key.path[-1] for key in second.asset_selection or []}
+    assert layers == {"ohlcv_1h", "filled_1h", "indicators_1h", "features_1h"}
+
+
+def test_first_ticks_of_a_month_ask_for_both_months(stored_line: SmallLine) -> None:
+    stored_line.clock[0] = datetime(2024, 4, 1, 0, 0, 7, tzinfo=UTC)
+    tags = only_request(tick(stored_line)).tags
+    assert tags["dagster/asset_partition_range_start"] == "BTC-USDT|2024-03"
+    assert tags["dagster/asset_partition_range_end"] == "SOL-USDT|2024-04"
+
+
+@pytest.mark.parametrize("status", [DagsterRunStatus.QUEUED, DagsterRunStatus.STARTED])
+def test_no_new_tick_while_one_is_queued_or_running(
+    stored_line: SmallLine, status: DagsterRunStatus
+) -> None:
+    waiting = waiting_run(status, tick="binance")
+    stored_line.instance.add_run(waiting)
+    stored_line.clock[0] = NOW + HOUR
+    found = tick(stored_line)
+    assert not found.run_requests
+    assert found.skip_reason == dg.SkipReason("a tick is still queued or running")
+    stored_line.instance.delete_run(waiting.run_id)
+    assert tick(stored_line, found.cursor).run_requests
+
+
+def test_tick_of_another_exchange_holds_nobody_up(stored_line: SmallLine) -> None:
+    stored_line.instance.add_run(waiting_run(tick="okx"))
+    stored_line.clock[0] = NOW + HOUR
+    assert tick(stored_line).run_requests
+
+
+def test_requested_run_stores_the_new_candles_and_judges_them(stored_line: SmallLine) -> None:
+    stored_line.clock[0] = NOW + 4 * HOUR
+    found = tick(stored_line)
+    result = run(stored_line, only_request(found))
+    assert result.success
+    with stored_line.lake() as lake:
+        newest = lake.store.newest("binance", "features")
+    assert newest["BTC-USDT", "1h"] == datetime(2024, 3, 2, 15, tzinfo=UTC)
+    assert newest["BTC-USDT", "4h"] == datetime(2024, 3, 2, 12, tzinfo=UTC)
+    judged = {it.asset_check_key for it in result.get_asset_check_evaluations()}
+    tables = {key.path[-1] for key in only_request(found).asset_selection or []}
+    assert {key.asset_key.path[-1] for key in judged} == tables
+    assert not tick(stored_line, found.cursor).run_requests
+
+
+def test_freshness_turns_red_when_the_line_stands_and_green_when_it_runs(
+    stored_line: SmallLine,
+) -> None:
+    first = tick(stored_line)
+    assert verdicts(first) == {"ohlcv_1h": True, "ohlcv_4h": True, "ohlcv_1d": True}
+    assert verdicts(tick(stored_line, first.cursor)) == {}
+
+    # The candle of 12:00 should have been stored at 13:00; 1h, the interval and the grace are free.
+    stored_line.clock[0] = datetime(2024, 3, 2, 15, 0, 4, tzinfo=UTC)
+    still = tick(stored_line, first.cursor)
+    assert verdicts(still) == {}
+    stored_line.clock[0] = datetime(2024, 3, 2, 15, 0, 7, tzinfo=UTC)
+    late = tick(stored_line, still.cursor)
+    assert verdicts(late) == {"ohlcv_1h": False}
+    assert verdicts(tick(stored_line, late.cursor)) == {}
+
+    (event,) = late.asset_events
+    assert isinstance(event, dg.AssetCheckEvaluation)
+    assert event.metadata["count"].value == 3
+    assert event.severity == dg.AssetCheckSeverity.ERROR
+
+    stored_line.materialize(timeframes=("1h",), layers=("ohlcv",))
+    assert verdicts(tick(stored_line, late.cursor)) == {"ohlcv_1h": True}
+
+
+def test_freshness_says_nothing_of_what_was_never_stored(empty_line: SmallLine) -> None:
+    found = tick(empty_line)
+    assert verdicts(found) == {}
+    request = only_request(found)
+    assert request.tags["dagster/asset_partition_range_start"] == "BTC-USDT|2024-03"
+
+
+def test_memory_survives_its_way_through_the_cursor() -> None:
+    memory = Memory({"candles": NOW}, {"binance/ohlcv_1h": False})
+    assert read_memory(memory.to_cursor()) == memory
+    assert read_memory(None) == Memory({}, {})
+    assert json.loads(memory.to_cursor())["last"] == {"candles": "2024-03-02T12:00:07+00:00"}
+
+
+def test_catalogue_is_rebuilt_when_config_or_layers_change(stored_line: SmallLine) -> None:
+    first = tick(stored_line, None, "catalog_sensor")
+    assert first.run_requests
+    job = stored_line.definitions.resolve_job_def("rebuild_catalog_job")
+    assert job.execute_in_process(instance=stored_line.instance).success
+    assert (stored_line.root / "data/catalog.duckdb").exists()
+
+    assert not tick(stored_line, first.cursor, "catalog_sensor").run_requests
+    with stored_line.settings.config_path.open("a") as config:
+        config.write("# changed\n")
+    assert tick(stored_line, first.cursor, "catalog_sensor").run_requests
+
+
+def test_failed_run_is_told_in_one_line(
+    empty_line: SmallLine, caplog: pytest.LogCaptureFixture
+) -> None:
+    definitions = empty_line.definitions
+    job = definitions.resolve_job_def("fetch_binance_candles_job")
+    tags = {
+        "dagster/asset_partition_range_start": "SOL-USDT|2024-02",
+        "dagster/asset_partition_range_end": "BTC-USDT|2024-02",
+    }
+    result = job.execute_in_process(instance=empty_line.instance, raise_on_error=False, tags=tags)
+    event = next(it for it in result.all_events if it.event_type_value == "PIPELINE_FAILURE")
+    context = dg.build_run_status_sensor_context(
+        sensor_name="run_failure_sensor",
+        dagster_instance=empty_line.instance,
+        dagster_run=result.dagster_run,
+        dagster_event=event,
+    ).for_run_failure()
+    sensor = definitions.get_repository_def().get_sensor_def("run_failure_sensor")
+    context.log.addHandler(caplog.handler)
+    sensor(context)
+    (line,) = [it.getMessage() for it in caplog.records if result.run_id in it.getMessage()]
+    assert "\n" not in line
+    assert "SOL-USDT|2024-02...BTC-USDT|2024-02" in line
+    assert "fetch_binance_candles_job" in line
+    assert line.count("the run carries no partition") == 2
