@@ -134,7 +134,7 @@ class CandleUpdate:
                 exchange=self.rules.exchange.name,
                 candles=self.report.candles,
                 requests=source.requests_made,
-                done=0,
+                done=len(self._refused),
                 past_pages=self.report.past_pages,
             )
         )
