@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
 ARGS ?=
 SHORT := data_platform_tests/domain data_platform_tests/test_line.py data_platform_tests/test_definitions.py
-SQL ?= select exchange, timeframe, count(*) as candles from ohlcv group by all order by all
+SQL ?= select exchange, timeframe, count(*) as candles from candles group by all order by all
 
 .PHONY: help install demo demo-ui test test-slow test-pythons check fix ui ui-readonly daemon simulate \
 	generate-sample download status query bench clean
@@ -23,7 +23,7 @@ help: ## Print this list
 	.uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 .venv/.installed: uv.lock pyproject.toml | $(filter .uv/%,$(UV))
-	$(UV) sync --frozen --quiet --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')"
+	$(UV) sync --frozen --quiet --compile-bytecode --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')"
 	@touch $@
 
 $(DAGSTER_HOME)/dagster.yaml: configs/dagster.yaml

@@ -24,7 +24,7 @@ from data_platform.settings import SIMULATOR_VARIABLE, Settings, demo_environmen
 
 QUESTION = (
     "SELECT exchange, pair, count(*) AS days, min(low) AS low, max(high) AS high\n"
-    "FROM ohlcv WHERE timeframe = '1d' GROUP BY ALL ORDER BY ALL"
+    "FROM candles WHERE timeframe = '1d' GROUP BY ALL ORDER BY ALL"
 )
 
 
@@ -46,7 +46,7 @@ def demo(*, ui: bool) -> None:
         begun = datetime.now(UTC)
         result = run_orders(settings, to_orders(settings, Wish(), begun))
         if is_success(result):
-            _run_dagster("asset", "materialize", *MODULE, "--select", "catalog")
+            _build_catalog()
         is_good = _show(settings, result, begun) and is_success(result)
         if ui:
             _open_ui()
@@ -89,13 +89,18 @@ def _simulator() -> Iterator[str]:
             server.terminate()
 
 
+def _build_catalog() -> None:
+    done = _dagster("asset", "materialize", *MODULE, "--select", "catalog", capture=True)
+    if done.returncode:
+        raise DataPlatformError(f"the catalogue could not be built: {done.stderr[-500:]}")
+
+
 def _open_ui() -> None:
     click.echo("\nhttp://127.0.0.1:3000, sensors running, a new candle every minute; Ctrl-C ends.")
     with suppress(KeyboardInterrupt):
-        _run_dagster("dev", "--host", "127.0.0.1", "--port", "3000", *MODULE)
+        _dagster("dev", "--host", "127.0.0.1", "--port", "3000", *MODULE, capture=False)
 
 
-def _run_dagster(*arguments: str) -> None:
-    done = subprocess.run([sys.executable, "-m", "dagster", *arguments], check=False)
-    if done.returncode:
-        raise DataPlatformError(f"`dagster {' '.join(arguments)}` failed; its output says why.")
+def _dagster(*arguments: str, capture: bool) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "dagster", *arguments]
+    return subprocess.run(command, check=False, capture_output=capture, text=True)

@@ -22,7 +22,7 @@ def query(sql: str, kind: str) -> None:
     r"""Run one SELECT and print its rows.
 
     \b
-    Views: ohlcv, filled, indicators, features, gaps, quality, partitions.
+    Views: candles, filled, indicators, features, gaps, quality, partitions.
     Macros: candles('binance', '1h', 'BTC-USDT') and one for each layer.
     Times are UTC.
     """
