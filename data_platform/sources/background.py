@@ -4,9 +4,11 @@ Knows nothing about candles or exchanges.
 """
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import CancelledError
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -54,11 +56,26 @@ class Background:
     def __init__(self, name: str) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
+        self._lock = threading.Lock()
+        self._is_closed = False
         self._thread.start()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine in the loop and wait for its result, from any other thread."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+        """Run a coroutine in the loop and wait for its result, from any other thread.
+
+        Raises:
+            RuntimeError: the thread was closed, before or meanwhile.
+        """
+        # Under the lock, so that nothing is handed to a loop that will not run it.
+        with self._lock:
+            if self._is_closed:
+                coroutine.close()
+                raise RuntimeError(f"{self._thread.name} is closed")
+            future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            return future.result()
+        except CancelledError as error:
+            raise RuntimeError(f"{self._thread.name} was closed meanwhile") from error
 
     def stream(
         self, produce: Callable[[Outlet[T]], Coroutine[Any, Any, None]], places: int
@@ -77,19 +94,33 @@ class Background:
             while not isinstance(item := outlet.take(), asyncio.Task):
                 yield item
             if item.cancelled():
-                raise RuntimeError("the source was closed while its results were being read")
+                raise RuntimeError(f"{self._thread.name} was closed meanwhile")
             item.result()
         finally:
-            if self._loop.is_running():
-                self.run(_stop([producer]))
+            self._leave(producer)
 
     def close(self, finish: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Cancel what still runs, run `finish` in the loop, and end the thread."""
-        self.run(_stop_others())
-        self.run(finish())
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
+        asyncio.run_coroutine_threadsafe(_stop_others(), self._loop).result()
+        asyncio.run_coroutine_threadsafe(finish(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    def _leave(self, producer: asyncio.Task[None]) -> None:
+        if producer.done():
+            return
+        if threading.current_thread() is self._thread:
+            # The garbage collector may end a forgotten iterator in this very thread.
+            producer.cancel()
+            return
+        # Closed meanwhile: that has cancelled the producer too.
+        with contextlib.suppress(RuntimeError):
+            self.run(_stop([producer]))
 
 
 async def _start(

@@ -96,18 +96,50 @@ def test_error_while_nobody_reads_any_more_is_not_reported_twice(background: Bac
     items.close()  # type: ignore[attr-defined]
 
 
-def test_closing_from_another_thread_ends_a_waiting_reader() -> None:
+async def silent(_outlet: Outlet[int]) -> None:
+    await asyncio.sleep(60)
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.001, 0.01, 0.05] * 5)
+def test_closing_from_another_thread_ends_a_waiting_reader(delay: float) -> None:
     background = Background("to-close")
-
-    async def silent(_outlet: Outlet[int]) -> None:
-        await asyncio.sleep(60)
-
-    timer = threading.Timer(0.1, background.close, [nothing])
+    timer = threading.Timer(delay, background.close, [nothing])
     timer.start()
     with pytest.raises(RuntimeError, match="closed"):
         list(background.stream(silent, 1))
     timer.join()
     assert "to-close" not in {thread.name for thread in threading.enumerate()}
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.0005, 0.001] * 5)
+def test_leaving_while_another_thread_closes_waits_for_nothing(delay: float) -> None:
+    background = Background("to-leave")
+    items = background.stream(count_to_ten, 2)
+    next(items)
+    timer = threading.Timer(delay, background.close, [nothing])
+    timer.start()
+    items.close()  # type: ignore[attr-defined]
+    timer.join()
+
+
+def test_closed_thread_runs_nothing_more(background: Background) -> None:
+    closed = Background("closed")
+    closed.close(nothing)
+    closed.close(nothing)
+    with pytest.raises(RuntimeError, match="closed"):
+        closed.run(nothing())
+    background.run(nothing())
+
+
+def test_iterator_that_dies_in_the_loop_itself_does_not_block_it(background: Background) -> None:
+    kept = [background.stream(count_to_ten, 2)]
+    next(kept[0])
+
+    async def forget() -> None:
+        kept.clear()
+
+    background.run(forget())
+    background.run(nothing())
 
 
 def test_two_streams_at_once_do_not_mix(background: Background) -> None:

@@ -44,6 +44,7 @@ GARBAGE = {
     "empty body": Reply(""),
     "bare NaN": Reply("NaN"),
     "NaN inside": Reply("[[NaN]]"),
+    "empty JSON": Reply("{}"),
     "other JSON": Reply('{"result": null}'),
     "bad time": Reply(json.dumps([row(START), ["yesterday", "1", "1", "1", "1", "1"]])),
     "a row too short": Reply("[[]]"),
@@ -135,6 +136,15 @@ def test_lasting_garbage_is_a_failed_window_and_never_no_candles(wire: Wire, nam
     assert type(error) is GarbageError
     assert "binance/BTC-USDT/1m from 2024-02-20 16:40" in str(error)
     assert rows_of(results).height == 2000
+
+
+def test_garbage_for_the_pairs_does_not_make_a_pair_unknown(wire: Wire) -> None:
+    wire.pairs = [Reply("<html>Just a moment...</html>")] * 4
+    request = request_of(START, START + hours(1))
+    results, _ = fetch(access_to(wire.url), request)
+    assert [type(error) for error in errors_of(results)] == [GarbageError]
+    results, _ = fetch(access_to(wire.url), request)
+    assert rows_of(results).height == 60
 
 
 def test_empty_list_is_believed(wire: Wire) -> None:

@@ -52,6 +52,8 @@ class Wire:
     missing: tuple[tuple[datetime, datetime], ...] = ()
     scripted: list[Reply] = field(default_factory=list)
     """Answers to the next requests for candles, in order; then healthy ones."""
+    pairs: list[Reply] = field(default_factory=list)
+    """Answers to the next requests for the pairs."""
     always: Callable[[Query], Reply | None] = lambda _query: None
     """An answer to every request for candles that it does not return None for."""
     paths: list[str] = field(default_factory=list)
@@ -63,6 +65,8 @@ class Wire:
     def answer(self, path: str, query: Query) -> Reply:
         if path.endswith("/time"):
             return Reply(json.dumps({"serverTime": ms(self.now)}))
+        if path.endswith("/exchangeInfo") and self.pairs:
+            return self.pairs.pop(0)
         if path.endswith("/exchangeInfo"):
             return Reply(json.dumps({"symbols": [symbol(name) for name in SYMBOLS]}))
         with self.lock:
