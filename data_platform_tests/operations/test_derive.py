@@ -1,0 +1,324 @@
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from data_platform.domain.candles import TimeRange
+from data_platform.domain.periods import Period
+from data_platform.features.feature_set import FeatureSet
+from data_platform.operations.derive import JournalBook, derive_layer, is_stale, ledger_input
+from data_platform.operations.lake import Lake
+from data_platform.operations.recipes import features_recipe, filled_recipe, indicators_recipe
+from data_platform.operations.watch import Progress, StoppedError, Watch, nobody_watches
+from data_platform.storage import journal
+from data_platform.storage.tables import COMMITS
+from data_platform_tests.factories import (
+    candles_at,
+    files_of,
+    gap_of,
+    grid,
+    journal_of,
+    month_of,
+    partition_of,
+    partitions_of,
+    plant_gaps,
+    series_of,
+    store_candles,
+    time,
+)
+from data_platform_tests.operations.lines import (
+    SMALL,
+    contents,
+    derive_line,
+    from_scratch,
+    recipes_of,
+    written,
+)
+
+SERIES = series_of(timeframe="4h")
+JAN, FEB, MAR, APR = MONTHS = [month_of(f"2024-0{number}") for number in range(1, 5)]
+TIMES = grid("2024-01-03", "2024-04-20", "4h")
+TRUTH = candles_at(TIMES)
+
+
+def with_volume(frame: pl.DataFrame, at: str, volume: float = 9.0) -> pl.DataFrame:
+    return frame.filter(pl.col("open_time") == time(at)).with_columns(volume=pl.lit(volume))
+
+
+def with_close(frame: pl.DataFrame, at: str) -> pl.DataFrame:
+    return frame.filter(pl.col("open_time") == time(at)).with_columns(
+        close=pl.col("open") + 0.5, high=pl.col("high") + 1
+    )
+
+
+def test_unchanged_inputs_write_nothing(lake: Lake, root: Path) -> None:
+    store_candles(lake, SERIES, TRUTH)
+    first = derive_line(lake, SERIES, MONTHS)
+    assert len(written(first)) == 12
+    before = files_of(root)
+    with lake.state.read() as connection:
+        rows = connection.execute(COMMITS.select()).all()
+    assert written(derive_line(lake, SERIES, MONTHS)) == set()
+    assert files_of(root) == before
+    with lake.state.read() as connection:
+        assert connection.execute(COMMITS.select()).all() == rows
+
+
+def test_unchanged_partition_is_told_by_the_journal_alone(lake: Lake) -> None:
+    store_candles(lake, SERIES, TRUTH)
+    derive_line(lake, SERIES, MONTHS)
+    book = JournalBook(lake)
+    for recipe in recipes_of(SERIES):
+        for part in partitions_of(SERIES, "2024-01", "2024-04", recipe.layer):
+            own = replace(part, feature_set=recipe.feature_set)
+            assert not is_stale(own, recipe, book), own
+
+
+@pytest.mark.parametrize(
+    ("at", "expected"),
+    [
+        # The candle in the middle of a month is out of the next one's reach.
+        ("2024-02-15", {"filled 2024-02", "indicators 2024-02", "features 2024-02"}),
+        # The last close of a month is in the next one's sma_5 and returns.
+        (
+            "2024-02-29 20:00",
+            {
+                "filled 2024-02",
+                "indicators 2024-02",
+                "features 2024-02",
+                "indicators 2024-03",
+                "features 2024-03",
+            },
+        ),
+    ],
+)
+def test_corrected_candle_makes_exactly_the_affected_partitions_again(
+    lake: Lake, root: Path, at: str, expected: set[str]
+) -> None:
+    line = [
+        filled_recipe(),
+        indicators_recipe(("sma_5",)),
+        features_recipe(PLAIN, SERIES.timeframe),
+    ]
+    store_candles(lake, SERIES, TRUTH)
+    derive_line(lake, SERIES, MONTHS, line)
+    store_candles(lake, SERIES, with_close(TRUTH, at))
+    before = files_of(root)
+    assert written(derive_line(lake, SERIES, MONTHS, line)) == expected
+    after = files_of(root)
+    changed = [name for name in after if after[name] != before.get(name)]
+    replaced = [name for name in changed if name.startswith("history/")]
+    assert len(changed) - len(replaced) == len(replaced) == len(expected)
+    # A second look finds nothing: what was read again and found the same is known to be.
+    book = JournalBook(lake)
+    for recipe in line:
+        for part in partitions_of(SERIES, "2024-01", "2024-04", recipe.layer):
+            assert not is_stale(replace(part, feature_set=recipe.feature_set), recipe, book)
+
+
+PLAIN = FeatureSet("plain", 1, returns=(1,), indicators=("sma_5",))
+
+
+def test_corrected_volume_reaches_only_what_holds_it(lake: Lake) -> None:
+    store_candles(lake, SERIES, TRUTH)
+    derive_line(lake, SERIES, MONTHS)
+    store_candles(lake, SERIES, with_volume(TRUTH, "2024-02-29 20:00"))
+    # Features hold neither volume nor an indicator of it: recomputed, but the same.
+    assert written(derive_line(lake, SERIES, MONTHS)) == {"filled 2024-02", "indicators 2024-02"}
+
+
+def test_earlier_history_makes_later_months_as_if_it_had_always_been_there(
+    lake: Lake, tmp_path: Path
+) -> None:
+    later = TRUTH.filter(pl.col("open_time") >= time("2024-03"))
+    store_candles(lake, SERIES, later)
+    derive_line(lake, SERIES, MONTHS)
+    alone = contents(lake, SERIES, MONTHS)
+    assert [alone[f"filled {month}"] for month in (JAN, FEB)] == [None, None]
+    store_candles(lake, SERIES, TRUTH)
+    changed = written(derive_line(lake, SERIES, MONTHS))
+    assert {"filled 2024-03", "indicators 2024-03", "features 2024-03"} <= changed
+    assert contents(lake, SERIES, MONTHS) == from_scratch(tmp_path / "b", SERIES, TRUTH, MONTHS)
+
+
+@pytest.mark.parametrize("order", [(FEB, JAN, MAR), (MAR, FEB, JAN), (MAR, JAN, FEB)])
+def test_month_by_month_in_any_order_equals_all_at_once(
+    lake: Lake, tmp_path: Path, order: tuple[Period, ...]
+) -> None:
+    hole = pl.col("open_time").is_between(time("2024-01-28"), time("2024-02-04"))
+    candles = TRUTH.filter(~hole)
+    for month in order:
+        own = pl.col("open_time").dt.strftime("%Y-%m") == str(month)
+        store_candles(lake, SERIES, candles.filter(own))
+        derive_line(lake, SERIES, [month])
+    derive_line(lake, SERIES, MONTHS[:3])
+    expected = from_scratch(
+        tmp_path / "b", SERIES, candles.filter(pl.col("open_time") < time("2024-04")), MONTHS[:3]
+    )
+    assert contents(lake, SERIES, MONTHS[:3]) == expected
+    assert written(derive_line(lake, SERIES, MONTHS[:3])) == set()
+
+
+def test_tick_by_tick_equals_all_at_once(lake: Lake, tmp_path: Path) -> None:
+    few = TRUTH.filter(pl.col("open_time").is_between(time("2024-01-28"), time("2024-02-03")))
+    for number in range(2, few.height, 9):
+        store_candles(lake, SERIES, few.head(number))
+        derive_line(lake, SERIES, [JAN, FEB])
+    store_candles(lake, SERIES, few)
+    derive_line(lake, SERIES, [JAN, FEB])
+    expected = from_scratch(tmp_path / "b", SERIES, few, [JAN, FEB])
+    assert contents(lake, SERIES, [JAN, FEB]) == expected
+
+
+def test_other_code_computes_again(lake: Lake) -> None:
+    store_candles(lake, SERIES, TRUTH)
+    derive_line(lake, SERIES, MONTHS)
+    newer = [replace(it, code_version=f"{it.code_version}9") for it in recipes_of(SERIES)]
+    before = [journal_of(lake, it).id for it in partitions_of(SERIES, layer="filled")]
+    reports = derive_line(lake, SERIES, [JAN], newer)
+    # The same content: no file, but a row that says by which code it was made.
+    assert written(reports) == set()
+    after = journal_of(lake, partition_of(SERIES, layer="filled"))
+    assert [after.id] != before
+    assert (after.code_version, after.reason) == (newer[0].code_version, "recomputed")
+
+
+def test_other_parameters_compute_again(lake: Lake) -> None:
+    store_candles(lake, SERIES, TRUTH)
+    derive_line(lake, SERIES, MONTHS, [filled_recipe(), indicators_recipe(("sma_5",))])
+    changed = derive_line(lake, SERIES, MONTHS, [filled_recipe(), indicators_recipe(("sma_6",))])
+    assert written(changed) == {f"indicators {month}" for month in MONTHS}
+
+
+def test_two_feature_sets_do_not_make_one_another_stale(lake: Lake) -> None:
+    store_candles(lake, SERIES, TRUTH)
+    line = recipes_of(SERIES)
+    derive_line(lake, SERIES, MONTHS, line)
+    both = [line[-1], features_recipe(PLAIN, SERIES.timeframe)]
+    derive_layer(
+        lake, partitions_of(SERIES, "2024-01", "2024-04", "features"), both, nobody_watches()
+    )
+    book = JournalBook(lake)
+    for recipe in both:
+        part = replace(partition_of(SERIES, layer="features"), feature_set=recipe.feature_set)
+        assert not is_stale(part, recipe, book)
+
+
+def test_clock_that_goes_back_hides_no_change(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    store_candles(lake, SERIES, TRUTH)
+    derive_line(lake, SERIES, MONTHS)
+
+    class Yesterday(datetime):
+        @classmethod
+        def now(cls, tz: object = None) -> datetime:  # type: ignore[override]  # noqa: ARG003
+            return datetime.now(UTC) - timedelta(days=1)
+
+    monkeypatch.setattr(journal, "datetime", Yesterday)
+    store_candles(lake, SERIES, with_close(TRUTH, "2024-02-15"))
+    assert journal_of(lake, partition_of(SERIES, "2024-02")).committed_at < datetime.now(
+        UTC
+    ) - timedelta(hours=23)
+    assert "filled 2024-02" in written(derive_line(lake, SERIES, MONTHS))
+
+
+def test_input_committed_while_a_partition_is_computed_shows_next_time(lake: Lake) -> None:
+    store_candles(lake, SERIES, TRUTH)
+    recipe = filled_recipe()
+
+    def gather_slowly(of: Lake, partition: object) -> object:
+        ingredients = recipe.gather(of, partition)  # type: ignore[arg-type]
+        store_candles(of, SERIES, with_close(TRUTH, "2024-01-15"))
+        return ingredients
+
+    slow = replace(recipe, gather=gather_slowly)  # type: ignore[arg-type]
+    derive_line(lake, SERIES, [JAN], [slow])
+    assert is_stale(partition_of(SERIES, layer="filled"), recipe, JournalBook(lake))
+    assert written(derive_line(lake, SERIES, [JAN], [recipe])) == {"filled 2024-01"}
+
+
+def test_time_found_to_be_without_trades_later_makes_the_grid_again(lake: Lake) -> None:
+    hole = pl.col("open_time").is_between(time("2024-02-10"), time("2024-02-14"))
+    candles = TRUTH.filter(~hole)
+    store_candles(lake, SERIES, candles)
+    plant_gaps(lake, gap_of(SERIES, "2024-02-10", "2024-02-14 04:00", "open"))
+    derive_line(lake, SERIES, MONTHS)
+    plant_gaps(lake, gap_of(SERIES, "2024-02-10", "2024-02-14 04:00", "no_trades", confirmed=True))
+    assert "filled 2024-02" in written(derive_line(lake, SERIES, MONTHS))
+
+
+def test_lost_file_is_made_again(lake: Lake) -> None:
+    store_candles(lake, SERIES, TRUTH)
+    derive_line(lake, SERIES, MONTHS)
+    before = contents(lake, SERIES, MONTHS)
+    [path] = lake.store.files("indicators", SERIES, [FEB])
+    path.unlink()
+    assert written(derive_line(lake, SERIES, MONTHS)) == {"indicators 2024-02"}
+    assert contents(lake, SERIES, MONTHS) == before
+
+
+def test_damaged_input_fails_what_reads_it_and_nothing_else(lake: Lake) -> None:
+    other = series_of(pair="ETH/USDT", timeframe="4h")
+    for series in (SERIES, other):
+        store_candles(lake, series, TRUTH)
+    [path] = lake.store.files("ohlcv", SERIES, [FEB])
+    path.write_bytes(b"torn")
+    asked = [
+        part
+        for series in (SERIES, other)
+        for part in partitions_of(series, "2024-01", "2024-04", "filled")
+    ]
+    report = derive_layer(lake, asked, [filled_recipe()], nobody_watches())
+    # March reads the last candle before it, which lies in February; April its segment from March.
+    assert list(report.failures) == partitions_of(SERIES, "2024-02", "2024-04", "filled")
+    assert all(str(path) in reason for reason in report.failures.values())
+    assert report.count("written") == 5
+    noted = lake.verdicts.newest("binance", "filled", SERIES.timeframe)
+    assert noted.select("period", "rule", "count").rows() == [
+        ("2024-02", "series_derived", 1),
+        ("2024-03", "series_derived", 1),
+        ("2024-04", "series_derived", 1),
+    ]
+
+
+def test_month_without_candles_is_empty_in_every_layer(lake: Lake, root: Path) -> None:
+    reports = derive_line(lake, SERIES, [JAN])
+    for layer, report in reports.items():
+        [part] = report.partitions
+        assert (part.rows, part.path, part.outcome) == (0, None, "unchanged"), layer
+        assert journal_of(lake, part.partition).rows == 0
+    assert files_of(root) == {}
+
+
+def test_stopping_leaves_what_was_committed(lake: Lake) -> None:
+    store_candles(lake, SERIES, TRUTH)
+    answers = iter([False, True])
+    heard: list[Progress] = []
+    watch = Watch(report=heard.append, should_stop=lambda: next(answers))
+    asked = partitions_of(SERIES, "2024-01", "2024-02", "filled")
+    with pytest.raises(StoppedError, match="2024-02"):
+        derive_layer(lake, asked, [filled_recipe()], watch)
+    assert [it.done for it in heard] == [1]
+    assert journal_of(lake, asked[0]).rows > 0
+    assert lake.store.journal(asked[1]) is None
+
+
+def test_ledger_input_tells_ranges_and_statuses_apart(lake: Lake) -> None:
+    january = TimeRange(JAN.start, JAN.end)
+    nothing = ledger_input(lake, SERIES, january)
+    plant_gaps(lake, gap_of(SERIES, "2024-01-30", "2024-02-02", "open"))
+    with_open = ledger_input(lake, SERIES, january)
+    # What lies outside the range does not matter.
+    plant_gaps(lake, gap_of(SERIES, "2024-01-30", "2024-02-05", "open"))
+    assert ledger_input(lake, SERIES, january) == with_open
+    plant_gaps(lake, gap_of(SERIES, "2024-01-30", "2024-02-05", "outage"))
+    hashes = {it.content_hash for it in (nothing, with_open, ledger_input(lake, SERIES, january))}
+    assert len(hashes) == 3
+
+
+def test_small_set_is_what_the_line_makes(lake: Lake) -> None:
+    store_candles(lake, SERIES, TRUTH)
+    derive_line(lake, SERIES, [JAN])
+    part = replace(partition_of(SERIES, layer="features"), feature_set=SMALL.key)
+    assert journal_of(lake, part).rows == 29 * 6
