@@ -1,0 +1,121 @@
+import json
+from collections import Counter
+from datetime import UTC, date, datetime
+
+import dagster as dg
+from dagster import DagsterRunStatus
+
+from data_platform.domain.layers import Partition
+from data_platform.domain.markets import Pair
+from data_platform.domain.periods import to_period
+from data_platform.storage.verdicts import QualityRow
+from data_platform_tests.small_line import ALL_LAYERS, BTC, ETH, TIMEFRAMES, SmallLine, series
+
+CANDLES = dg.AssetKey(["binance", "ohlcv_1h"])
+CANDLE_CHECKS = 11
+
+
+def plant(line: SmallLine, pair: Pair, month: str, rule: str, count: int) -> None:
+    """Note that a stored month breaks a rule, as the write would have done."""
+    rows = [{"open_time": f"2024-02-{day + 1:02}", "high": 1.0} for day in range(count)]
+    verdict = QualityRow(
+        rule=rule,
+        day=date(2100, 1, 1),
+        severity="error",
+        count=count,
+        rows_json=json.dumps(rows[:10]),
+        threshold_json="{}",
+        checked_at=datetime(2100, 1, 1, tzinfo=UTC),
+    )
+    with line.lake() as lake, lake.state.write() as connection:
+        partition = Partition("ohlcv", series(pair, "1h"), to_period(month))
+        lake.verdicts.record(connection, partition, (verdict,))
+
+
+def fetch_candles(line: SmallLine, key: str) -> dg.ExecuteInProcessResult:
+    return line.definitions.resolve_job_def("fetch_binance_candles_job").execute_in_process(
+        instance=line.instance,
+        asset_selection=[CANDLES],
+        partition_key=key,
+        raise_on_error=False,
+    )
+
+
+def evaluations(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:
+    return {it.check_name: it for it in result.get_asset_check_evaluations()}
+
+
+def test_every_asset_is_judged_once_in_a_run_of_the_whole_line(stored_line: SmallLine) -> None:
+    (run,) = stored_line.instance.get_runs()
+    records = stored_line.instance.get_records_for_run(run.run_id).records
+    events = [it.event_log_entry.dagster_event for it in records]
+    counts = Counter(event.event_type_value for event in events if event)
+    tables = len(ALL_LAYERS) * len(TIMEFRAMES)
+    checks = CANDLE_CHECKS * len(TIMEFRAMES) + tables - len(TIMEFRAMES)
+    assert counts["ASSET_CHECK_EVALUATION"] == checks
+    # Events are what a run costs: none beside those that carry something.
+    assert counts["STEP_OUTPUT"] == tables
+    assert counts["ASSET_MATERIALIZATION"] == tables * 6
+    assert len(records) == 2 * tables * 6 + 2 * checks + tables + 2 * (tables + 1) + 7
+
+
+def test_verdicts_of_a_clean_line_pass(stored_line: SmallLine) -> None:
+    found = evaluations(fetch_candles(stored_line, "BTC-USDT|2024-03"))
+    assert len(found) == CANDLE_CHECKS
+    assert all(it.passed for it in found.values())
+    for check in found.values():
+        assert set(check.metadata) == {"count", "first_rows", "threshold"}
+
+
+def test_old_broken_month_stays_red_when_a_fresh_one_passes(stored_line: SmallLine) -> None:
+    plant(stored_line, ETH, "2024-02", "high_not_below_low", count=12)
+    result = fetch_candles(stored_line, "BTC-USDT|2024-03")
+    assert result.success
+    found = evaluations(result)
+    broken = found.pop("high_not_below_low")
+    assert not broken.passed
+    assert broken.severity == dg.AssetCheckSeverity.ERROR
+    assert broken.metadata["count"].value == 12
+    rows = broken.metadata["first_rows"].value
+    assert isinstance(rows, list)
+    assert len(rows) == 10
+    assert {row["partition"] for row in rows} == {"ETH-USDT|2024-02"}
+    assert all(it.passed for it in found.values())
+
+
+def test_pair_that_is_no_longer_configured_is_not_judged(stored_line: SmallLine) -> None:
+    plant(stored_line, ETH, "2024-02", "high_not_below_low", count=1)
+    config = stored_line.settings.config_path
+    config.write_text(config.read_text().replace("ETH/USDT, ", ""))
+    found = evaluations(fetch_candles(stored_line, "BTC-USDT|2024-03"))
+    assert found["high_not_below_low"].passed
+
+
+def test_failed_fetch_of_an_earlier_run_does_not_fail_this_one(stored_line: SmallLine) -> None:
+    plant(stored_line, ETH, "2024-02", "series_fetched", count=1)
+    result = fetch_candles(stored_line, "BTC-USDT|2024-03")
+    assert result.success
+    assert not evaluations(result)["series_fetched"].passed
+
+
+def test_failed_fetch_fails_its_run_after_all_verdicts_are_given(stored_line: SmallLine) -> None:
+    plant(stored_line, ETH, "2024-02", "series_fetched", count=1)
+    result = fetch_candles(stored_line, "ETH-USDT|2024-02")
+    assert not result.success
+    assert len(result.get_asset_check_evaluations()) == CANDLE_CHECKS
+
+
+def test_checks_run_alone_and_without_a_partition(stored_line: SmallLine) -> None:
+    plant(stored_line, ETH, "2024-02", "series_fetched", count=1)
+    checks = dg.AssetSelection.checks_for_assets(CANDLES)
+    only = dg.define_asset_job("only_checks_job", selection=checks)
+    definitions = dg.Definitions.merge(stored_line.definitions, dg.Definitions(jobs=[only]))
+    result = definitions.resolve_job_def("only_checks_job").execute_in_process(
+        instance=stored_line.instance, raise_on_error=False
+    )
+    assert result.dagster_run.status == DagsterRunStatus.SUCCESS
+    found = evaluations(result)
+    assert len(found) == CANDLE_CHECKS
+    assert not found["series_fetched"].passed
+    assert found["high_not_below_low"].passed
+    assert BTC.key not in str(found["series_fetched"].metadata)
