@@ -52,14 +52,14 @@ def export_layer(
             raise StoppedError(f"stopped before exporting {series}; files so far are whole.")
         results: dict[Period, CommitResult] = {}
         book = JournalBook(lake)
-        try:
-            for file in _files(series, members, converter):
+        for file in _files(series, members, converter):
+            inside = [member for member in members if file.period in (None, member.period)]
+            try:
                 result = _publish(lake, book, file, converter)
-                months = [file.period] if file.period else [member.period for member in members]
-                results.update(dict.fromkeys(months, result))
-        except DataPlatformError as error:
-            lost = [member for member in members if member.period not in results]
-            report.failures.update(dict.fromkeys(lost, str(error)))
+            except DataPlatformError as error:
+                report.failures.update(dict.fromkeys(inside, str(error)))
+                continue
+            results.update(dict.fromkeys((member.period for member in inside), result))
         report.partitions += [
             _report(lake, book, member, results.get(member.period)) for member in members
         ]

@@ -1,0 +1,187 @@
+from pathlib import Path, PurePosixPath
+
+import polars as pl
+import pytest
+
+from data_platform.converters import CONVERTERS
+from data_platform.converters.converter import Converter, ExportFile, no_companions
+from data_platform.converters.nautilus import CONVERTER as NAUTILUS
+from data_platform.converters.vectorbt import CONVERTER as VECTORBT
+from data_platform.domain.errors import ExportError
+from data_platform.operations.derive import JournalBook
+from data_platform.operations.export import export_layer, stale_export_months
+from data_platform.operations.lake import Lake
+from data_platform.operations.report import LayerReport
+from data_platform.operations.watch import Progress, StoppedError, Watch, nobody_watches
+from data_platform_tests.factories import (
+    candles_at,
+    files_of,
+    grid,
+    month_of,
+    partitions_of,
+    series_of,
+    store_candles,
+    time,
+)
+
+SERIES = series_of(timeframe="4h")
+TRUTH = candles_at(grid("2024-01-10", "2024-03-20", "4h"))
+JAN, FEB, MAR = (month_of(f"2024-0{number}") for number in (1, 2, 3))
+
+
+def export(lake: Lake, converter: Converter, first: str = "2024-01") -> LayerReport:
+    asked = partitions_of(SERIES, first, "2024-03", converter.name)
+    return export_layer(lake, asked, converter, nobody_watches())
+
+
+def stale(lake: Lake, converter: Converter) -> set[str]:
+    return {str(it) for it in stale_export_months(lake, SERIES, converter, JournalBook(lake))}
+
+
+def file_in(root: Path, converter: Converter, month: str | None = None) -> Path:
+    period = month_of(month) if month else None
+    return root / "exports" / converter.path(ExportFile(SERIES, period))
+
+
+@pytest.mark.parametrize("converter", [it for it in CONVERTERS if it.scope == "pair"])
+def test_file_of_a_pair_is_built_once_with_all_months(
+    lake: Lake, root: Path, converter: Converter
+) -> None:
+    store_candles(lake, SERIES, TRUTH)
+    # Only the running month is asked for; the file holds every stored one all the same.
+    report = export(lake, converter, first="2024-03")
+    path = file_in(root, converter)
+    assert converter.read(path)["open_time"].to_list() == TRUTH["open_time"].to_list()
+    [part] = report.partitions
+    assert (part.outcome, part.path, part.rows) == ("written", path, 19 * 6)
+    [row] = lake.store.journal_rows(converter.name, "binance")
+    assert (row.period, row.months, row.rows) == (None, (JAN, FEB, MAR), TRUTH.height)
+    before = files_of(root)
+    again = export(lake, converter)
+    assert [it.outcome for it in again.partitions] == ["unchanged"] * 3
+    assert files_of(root) == before
+
+
+def test_file_of_a_pair_is_written_once_a_run(lake: Lake) -> None:
+    store_candles(lake, SERIES, TRUTH)
+    report = export(lake, VECTORBT)
+    assert [it.outcome for it in report.partitions] == ["written"] * 3
+    [row] = lake.store.journal_rows("vectorbt", "binance")
+    assert row.version == 1
+
+
+def test_nautilus_has_one_file_a_month(lake: Lake, root: Path) -> None:
+    store_candles(lake, SERIES, TRUTH)
+    report = export(lake, NAUTILUS)
+    paths = [file_in(root, NAUTILUS, month) for month in ("2024-01", "2024-02", "2024-03")]
+    assert [it.path for it in report.partitions] == paths
+    heights = [NAUTILUS.read(path).height for path in paths]
+    assert heights == [22 * 6, 29 * 6, 19 * 6]
+    before = files_of(root)
+    assert [it.outcome for it in export(lake, NAUTILUS).partitions] == ["unchanged"] * 3
+    assert files_of(root) == before
+    grown = pl.concat([TRUTH, candles_at(grid("2024-03-20", "2024-03-21", "4h"))])
+    store_candles(lake, SERIES, grown)
+    outcomes = [it.outcome for it in export(lake, NAUTILUS).partitions]
+    assert outcomes == ["unchanged", "unchanged", "written"]
+    changed = [name for name, held in files_of(root).items() if before.get(name) != held]
+    exported = [name for name in changed if name.startswith("exports/")]
+    assert exported == [paths[2].relative_to(root).as_posix()]
+
+
+@pytest.mark.parametrize("converter", CONVERTERS, ids=lambda it: it.name)
+def test_series_without_candles_makes_no_file(lake: Lake, root: Path, converter: Converter) -> None:
+    report = export(lake, converter)
+    assert not report.failures
+    assert [(it.outcome, it.path, it.rows) for it in report.partitions] == [
+        ("unchanged", None, 0)
+    ] * 3
+    assert files_of(root) == {}
+
+
+@pytest.mark.parametrize("converter", CONVERTERS, ids=lambda it: it.name)
+def test_correction_makes_the_file_stale_and_exporting_makes_it_current(
+    lake: Lake, converter: Converter
+) -> None:
+    store_candles(lake, SERIES, TRUTH)
+    months = {"2024-01", "2024-02", "2024-03"}
+    newest = {"2024-03"}
+    assert stale(lake, converter) == (newest if converter.scope == "pair" else months)
+    export(lake, converter)
+    assert stale(lake, converter) == set()
+    early = TRUTH.filter(pl.col("open_time") == time("2024-01-15"))
+    store_candles(lake, SERIES, early.with_columns(volume=pl.lit(3.25)))
+    assert stale(lake, converter) == (newest if converter.scope == "pair" else {"2024-01"})
+    export(lake, converter)
+    assert stale(lake, converter) == set()
+
+
+def test_lost_file_is_stale_and_made_again(lake: Lake, root: Path) -> None:
+    store_candles(lake, SERIES, TRUTH)
+    export(lake, NAUTILUS)
+    path = file_in(root, NAUTILUS, "2024-02")
+    path.unlink()
+    assert stale(lake, NAUTILUS) == {"2024-02"}
+    outcomes = [it.outcome for it in export(lake, NAUTILUS).partitions]
+    assert outcomes == ["unchanged", "written", "unchanged"]
+    assert path.exists()
+
+
+def test_damaged_candles_fail_their_series_alone_and_harm_no_file(lake: Lake, root: Path) -> None:
+    other = series_of(pair="ETH/USDT", timeframe="4h")
+    for series in (SERIES, other):
+        store_candles(lake, series, TRUTH)
+    asked = [
+        it
+        for series in (SERIES, other)
+        for it in partitions_of(series, "2024-01", "2024-03", "vectorbt")
+    ]
+    export_layer(lake, asked, VECTORBT, nobody_watches())
+    before = file_in(root, VECTORBT).read_bytes()
+    store_candles(lake, SERIES, candles_at(grid("2024-03-20", "2024-03-21", "4h")))
+    [path] = lake.store.files("ohlcv", SERIES, [FEB])
+    path.write_bytes(b"torn")
+    report = export_layer(lake, asked, VECTORBT, nobody_watches())
+    assert list(report.failures) == asked[:3]
+    assert all(str(path) in reason for reason in report.failures.values())
+    assert [it.outcome for it in report.partitions] == ["failed"] * 3 + ["unchanged"] * 3
+    assert file_in(root, VECTORBT).read_bytes() == before
+    noted = lake.verdicts.newest("binance", "vectorbt", SERIES.timeframe)
+    assert set(noted["rule"]) == {"series_derived"}
+    assert noted["count"].to_list() == [1, 1, 1]
+
+
+def test_month_that_a_program_cannot_hold_does_not_unname_the_ones_before(lake: Lake) -> None:
+    def refuse_february(candles: pl.DataFrame, file: ExportFile, path: Path) -> None:
+        if file.period == FEB:
+            raise ExportError(f"{file}: no way to hold it")
+        candles.write_parquet(path)
+
+    picky = Converter(
+        name="nautilus",
+        title="Picky",
+        scope="period",
+        path=lambda file: PurePosixPath("picky") / f"{file.period}.parquet",
+        write=refuse_february,
+        read=pl.read_parquet,
+        companions=no_companions,
+        columns=(),
+    )
+    store_candles(lake, SERIES, TRUTH)
+    report = export(lake, picky)
+    assert [it.outcome for it in report.partitions] == ["written", "failed", "written"]
+    assert [str(it.period) for it in report.failures] == ["2024-02"]
+
+
+def test_stopping_leaves_whole_files(lake: Lake) -> None:
+    other = series_of(pair="ETH/USDT", timeframe="4h")
+    for series in (SERIES, other):
+        store_candles(lake, series, TRUTH)
+    heard: list[Progress] = []
+    answers = iter([False, True])
+    watch = Watch(report=heard.append, should_stop=lambda: next(answers))
+    asked = [it for series in (SERIES, other) for it in partitions_of(series, layer="vectorbt")]
+    with pytest.raises(StoppedError, match="ETH"):
+        export_layer(lake, asked, VECTORBT, watch)
+    assert [it.done for it in heard] == [1]
+    assert len(lake.store.journal_rows("vectorbt", "binance")) == 1

@@ -1,0 +1,188 @@
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import polars as pl
+import pytest
+
+from data_platform.domain.candles import TIME, TimeRange
+from data_platform.domain.errors import TransientError
+from data_platform.domain.exchanges import QuietCandle
+from data_platform.operations.holes import (
+    REFUSED_RETRY,
+    Evidence,
+    explain_holes,
+    settled_status,
+    status_of_confirmed,
+)
+from data_platform.sources.base import Outcome, Window
+from data_platform.storage.ledger import Gap
+from data_platform_tests.factories import gap_of, grid, series_of, time
+
+SERIES = series_of()
+AT = time("2024-01-02 00:00:30")
+DAY = ("2024-01-01", "2024-01-02")
+
+
+def window(outcome: Outcome = "answered", start: str = DAY[0], end: str = DAY[1]) -> Window:
+    error = TransientError(f"timed out at {start}") if outcome == "failed" else None
+    return Window(time(start), time(end), outcome, AT, error)
+
+
+def evidence(
+    *windows: Window,
+    refused: Sequence[datetime] = (),
+    first: str | None = "2023-12-01",
+    last: str | None = "2024-01-05",
+    quiet: QuietCandle = "flat",
+    known: Sequence[Gap] = (),
+) -> Evidence:
+    return Evidence(
+        SERIES,
+        windows or (window(),),
+        pl.Series(refused, dtype=TIME),
+        time(first) if first else None,
+        time(last) if last else None,
+        quiet,
+        known,
+    )
+
+
+def times_without(*hours: int) -> pl.Series:
+    return pl.Series([at for at in grid(*DAY) if at.hour not in hours], dtype=TIME)
+
+
+def short(gaps: Sequence[Gap]) -> list[tuple[int, int, str, bool]]:
+    return [
+        ((gap.start - time(DAY[0])).seconds // 3600, gap.missing, gap.status, gap.confirmed)
+        for gap in gaps
+    ]
+
+
+def test_no_hole_needs_no_explanation() -> None:
+    assert explain_holes(times_without(), evidence()) == []
+
+
+@pytest.mark.parametrize(("quiet", "status"), [("omitted", "no_trades"), ("flat", "outage")])
+def test_confirmed_hole_between_candles_is_what_the_exchange_does(
+    quiet: QuietCandle, status: str
+) -> None:
+    gaps = explain_holes(times_without(4, 5, 9), evidence(quiet=quiet))
+    assert short(gaps) == [(4, 2, status, True), (9, 1, status, True)]
+    assert [gap.next_try for gap in gaps] == [None, None]
+
+
+def test_hole_before_the_first_candle_is_before_the_listing() -> None:
+    gaps = explain_holes(times_without(*range(6)), evidence(first="2024-01-01 06:00"))
+    assert short(gaps) == [(0, 6, "before_listing", True)]
+
+
+def test_series_without_any_candle_is_before_its_listing() -> None:
+    nothing = pl.Series([], dtype=TIME)
+    gaps = explain_holes(nothing, evidence(first=None, last=None))
+    assert short(gaps) == [(0, 24, "before_listing", True)]
+
+
+def test_hole_behind_the_newest_candle_stays_open_for_one_candle_more() -> None:
+    [gap] = explain_holes(times_without(22, 23), evidence(last="2024-01-01 21:00"))
+    assert (gap.status, gap.confirmed, gap.missing) == ("open", True, 2)
+    assert gap.next_try == AT + timedelta(hours=1)
+
+
+def test_what_was_not_answered_is_open_and_due_at_once() -> None:
+    windows = (window("failed", DAY[0], "2024-01-01 12:00"), window(start="2024-01-01 12:00"))
+    gaps = explain_holes(times_without(10, 11, 12, 13), evidence(*windows))
+    assert short(gaps) == [(10, 2, "open", False), (12, 2, "outage", True)]
+    assert (gaps[0].next_try, gaps[0].evidence) == (None, "timed out at 2024-01-01")
+
+
+def test_stored_candles_in_a_failed_window_are_no_gap() -> None:
+    assert explain_holes(times_without(), evidence(window("failed"))) == []
+
+
+def test_windows_that_fail_for_different_reasons_tell_the_first() -> None:
+    windows = [
+        window("failed", f"2024-01-01 {hour:02}:00", f"2024-01-01 {hour + 1:02}:00")
+        for hour in range(23)
+    ]
+    gaps = explain_holes(pl.Series([], dtype=TIME), evidence(*windows))
+    assert {gap.evidence for gap in gaps} == {"timed out at 2024-01-01 00:00"}
+
+
+def test_what_is_out_of_reach_is_unavailable_for_good() -> None:
+    [gap] = explain_holes(times_without(3), evidence(window("unavailable")))
+    assert (gap.status, gap.confirmed, gap.next_try) == ("unavailable", True, None)
+
+
+def test_refused_candle_is_no_honest_hole() -> None:
+    gaps = explain_holes(times_without(3, 4, 5), evidence(refused=[time("2024-01-01 04:00")]))
+    assert short(gaps) == [(3, 1, "outage", True), (4, 1, "refused", False), (5, 1, "outage", True)]
+    assert gaps[1].next_try == AT + REFUSED_RETRY
+
+
+def test_refused_row_whose_time_is_stored_is_no_gap() -> None:
+    twice = [time("2024-01-01 04:00")] * 2
+    assert explain_holes(times_without(), evidence(refused=twice)) == []
+
+
+def test_refused_row_off_the_grid_counts_for_the_candle_it_lies_in() -> None:
+    odd = [time("2024-01-01 04:00:30"), time("2024-01-01 04:10")]
+    assert short(explain_holes(times_without(4), evidence(refused=odd))) == [
+        (4, 1, "refused", False)
+    ]
+
+
+@pytest.mark.parametrize("outcome", ["failed", "unavailable"])
+def test_what_was_confirmed_before_outlives_a_later_failure(outcome: Outcome) -> None:
+    known = [
+        gap_of(SERIES, "2024-01-01 02:00", "2024-01-01 04:00", "no_trades", confirmed=True),
+        gap_of(SERIES, "2024-01-01 04:00", "2024-01-01 05:00", "open"),
+    ]
+    gaps = explain_holes(times_without(2, 3, 4), evidence(window(outcome), known=known))
+    later = ("open", False) if outcome == "failed" else ("unavailable", True)
+    assert short(gaps) == [(2, 2, "no_trades", True), (4, 1, *later)]
+    assert [gap.tries for gap in gaps] == [1, 2]
+
+
+def test_known_gap_that_reaches_out_of_the_slice_is_cut() -> None:
+    known = [gap_of(SERIES, "2023-12-20", "2024-01-10", "before_listing", confirmed=True)]
+    [gap] = explain_holes(times_without(*range(24)), evidence(window("failed"), known=known))
+    assert (gap.start, gap.end) == (time(DAY[0]), time(DAY[1]))
+
+
+def test_new_answer_replaces_what_was_known_and_counts_the_try() -> None:
+    known = [gap_of(SERIES, "2024-01-01 02:00", "2024-01-01 05:00", "open", tries=4)]
+    [gap] = explain_holes(times_without(3), evidence(known=known))
+    assert (gap.status, gap.tries) == ("outage", 5)
+
+
+def test_thousands_of_holes_and_pages_are_explained_in_a_moment() -> None:
+    minutes = series_of(timeframe="1m")
+    times = grid("2024-01-01", "2024-02-01", "1m")
+    pages = [Window(at, at + timedelta(minutes=300), "answered", AT) for at in times[::300]]
+    windows = (*pages[:-1], Window(pages[-1].start, time("2024-02-01"), "answered", AT))
+    every_third = pl.Series([at for at in times if at.minute % 3], dtype=TIME)
+    given = Evidence(
+        minutes, windows, pl.Series([], dtype=TIME), times[1], time("2024-03"), "omitted"
+    )
+    gaps = explain_holes(every_third, given)
+    assert len(gaps) == 31 * 24 * 20
+    assert sum(gap.missing for gap in gaps) == 31 * 24 * 20
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "status"),
+    [
+        ("2024-01-01", "2024-01-03", "before_listing"),
+        ("2024-01-04", "2024-01-05", "outage"),
+        ("2024-01-11", "2024-01-12", "open"),
+    ],
+)
+def test_place_of_a_confirmed_hole_tells_its_status(start: str, end: str, status: str) -> None:
+    hole = TimeRange(time(start), time(end))
+    found = status_of_confirmed(hole, time("2024-01-03"), time("2024-01-10"), "flat")
+    assert found == status
+
+
+def test_quiet_times_of_an_exchange_that_omits_them_are_no_outage() -> None:
+    assert settled_status("omitted") == "no_trades"
+    assert settled_status("flat") == "outage"
