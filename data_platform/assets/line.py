@@ -74,36 +74,34 @@ def line_asset(  # noqa: PLR0913  # the facts of a table, all by name
     reads: Sequence[tuple[str, Timeframe]],
     source: str | None = None,
 ) -> Callable[[Materialize], dg.AssetsDefinition]:
-    """Return the decorator of one layer and timeframe of an exchange.
+    """Return the decorator of one layer and timeframe of a line.
 
     Args:
         line: the exchange.
         layer: a name of `LAYERS`.
-        timeframe: of the candles.
+        timeframe: of its candles.
         description: what a trader reads in the UI.
         columns: the table's schema.
         reads: the layers and timeframes it depends on.
         source: resource key of the exchange, of assets that fetch; they share its pool.
     """
-    exchange = line.exchange.name
-    schema = dg.TableSchema([dg.TableColumn(c.name, c.type, c.description) for c in columns])
+    # `BackfillPolicy` warns that it is beta: 168 times, and it tells nobody more.
     with warnings.catch_warnings():
-        # One run per range is what `BackfillPolicy` is for, and 168 warnings tell nobody more.
         warnings.simplefilter("ignore", dg.BetaWarning)
         decorator = dg.asset(
-            key=asset_key(exchange, layer, timeframe),
-            deps=[asset_key(exchange, *read) for read in reads],
-            group_name=exchange,
+            key=asset_key(line.exchange.name, layer, timeframe),
+            deps=[asset_key(line.exchange.name, *read) for read in reads],
+            group_name=line.exchange.name,
             partitions_def=line.partitions,
             backfill_policy=dg.BackfillPolicy.single_run(),
             description=description,
             kinds={"parquet", "polars"} if layer in TABLES else {layer},
             owners=[OWNER],
-            tags={"exchange": exchange, "layer": layer, "timeframe": timeframe.name},
+            tags={"exchange": line.exchange.name, "layer": layer, "timeframe": timeframe.name},
             code_version=str(LAYERS_BY_NAME[layer].code_version),
-            metadata={"dagster/column_schema": schema},
+            metadata={"dagster/column_schema": _schema(columns)},
             required_resource_keys={"lake", source} if source else {"lake"},
-            pool=exchange if source else None,
+            pool=line.exchange.name if source else None,
         )
     return cast("Callable[[Materialize], dg.AssetsDefinition]", decorator)
 
@@ -172,6 +170,10 @@ def to_result(context: dg.AssetExecutionContext, report: LayerReport) -> dg.Mate
             "failures": failed[:FIRST_FAILURES],
         }
     )
+
+
+def _schema(columns: Sequence[TableColumn]) -> dg.TableSchema:
+    return dg.TableSchema([dg.TableColumn(it.name, it.type, it.description) for it in columns])
 
 
 def _described(schema: pl.Schema) -> list[TableColumn]:

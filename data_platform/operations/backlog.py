@@ -117,6 +117,6 @@ def _due(lake: Lake, exchange: str, now: datetime) -> set[Key]:
         settled = settled_ranges(gaps, to_timeframe(str(name)), now)
         known = gaps.join(settled, on="start", how="left", suffix="_settled")
         left = known.select(pl.coalesce("end_settled", "start").alias("start"), "end")
-        for start, end in left.rows():
+        for start, end in left.filter(pl.col("start") < pl.col("end")).rows():
             due |= {(str(pair), str(name), period.key) for period in periods_between(start, end)}
     return due

@@ -44,7 +44,8 @@ def publish_export(layout: Layout, state: State, export: Export, note: CommitNot
             row = newest_row(connection, key)
         written = False
         if not _is_current(row, export, note, layout):
-            sha = _write(layout, export, path)
+            is_new_code = row is None or row.code_version != note.code_version
+            sha = _write(layout, export, path, is_new_code=is_new_code)
             written = sha is not None
             entry = Entry(
                 rows=export.rows,
@@ -70,11 +71,13 @@ def _is_current(row: JournalRow | None, export: Export, note: CommitNote, layout
     return not export.rows or layout.export(export.path).exists()
 
 
-def _write(layout: Layout, export: Export, path: Path) -> str | None:
+def _write(layout: Layout, export: Export, path: Path, *, is_new_code: bool) -> str | None:
     if not export.rows:
         return None
     for place, write in export.companions():
-        publish_file(write, layout.export(place))
+        # The same for every month and timeframe of a market: one that is there is right.
+        if is_new_code or not layout.export(place).exists():
+            publish_file(write, layout.export(place))
     return publish_file(export.write, path)
 
 

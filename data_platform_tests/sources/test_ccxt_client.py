@@ -8,6 +8,7 @@ import pytest
 from data_platform.domain.errors import PermanentError, TransientError
 from data_platform.domain.markets import Pair, Series
 from data_platform.domain.timeframes import to_timeframe
+from data_platform.sources import faults
 from data_platform.sources.access import Access
 from data_platform.sources.ccxt_client import CcxtClient
 from data_platform.sources.pages import Page
@@ -102,3 +103,16 @@ def test_deadline_does_not_count_the_wait_for_a_turn(wire: Wire) -> None:
         return client.candle_requests
 
     assert run(slow, ask) == 2
+
+
+def test_request_that_never_ends_is_given_up_after_twice_its_timeout(wire: Wire) -> None:
+    async def endless() -> None:
+        await asyncio.sleep(30)
+
+    async def ask(client: CcxtClient) -> None:
+        await client._attempt("its clock", endless, faults.Reply())
+
+    started = datetime.now(UTC)
+    with pytest.raises(TransientError, match="did not answer in time"):
+        run(access_to(wire.url, timeout=0.1), ask)
+    assert timedelta(seconds=0.2) <= datetime.now(UTC) - started < timedelta(seconds=10)

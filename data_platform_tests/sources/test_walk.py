@@ -112,6 +112,12 @@ def test_newest_only_with_a_short_history_is_answered_whole(wire: Wire) -> None:
     assert results[0].candles.height == 30
 
 
+def test_newest_only_is_asked_without_a_limit_that_would_cut_it(wire: Wire) -> None:
+    walk_newest(wire, CLOSED_END - MINUTE * 5, CLOSED_END)
+    # Without one, ccxt sends its own default for binance, which is more than was asked for.
+    assert wire.queries[0]["limit"] == "500"
+
+
 def test_newest_only_that_fails_is_unavailable_before_its_reach(wire: Wire) -> None:
     wire.always = lambda _query: Reply("", 200)
     results, made = walk_newest(wire, START, CLOSED_END)

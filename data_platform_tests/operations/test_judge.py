@@ -1,0 +1,72 @@
+import json
+from datetime import UTC, datetime
+
+import polars as pl
+
+from data_platform.operations.judge import (
+    CANDLE_RULES,
+    SERIES_FETCHED,
+    judge_candles,
+    merge_limits,
+    note_completion,
+    to_json_rows,
+)
+from data_platform.operations.lake import Lake
+from data_platform.operations.report import LayerReport, report_of
+from data_platform.quality.rule import RuleInput
+from data_platform_tests.factories import candles_at, grid, partition_of, series_of
+
+HOUR = series_of().timeframe
+
+
+def noted(lake: Lake) -> list[tuple[str, int, str]]:
+    found = lake.verdicts.newest("binance", "ohlcv", HOUR)
+    return found.filter(rule=SERIES_FETCHED).select("period", "count", "rows_json").rows()
+
+
+def note(lake: Lake, reason: str | None) -> None:
+    partition = partition_of()
+    report = report_of(lake, partition, None, "failed" if reason else "unchanged")
+    failures = {partition: reason} if reason else {}
+    note_completion(lake, SERIES_FETCHED, LayerReport([report], failures))
+
+
+def test_clean_candles_break_no_rule() -> None:
+    candles = candles_at(grid("2024-01-01", "2024-01-02"))
+    verdicts = judge_candles(RuleInput(candles, candles.clear(), HOUR), {})
+    assert {it.rule: it.count for it in verdicts} == {it.name: 0 for it in CANDLE_RULES}
+
+
+def test_a_broken_candle_is_named_by_its_rule_and_time() -> None:
+    candles = candles_at(grid("2024-01-01", "2024-01-02"))
+    at_seven = pl.col("open_time") == datetime(2024, 1, 1, 7, tzinfo=UTC)
+    broken = candles.with_columns(high=pl.when(at_seven).then(1.0).otherwise("high"))
+    verdicts = judge_candles(RuleInput(broken, broken.clear(), HOUR), {})
+    found = [it for it in verdicts if it.count]
+    assert [(it.rule, it.count) for it in found] == [("high_not_below_low", 1)]
+    assert json.loads(found[0].rows_json)[0]["open_time"] == "2024-01-01 07:00:00"
+
+
+def test_a_failure_is_noted_until_the_partition_is_completed(lake: Lake) -> None:
+    note(lake, None)
+    assert noted(lake) == []
+    note(lake, "451: not here")
+    assert noted(lake) == [("2024-01", 1, '[{"reason": "451: not here"}]')]
+    note(lake, None)
+    assert noted(lake) == [("2024-01", 0, "[]")]
+
+
+def test_the_config_overrides_single_limits_of_a_rule() -> None:
+    own = {"1m": 5.0, "1h": 1.0}
+    assert merge_limits("no_long_gaps", own, {"no_long_gaps": {"1m": 9.0}}) == {
+        "1m": 9.0,
+        "1h": 1.0,
+    }
+    assert merge_limits("no_long_gaps", own, {"other": {"1m": 9.0}}) == own
+
+
+def test_a_finding_shows_its_first_ten_rows() -> None:
+    frame = candles_at(grid("2024-01-01", "2024-01-02")).select("open_time", "close")
+    rows = to_json_rows(frame)
+    assert len(rows) == 10
+    assert rows[0]["open_time"] == "2024-01-01 00:00:00"

@@ -1,0 +1,26 @@
+from pathlib import Path
+
+import pytest
+
+from data_platform.domain.errors import StorageError
+from data_platform.operations.lake import open_lake
+from data_platform_tests.factories import candles_at, grid, lake_at, series_of, store_candles
+
+
+def test_what_one_opening_stores_the_next_one_reads(tmp_path: Path) -> None:
+    series, candles = series_of(), candles_at(grid("2024-01-01", "2024-01-02"))
+    first = lake_at(tmp_path)
+    store_candles(first, series, candles)
+    first.state.close()
+    second = lake_at(tmp_path)
+    start, end = candles["open_time"][0], candles["open_time"][-1]
+    found = second.store.read_range("ohlcv", series, start, end + series.timeframe.duration)
+    assert found.equals(candles)
+    second.state.close()
+
+
+def test_a_file_where_the_lake_should_be_is_named(tmp_path: Path) -> None:
+    blocked = tmp_path / "lake"
+    blocked.write_text("in the way")
+    with pytest.raises(StorageError, match=str(blocked)):
+        open_lake(blocked, f"sqlite:///{blocked / 'state.db'}")

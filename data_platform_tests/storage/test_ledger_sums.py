@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import pytest
+
+from data_platform.operations.lake import Lake
+from data_platform_tests.factories import gap_of, lake_at, plant_gaps, series_of, time
+
+SERIES = series_of()
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    opened = lake_at(tmp_path)
+    plant_gaps(
+        opened,
+        gap_of(SERIES, "2024-01-01", "2024-01-02", "no_trades", confirmed=True),
+        gap_of(SERIES, "2024-01-31 20:00", "2024-02-01 04:00", "outage", confirmed=True),
+        gap_of(SERIES, "2024-02-10", "2024-02-10 01:00", "open"),
+    )
+    return opened
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "missing"),
+    [
+        ("2024-01-01", "2024-02-01", 28),
+        ("2024-02-01", "2024-03-01", 5),
+        ("2024-01-01 12:00", "2024-01-01 13:00", 1),
+        ("2024-03-01", "2024-04-01", 0),
+    ],
+)
+def test_gaps_are_summed_inside_the_range_only(
+    lake: Lake, start: str, end: str, missing: int
+) -> None:
+    assert lake.sums.missing(SERIES, time(start), time(end)) == missing
+    assert lake.sums.missing(series_of(pair="ETH/USDT"), time(start), time(end)) == 0
+
+
+def test_ranges_are_whole_in_order_and_of_the_wanted_status(lake: Lake) -> None:
+    found = lake.sums.ranges(SERIES, time("2024-01-31 22:00"), time("2024-03-01"))
+    assert found.select("start", "end", "status").rows() == [
+        (time("2024-01-31 20:00"), time("2024-02-01 04:00"), "outage"),
+        (time("2024-02-10"), time("2024-02-10 01:00"), "open"),
+    ]
+    quiet = lake.sums.ranges(SERIES, time("2024-01-01"), time("2024-03-01"), {"no_trades"})
+    assert quiet.height == 1
+
+
+def test_the_edge_is_the_end_of_the_newest_confirmed_gap(lake: Lake) -> None:
+    other = series_of(pair="ETH/USDT")
+    assert lake.sums.confirmed_until([SERIES, other]) == {SERIES: time("2024-02-01 04:00")}
