@@ -5,7 +5,9 @@ neighbours) becomes one run per block of neighbours.
 """
 
 import shutil
+import sqlite3
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +28,7 @@ BACKFILL_TAG = "backfill"
 """Tag of a run over history: the exchange; one at a time (configs/dagster.yaml)."""
 
 EVENT_PAGE = 1000
+DATABASE_WAIT_SECONDS = 60
 
 MATERIALIZED = DagsterEventType.ASSET_MATERIALIZATION
 PLANNED = DagsterEventType.ASSET_MATERIALIZATION_PLANNED
@@ -195,3 +198,13 @@ def _delete(instance: DagsterInstance, run: DagsterRun) -> None:
     home = Path(instance.root_directory)
     (home / "history" / "runs" / f"{run.run_id}.db").unlink(missing_ok=True)
     shutil.rmtree(home / "storage" / run.run_id, ignore_errors=True)
+    _forget_checks(home / "history" / "runs" / "index.db", run.run_id)
+
+
+def _forget_checks(index: Path, run_id: str) -> None:
+    # `delete_run` leaves every check's record behind (dagster 1.13.27: 2.5 kB each, 1.1 MB after
+    # 40 ticks of one asset, 2026-11-25), and no call of Dagster's deletes them.
+    if not index.exists():
+        return
+    with closing(sqlite3.connect(index, timeout=DATABASE_WAIT_SECONDS)) as connection, connection:
+        connection.execute("DELETE FROM asset_check_executions WHERE run_id = ?", (run_id,))

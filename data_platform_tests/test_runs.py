@@ -2,6 +2,7 @@ import sqlite3
 from pathlib import Path
 
 import dagster as dg
+import pytest
 from dagster import DagsterRunStatus
 
 from data_platform.runs import TICK_TAG, is_busy, prune_superseded_runs
@@ -93,3 +94,25 @@ def test_exchange_is_busy_while_its_own_tick_waits(empty_line: SmallLine) -> Non
     assert not is_busy(empty_line.instance, "binance")
     empty_line.instance.add_run(waiting_run(DagsterRunStatus.STARTING, tick="binance"))
     assert is_busy(empty_line.instance, "binance")
+
+
+@pytest.mark.slow
+def test_event_storage_stops_growing_when_ticks_are_pruned(empty_line: SmallLine) -> None:
+    sizes = []
+    for number in range(1, 41):
+        run_tick(empty_line)
+        if number % 10 == 0:
+            prune_superseded_runs(empty_line.instance)
+            sizes.append(storage_bytes(empty_line))
+    assert sizes[3] <= 1.2 * sizes[1], (sizes, biggest_files(empty_line))
+    assert empty_line.materialized("ohlcv", "1d") == KEYS
+
+
+def storage_bytes(line: SmallLine) -> int:
+    return sum(path.stat().st_size for path in (line.root / "home").rglob("*") if path.is_file())
+
+
+def biggest_files(line: SmallLine) -> list[tuple[int, str]]:
+    home = line.root / "home"
+    files = [(path.stat().st_size, str(path.relative_to(home))) for path in home.rglob("*")]
+    return sorted(files, reverse=True)[:8]
