@@ -12,7 +12,6 @@ import dagster as dg
 
 from data_platform.assets.line import FIRST_FAILURES, Line, asset_key
 from data_platform.domain.layers import LAYERS
-from data_platform.domain.markets import Series
 from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.due import FreshnessLimits, series_status
 from data_platform.operations.lake import Lake
@@ -23,8 +22,7 @@ from data_platform.operations.verdicts import (
     Judged,
     Statement,
     Verdict,
-    candle_verdicts,
-    derived_verdict,
+    table_verdicts,
 )
 
 COMPLETION = (FETCHED.name, DERIVED.name)
@@ -58,16 +56,6 @@ def build_checks(line: Line) -> dg.AssetChecksDefinition:
     return exchange_checks
 
 
-def exchange_series(line: Line) -> list[Series]:
-    """Return every series of an exchange that is configured."""
-    exchange = line.exchange
-    return [
-        Series(exchange.name, pair, timeframe)
-        for timeframe in exchange.timeframes
-        for pair in exchange.pairs
-    ]
-
-
 def freshness_limits(line: Line) -> FreshnessLimits:
     """Return when a closed candle of an exchange counts as late."""
     refresh = line.settings.refresh.candles
@@ -99,18 +87,15 @@ def to_evaluation(key: dg.AssetKey, verdict: Verdict) -> dg.AssetCheckEvaluation
 def _verdicts(
     lake: Lake, line: Line, wanted: set[dg.AssetKey]
 ) -> Iterator[tuple[dg.AssetKey, Verdict]]:
-    statuses = series_status(lake, exchange_series(line), freshness_limits(line), line.clock())
+    statuses = series_status(lake, line.exchange.series, freshness_limits(line), line.clock())
     for layer in LAYERS:
         for timeframe in line.exchange.timeframes:
             key = asset_key(line.exchange.name, layer.name, timeframe)
             if key not in wanted:
                 continue
             judged = judged_asset(line, layer.name, timeframe)
-            if layer.name == "ohlcv":
-                for verdict in candle_verdicts(lake, judged, statuses):
-                    yield key, verdict
-            else:
-                yield key, derived_verdict(lake, judged)
+            for verdict in table_verdicts(lake, judged, statuses):
+                yield key, verdict
 
 
 def _statements(line: Line) -> Iterator[tuple[dg.AssetKey, Statement]]:

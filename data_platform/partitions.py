@@ -13,7 +13,7 @@ from dagster import MultiPartitionKey
 from data_platform.domain.errors import WrongUseError
 from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Pair, Series, from_key
-from data_platform.domain.periods import Period, period_of, to_period
+from data_platform.domain.periods import Period, to_period
 from data_platform.domain.timeframes import Timeframe
 from data_platform.settings import ExchangeSettings
 
@@ -43,7 +43,7 @@ def build_partitions(exchange: ExchangeSettings) -> dg.MultiPartitionsDefinition
 
     The running month is included and grows.
     """
-    first = min(period_of(exchange.start_of(pair)) for pair in exchange.pairs)
+    first = exchange.first_period
     return dg.MultiPartitionsDefinition(
         {
             "pair": dg.StaticPartitionsDefinition(sorted(pair.key for pair in exchange.pairs)),

@@ -5,8 +5,6 @@ name and never stored.
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 
 import dagster as dg
@@ -73,16 +71,6 @@ class SourceResource(dg.ConfigurableResource[CandleSource]):
             api_key=os.environ.get(self.api_key_env) if self.api_key_env else None,
         )
         return CcxtSource(access)
-
-
-@contextmanager
-def opened_lake(settings: Settings) -> Iterator[Lake]:
-    """Give the configured lake to one evaluation of a sensor or schedule, which write nothing."""
-    lake = open_lake(settings.data_root, settings.state_url)
-    try:
-        yield lake
-    finally:
-        lake.state.close()
 
 
 def source_key(exchange: str) -> str:

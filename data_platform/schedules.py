@@ -13,8 +13,8 @@ from data_platform.domain.markets import Pair
 from data_platform.domain.periods import Period
 from data_platform.jobs import line_job_name
 from data_platform.operations.backlog import find_backlog
+from data_platform.operations.lake import opened_lake
 from data_platform.partitions import PartitionRange, to_ranges
-from data_platform.resources import opened_lake
 from data_platform.runs import BACKFILL_TAG
 from data_platform.settings import Settings
 
@@ -38,7 +38,7 @@ def build_nightly_schedule(line: Line) -> dg.ScheduleDefinition:
     )
     def nightly(context: dg.ScheduleEvaluationContext) -> dg.SkipReason | list[dg.RunRequest]:
         now = line.clock()
-        with opened_lake(line.settings) as lake:
+        with opened_lake(line.settings.data_root, line.settings.state_url) as lake:
             ranges = to_blocks(find_backlog(lake, scope_of(line), now), line.exchange.pairs)
         if not ranges:
             return dg.SkipReason("every month is stored and no derived layer is stale")

@@ -14,7 +14,6 @@ import dagster as dg
 
 from data_platform.assets.line import Line, asset_key
 from data_platform.checks import (
-    exchange_series,
     freshness_limits,
     judged_asset,
     to_evaluation,
@@ -22,10 +21,10 @@ from data_platform.checks import (
 from data_platform.domain.layers import LAYERS, Refresh
 from data_platform.jobs import line_job_name
 from data_platform.operations.due import SeriesStatus, series_status
+from data_platform.operations.lake import opened_lake
 from data_platform.operations.tick import Pace, Tick, plan_tick
 from data_platform.operations.verdicts import freshness_verdict
 from data_platform.partitions import RANGE_END_TAG, RANGE_START_TAG, PartitionRange
-from data_platform.resources import opened_lake
 from data_platform.runs import TICK_TAG, failure_reasons, is_busy
 from data_platform.settings import Settings
 
@@ -85,8 +84,8 @@ def build_new_candle_sensor(line: Line) -> dg.SensorDefinition:
     def new_candle_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now = line.clock()
         memory = read_memory(context.cursor)
-        with opened_lake(line.settings) as lake:
-            statuses = series_status(lake, exchange_series(line), freshness_limits(line), now)
+        with opened_lake(line.settings.data_root, line.settings.state_url) as lake:
+            statuses = series_status(lake, line.exchange.series, freshness_limits(line), now)
             is_free = not is_busy(context.instance, name)
             tick = plan_tick(lake, statuses, _pace(line, memory), now) if is_free else None
         fresh = _freshness(line, statuses)
@@ -117,7 +116,7 @@ def build_catalog_sensor(settings: Settings) -> dg.SensorDefinition:
         description="Rebuilds the DuckDB catalogue when the config changes or a layer appears.",
     )
     def catalog_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        with opened_lake(settings) as lake:
+        with opened_lake(settings.data_root, settings.state_url) as lake:
             stored = [
                 layer
                 for layer in LAYERS

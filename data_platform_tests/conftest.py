@@ -1,14 +1,33 @@
-"""A small line whose history is stored: made once, copied for each test."""
+"""What tests of several rooms share: made once, copied for each test."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from data_platform.storage.state import State
+
 if TYPE_CHECKING:
     # Dagster takes seconds to import: only tests that need it pay.
     from data_platform_tests.small_line import SmallLine
+
+
+@pytest.fixture(scope="session")
+def state_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    # Migrations take 0.1 s: made once, copied for each test.
+    path = tmp_path_factory.mktemp("state") / "state.db"
+    State(f"sqlite:///{path}").close()
+    return path
+
+
+@pytest.fixture
+def root(tmp_path: Path, state_file: Path) -> Path:
+    root = tmp_path / "data"
+    root.mkdir()
+    shutil.copy(state_file, root / "state.db")
+    return root
 
 
 @pytest.fixture(scope="session")

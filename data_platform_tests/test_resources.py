@@ -5,8 +5,8 @@ import dagster as dg
 import pytest
 from sqlalchemy.pool import QueuePool
 
-from data_platform.operations.lake import Lake
-from data_platform.resources import LakeResource, build_resources, opened_lake, source_key
+from data_platform.operations.lake import Lake, opened_lake
+from data_platform.resources import LakeResource, build_resources, source_key
 from data_platform.settings import Settings, load_settings
 from data_platform.sources.ccxt_source import CcxtSource
 
@@ -73,7 +73,7 @@ def test_one_run_opens_the_lake_once_and_closes_it(settings: Settings) -> None:
 
 
 def test_lake_of_a_sensor_is_closed_after_its_evaluation(settings: Settings) -> None:
-    with opened_lake(settings) as lake:
+    with opened_lake(settings.data_root, settings.state_url) as lake:
         assert open_connections(lake) == 1
         assert lake.run_id == ""
     assert open_connections(lake) == 0

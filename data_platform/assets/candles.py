@@ -33,7 +33,7 @@ def update_rules(line: Line) -> UpdateRules:
     return UpdateRules(
         exchange=exchange.row,
         grace=exchange.grace,
-        starts={pair: exchange.start_of(pair) for pair in exchange.pairs},
+        starts=exchange.starts,
         limits=line.settings.thresholds.limits,
     )
 

@@ -26,7 +26,7 @@ def scope_of(line: Line) -> Scope:
     exchange = line.exchange
     return Scope(
         exchange=exchange.name,
-        starts={pair: exchange.start_of(pair) for pair in exchange.pairs},
+        starts=exchange.starts,
         fetched=[each for each in exchange.timeframes if each not in exchange.derive],
         grace=exchange.grace,
         recipes={each: _recipes(line, each) for each in exchange.timeframes},

@@ -8,11 +8,10 @@ from rich.table import Table
 from rich.text import Text
 
 from data_platform.domain.layers import LAYERS
-from data_platform.domain.markets import Series
 from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.due import FreshnessLimits, SeriesStatus, series_status
-from data_platform.operations.lake import Lake, open_lake
-from data_platform.operations.verdicts import Judged, Verdict, candle_verdicts, derived_verdict
+from data_platform.operations.lake import Lake, opened_lake
+from data_platform.operations.verdicts import Judged, Verdict, table_verdicts
 from data_platform.settings import ExchangeSettings, Settings
 
 
@@ -33,12 +32,12 @@ class LineRow:
 
 def judge_line(settings: Settings, now: datetime) -> list[LineRow]:
     """Return how far every exchange and timeframe is, and what its checks say now."""
-    lake = open_lake(settings.data_root, settings.state_url)
-    return [
-        row
-        for exchange in settings.exchanges.values()
-        for row in _rows(lake, settings, exchange, now)
-    ]
+    with opened_lake(settings.data_root, settings.state_url) as lake:
+        return [
+            row
+            for exchange in settings.exchanges.values()
+            for row in _rows(lake, settings, exchange, now)
+        ]
 
 
 def has_failed(rows: Iterable[LineRow]) -> bool:
@@ -65,13 +64,8 @@ def _rows(
     lake: Lake, settings: Settings, exchange: ExchangeSettings, now: datetime
 ) -> list[LineRow]:
     limits = settings.thresholds.limits
-    series = [
-        Series(exchange.name, pair, timeframe)
-        for timeframe in exchange.timeframes
-        for pair in exchange.pairs
-    ]
     fresh = FreshnessLimits(exchange.grace, settings.refresh.candles, limits)
-    statuses = series_status(lake, series, fresh, now)
+    statuses = series_status(lake, exchange.series, fresh, now)
     pairs = frozenset(pair.key for pair in exchange.pairs)
     rows = []
     for timeframe in exchange.timeframes:
@@ -79,10 +73,7 @@ def _rows(
         verdicts: list[Verdict] = []
         for layer in LAYERS:
             judged = Judged(exchange.name, layer.name, timeframe, pairs, limits)
-            if layer.name == "ohlcv":
-                verdicts += candle_verdicts(lake, judged, own)
-            else:
-                verdicts.append(derived_verdict(lake, judged))
+            verdicts += table_verdicts(lake, judged, own)
         rows.append(LineRow(exchange.name, timeframe, own, verdicts))
     return rows
 

@@ -14,7 +14,7 @@ from data_platform.cli.output import open_console, print_json
 from data_platform.domain.errors import WrongUseError
 from data_platform.domain.markets import Series
 from data_platform.operations.due import FreshnessLimits, SeriesStatus, series_status
-from data_platform.operations.lake import Lake, open_lake
+from data_platform.operations.lake import Lake, opened_lake
 from data_platform.settings import Settings, load_settings
 
 State = Literal["fresh", "stale", "not stored", "retired"]
@@ -72,8 +72,7 @@ def read_status(
         WrongUseError: an exchange is neither configured nor stored.
         StorageError: the state database cannot be read.
     """
-    lake = open_lake(settings.data_root, settings.state_url)
-    try:
+    with opened_lake(settings.data_root, settings.state_url) as lake:
         stored = {row.series for row in lake.store.journal_rows("ohlcv")}
         names = sorted({*settings.exchanges, *(series.exchange for series in stored)})
         unknown = sorted(set(exchanges) - set(names))
@@ -88,19 +87,13 @@ def read_status(
             if name in exchanges or not exchanges
             for line in _lines(lake, settings, name, stored, now)
         ]
-    finally:
-        lake.state.close()
 
 
 def _lines(
     lake: Lake, settings: Settings, name: str, stored: set[Series], now: datetime
 ) -> Iterator[StatusLine]:
     exchange = settings.exchanges.get(name)
-    configured = {
-        Series(name, pair, timeframe)
-        for pair in (exchange.pairs if exchange else ())
-        for timeframe in (exchange.timeframes if exchange else ())
-    }
+    configured = set(exchange.series if exchange else ())
     wanted = sorted(
         configured | {series for series in stored if series.exchange == name},
         key=lambda series: (series.pair, series.timeframe.seconds),

@@ -17,7 +17,7 @@ from data_platform.config.models import DEFAULT_START, ExchangeEntry
 from data_platform.config.strict_yaml import Document
 from data_platform.domain.errors import WrongUseError
 from data_platform.domain.exchanges import Exchange, exchange_row
-from data_platform.domain.markets import Pair, to_pair
+from data_platform.domain.markets import Pair, Series, to_pair
 from data_platform.domain.periods import Period, period_of
 from data_platform.domain.timeframes import TIMEFRAMES, Timeframe, to_timeframe
 
@@ -57,9 +57,23 @@ class ExchangeSettings:
         return self.pair_start.get(pair, self.start)
 
     @property
+    def starts(self) -> dict[Pair, datetime]:
+        """Return the first instant wanted of every pair, UTC."""
+        return {pair: self.start_of(pair) for pair in self.pairs}
+
+    @property
+    def series(self) -> list[Series]:
+        """Return every series that is configured, by timeframe and pair."""
+        return [
+            Series(self.name, pair, timeframe)
+            for timeframe in self.timeframes
+            for pair in self.pairs
+        ]
+
+    @property
     def first_period(self) -> Period:
         """Return the month in which the earliest of its pairs starts."""
-        return period_of(min(self.start_of(pair) for pair in self.pairs))
+        return period_of(min(self.starts.values()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """What every operation works on: the lake's files, its journal and its ledger, and who asks."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,3 +45,13 @@ def open_lake(data_root: Path | str, state_url: str, run_id: str = "") -> Lake:
         sums=LedgerSums(state),
         run_id=run_id,
     )
+
+
+@contextmanager
+def opened_lake(data_root: Path | str, state_url: str) -> Iterator[Lake]:
+    """Give a lake to somebody who only reads, and close it; arguments as `open_lake`."""
+    lake = open_lake(data_root, state_url)
+    try:
+        yield lake
+    finally:
+        lake.state.close()

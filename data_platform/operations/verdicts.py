@@ -85,6 +85,13 @@ class Judged:
     """Thresholds of the config by rule."""
 
 
+def table_verdicts(lake: Lake, judged: Judged, statuses: Sequence[SeriesStatus]) -> list[Verdict]:
+    """Return every check's verdict on one asset of any layer; `statuses` as `candle_verdicts`."""
+    if judged.layer == "ohlcv":
+        return candle_verdicts(lake, judged, statuses)
+    return [derived_verdict(lake, judged)]
+
+
 def candle_verdicts(lake: Lake, judged: Judged, statuses: Sequence[SeriesStatus]) -> list[Verdict]:
     """Return every check's verdict on one candle asset.
 

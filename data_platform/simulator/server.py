@@ -36,7 +36,6 @@ class Simulator:
     def __init__(self, config: SimulatorConfig) -> None:
         self._venues = build_venues(config)
         self._requests: Counter[str] = Counter()
-        self._config = config
         self.url = ""
         """Where it listens; empty before it does."""
 

@@ -1,4 +1,3 @@
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -6,25 +5,8 @@ import pytest
 
 from data_platform.operations.lake import Lake
 from data_platform.simulator.server import run_simulator
-from data_platform.storage.state import State
 from data_platform_tests.factories import lake_at
 from data_platform_tests.operations.venues import Venues, simulator_config
-
-
-@pytest.fixture(scope="session")
-def state_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    # Migrations take 0.1 s: made once, copied for each test.
-    path = tmp_path_factory.mktemp("state") / "state.db"
-    State(f"sqlite:///{path}").close()
-    return path
-
-
-@pytest.fixture
-def root(tmp_path: Path, state_file: Path) -> Path:
-    root = tmp_path / "data"
-    root.mkdir()
-    shutil.copy(state_file, root / "state.db")
-    return root
 
 
 @pytest.fixture
