@@ -1,5 +1,8 @@
 """What Dagster loads: every asset, check, job, schedule and sensor, built from the settings."""
 
+import gc
+from functools import cache
+
 import dagster as dg
 
 from data_platform.assets.catalog import build_catalog_asset
@@ -49,6 +52,19 @@ def build_definitions(
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """Return the project as the environment configures it."""
+    """Return the project as the environment configures it, for as long as the process lives."""
+    return _configured()
+
+
+@cache
+def _configured() -> dg.Definitions:
+    # Dagster asks six times to materialize one asset; each building costs as much as importing it.
     warn_without_home()
-    return build_definitions(load_settings())
+    gc.disable()
+    try:
+        return build_definitions(load_settings())
+    finally:
+        # What was built is never garbage: looking through it again and again costs a sixth of a
+        # short run.
+        gc.freeze()
+        gc.enable()

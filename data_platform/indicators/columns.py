@@ -5,6 +5,7 @@ The list of indicators is the families' tuples in the order of `INDICATORS`.
 
 import re
 from collections.abc import Sequence
+from functools import cache
 
 import polars as pl
 
@@ -26,6 +27,7 @@ _NAME = re.compile(r"([a-z]+(?:_[a-z]+)*)((?:_[0-9]+(?:\.[0-9]+)?)*)")
 _MAX_FACTOR = 100.0
 
 
+@cache
 def to_recipe(text: str) -> Recipe:
     """Return how the indicator that `text` names is computed.
 
