@@ -447,6 +447,41 @@ def test_damaged_month_does_not_keep_the_next_one_from_growing(lake: Lake) -> No
     assert journal_of(lake, partition_of(series, "2024-03")).rows == 14 * 24 + 15
 
 
+@pytest.mark.parametrize("damage", [b"", b"torn", None], ids=["empty", "torn", "flipped"])
+def test_damaged_month_among_those_asked_for_fails_alone(lake: Lake, damage: bytes | None) -> None:
+    series = series_of()
+    truth = candles_at(grid("2024-01-01", "2024-03-20"))
+    source = ScriptedSource({series: truth})
+    asked = partitions_of(series, "2024-01", "2024-03")
+    source.update(lake, asked[1:])
+    [path] = lake.store.files("ohlcv", series, [asked[1].period])
+    path.write_bytes(flip(path.read_bytes()) if damage is None else damage)
+    before = path.read_bytes()
+    source.clock += timedelta(hours=5)
+    source.asked()
+    report = source.update(lake, asked)
+    # The month before it was never fetched, the one after it grows; it is neither asked for nor
+    # touched, and named once.
+    assert source.asked() == [
+        ("BTC-USDT", "2024-01-01 00:00", "2024-02-01 00:00"),
+        ("BTC-USDT", "2024-03-15 08:00", "2024-03-15 15:00"),
+    ]
+    assert [part.outcome for part in report.partitions] == ["written", "failed", "written"]
+    assert list(report.failures) == [asked[1]]
+    for word in (str(path), "binance/ohlcv_1h BTC-USDT|2024-02", "Move the file away", "download"):
+        assert report.failures[asked[1]].count(word) == 1
+    assert path.read_bytes() == before
+    assert [part.rows for part in report.partitions] == [31 * 24, 29 * 24, 14 * 24 + 15]
+    noted = lake.verdicts.newest("binance", "ohlcv", series.timeframe)
+    failed = noted.filter(rule="series_fetched").filter(pl.col("count") > 0)
+    assert failed["period"].to_list() == ["2024-02"]
+
+
+def flip(content: bytes) -> bytes:
+    """The same file with one bit of a value turned over."""
+    return content[:100] + bytes([content[100] ^ 1]) + content[101:]
+
+
 @pytest.mark.parametrize("blocked", ["ohlcv", ".locks"])
 def test_folder_that_cannot_be_written_is_named_and_harms_nothing(
     lake: Lake, root: Path, blocked: str
