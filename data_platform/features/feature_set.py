@@ -65,17 +65,6 @@ class FeatureSet:
         return f"{self.name}-v{self.version}"
 
 
-def indicators_needed(feature_set: FeatureSet) -> tuple[str, ...]:
-    """Return the indicators that the indicators layer has to hold for this set, each once."""
-    joined = (
-        name
-        for coarser in feature_set.joins.values()
-        for names in coarser.values()
-        for name in names
-    )
-    return tuple(dict.fromkeys((*feature_set.indicators, *joined)))
-
-
 def history_rows(feature_set: FeatureSet) -> int:
     """Return how many rows `build_features` needs before the first row that is wanted."""
     return max((*feature_set.returns, *feature_set.volatility), default=0)

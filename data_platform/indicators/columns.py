@@ -9,7 +9,6 @@ from functools import cache
 
 import polars as pl
 
-from data_platform.domain.candles import FILLED_SCHEMA
 from data_platform.domain.errors import WrongUseError
 from data_platform.indicators import momentum, trend, volatility, volume
 from data_platform.indicators.indicator import MAX_ROWS, Column, Indicator, Parameter, Recipe
@@ -71,15 +70,6 @@ def output_columns(names: Sequence[str]) -> tuple[str, ...]:
         WrongUseError: a name is unknown.
     """
     return tuple(column.name for column in to_columns(names))
-
-
-def indicator_schema(names: Sequence[str]) -> pl.Schema:
-    """Return the schema of `add_indicators`' result for a frame of `FILLED_SCHEMA`.
-
-    Raises:
-        WrongUseError: a name is unknown.
-    """
-    return pl.Schema({**FILLED_SCHEMA, **dict.fromkeys(output_columns(names), pl.Float64())})
 
 
 def warm_up(names: Sequence[str]) -> int:

@@ -162,22 +162,6 @@ class PartitionReader(JournalReader):
         found = self._read_rows(layer, rows, ["open_time"])["open_time"]
         return found.filter(found.is_between(start, end, closed="left"))
 
-    def hash_rows(
-        self,
-        layer: str,
-        series: Series,
-        first: datetime,
-        last: datetime,
-        feature_set: str | None = None,
-    ) -> str:
-        """Return the content hash of the rows from `first` to `last`, both inclusive.
-
-        `ABSENT` when none is stored.
-        """
-        end = last + series.timeframe.duration
-        frame = self.read_range(layer, series, first, end, feature_set=feature_set)
-        return ABSENT if frame.is_empty() else content_hash(frame)
-
     def files(
         self,
         layer: str,

@@ -1,9 +1,5 @@
-from datetime import timedelta
-from pathlib import Path
-
 import polars as pl
 import pytest
-import yaml
 
 from data_platform.domain.errors import WrongUseError
 from data_platform.domain.timeframes import Timeframe, to_timeframe
@@ -15,7 +11,6 @@ from data_platform.features.feature_set import (
     feature_columns,
     feature_schema,
     history_rows,
-    indicators_needed,
 )
 from data_platform.indicators.columns import output_columns
 
@@ -199,25 +194,3 @@ def test_an_empty_set_carries_only_the_candle(fine: pl.DataFrame) -> None:
 
 def test_the_key_names_set_and_version() -> None:
     assert SET.key == "trial-v2"
-
-
-def test_the_set_that_is_shipped_fits_the_default_indicators() -> None:
-    text = (Path(__file__).parents[2] / "configs" / "features" / "base.yaml").read_text()
-    values = yaml.safe_load(text)
-    joins = {
-        to_timeframe(fine): {to_timeframe(name): tuple(names) for name, names in coarser.items()}
-        for fine, coarser in values["joins"].items()
-    }
-    shipped = FeatureSet(
-        values["name"],
-        values["version"],
-        tuple(values["returns"]),
-        tuple(values["volatility"]),
-        tuple(values["indicators"]),
-        joins,
-    )
-    stored = {"sma_20", "sma_50", "ema_12", "ema_26", "rsi_14", "macd_12_26_9", "bb_20_2"}
-    stored |= {"atr_14", "adx_14", "stoch_14_3", "cci_20", "mfi_14"}
-    assert set(indicators_needed(shipped)) <= stored
-    assert shipped.key == "base-v1"
-    assert timedelta(minutes=history_rows(shipped)) < timedelta(days=1)

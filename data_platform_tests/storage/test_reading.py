@@ -4,10 +4,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from data_platform.domain.candles import TIME, content_hash, replace_rows
+from data_platform.domain.candles import TIME, replace_rows
 from data_platform.domain.errors import DamagedFileError
 from data_platform.domain.periods import Period, period_of
-from data_platform.storage.journal import ABSENT
 from data_platform.storage.partition_store import PartitionStore
 from data_platform.storage.reading import PartitionReader
 from data_platform_tests.storage.lake import (
@@ -167,15 +166,6 @@ def test_an_empty_or_truncated_file_is_never_skipped(lake: PartitionStore) -> No
             lake.read_range("ohlcv", series(), utc(2023), utc(2025))
         with pytest.raises(DamagedFileError, match="2024-02"):
             lake.times("ohlcv", series(), utc(2023), utc(2025))
-
-
-def test_the_hash_of_rows_is_that_of_exactly_those(lake: PartitionStore) -> None:
-    expected = content_hash(
-        pl.concat([candles([743], period=DECEMBER), candles([0, 1], period=FEBRUARY)])
-    )
-    assert lake.hash_rows("ohlcv", series(), at(743, DECEMBER), at(1, FEBRUARY)) == expected
-    assert lake.hash_rows("ohlcv", series(), at(743, DECEMBER), at(2, FEBRUARY)) != expected
-    assert lake.hash_rows("ohlcv", series(), utc(2022), utc(2023)) == ABSENT
 
 
 def test_a_version_changes_exactly_with_the_content(store: PartitionStore) -> None:
