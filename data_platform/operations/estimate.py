@@ -1,0 +1,106 @@
+"""What a fetch would cost, told before it is made: requests, candles, bytes on disk.
+
+Plans exactly as an update does and counts the pages; sends nothing and writes nothing.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from data_platform.domain.candles import TimeRange, closed_before
+from data_platform.domain.exchanges import Exchange
+from data_platform.domain.layers import Partition
+from data_platform.domain.markets import Series
+from data_platform.domain.timeframes import Timeframe
+from data_platform.operations.lake import Lake
+from data_platform.operations.plan import UpdateRules, contiguous_ranges, plan_needs
+from data_platform.sources.base import FetchRequest
+
+BYTES_PER_CANDLE = {
+    "ohlcv": 35,
+    "filled": 40,
+    "indicators": 240,
+    "features": 240,
+    "vectorbt": 40,
+    "freqtrade": 40,
+    "nautilus": 60,
+}
+"""Of a stored candle by layer, rounded up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a selection of one exchange takes at most."""
+
+    requests: int = 0
+    """For candles; the exchange's clock and list of pairs come on top, a handful a process."""
+    candles: int = 0
+    """Not stored yet and not explained."""
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(self.requests + other.requests, self.candles + other.candles)
+
+    def duration(self, requests_per_minute: float) -> timedelta:
+        """Return how long the exchange's limit makes the requests take."""
+        return timedelta(minutes=self.requests / requests_per_minute)
+
+    def stored_bytes(self, layers: Iterable[str]) -> int:
+        """Return about how many bytes the candles take in these layers."""
+        return self.candles * sum(BYTES_PER_CANDLE[layer] for layer in layers)
+
+
+def estimate_update(
+    lake: Lake, partitions: Sequence[Partition], rules: UpdateRules, now: datetime
+) -> Cost:
+    """Return what an update of candle partitions would take now.
+
+    An upper bound: what an answer proves empty (the years before a listing) is not asked for.
+
+    Args:
+        lake: what is stored and known.
+        partitions: of one exchange, at timeframes that it has itself, layer `ohlcv`.
+        rules: starts, grace and mode.
+        now: the clock, UTC.
+
+    Raises:
+        StorageError: what is stored cannot be read.
+    """
+    cost = Cost()
+    for series, months in contiguous_ranges(partitions):
+        closed = closed_before(now, series.timeframe, rules.grace)
+        for need in plan_needs(lake, series, months, rules, now):
+            request = need.to_request(closed)
+            if request is not None:
+                missing = series.timeframe.count(need.missing.start, request.end)
+                cost += Cost(_pages(request, rules.exchange, closed), missing)
+    return cost
+
+
+def estimate_coarser(
+    lake: Lake, partitions: Sequence[Partition], rules: UpdateRules, now: datetime
+) -> Cost:
+    """Return what deriving candle partitions from a finer timeframe takes: no request."""
+    cost = Cost()
+    for series, months in contiguous_ranges(partitions):
+        wanted = _closed_part(series, months, rules, now)
+        if wanted is not None:
+            stored = len(lake.store.times("ohlcv", series, wanted.start, wanted.end))
+            cost += Cost(0, series.timeframe.count(wanted.start, wanted.end) - stored)
+    return cost
+
+
+def _closed_part(
+    series: Series, months: TimeRange, rules: UpdateRules, now: datetime
+) -> TimeRange | None:
+    timeframe: Timeframe = series.timeframe
+    start = max(months.start, timeframe.ceil(rules.starts[series.pair]))
+    end = min(months.end, closed_before(now, timeframe, rules.grace))
+    return TimeRange(start, end) if start < end else None
+
+
+def _pages(request: FetchRequest, exchange: Exchange, closed: datetime) -> int:
+    timeframe = request.series.timeframe
+    if exchange.since_meaning == "newest_only":
+        depth = exchange.history_candles or exchange.page_size
+        return int(request.end > closed - depth * timeframe.duration)
+    return -(-timeframe.count(request.start, request.end) // exchange.page_size)
