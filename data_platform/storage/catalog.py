@@ -2,11 +2,15 @@
 
 Holds how both are made; the SQL stands in `catalog_sql.py`. The file holds only what reads Parquet
 and is replaced by rename, since a second process is refused by a file that one holds open for
-writing. What lies in the state database (`gaps`, `quality`, `partitions`) is put into the
-connection, since DuckDB's wheel has no reader for it. Locking down: https://duckdb.org/docs/stable/
-operations_manual/securing_duckdb/overview (read 2026-11-25); tried out with duckdb 2.0.1.
+writing. It names its lake by absolute paths, so that of a copied or moved lake is made anew; where
+it cannot be written, the views are made in the connection. What lies in the state database (`gaps`,
+`quality`, `partitions`) is put into the connection, since DuckDB's wheel has no reader for it.
+Locking down: https://duckdb.org/docs/stable/operations_manual/securing_duckdb/overview (read
+2026-11-25); tried out with duckdb 2.0.1.
 """
 
+import hashlib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,14 +49,13 @@ _LOCKS = (
 )
 
 
-def build_catalog(root: Path, path: Path | None = None) -> Path:
-    """Write the catalogue file, replacing the one that is there.
+def build_catalog(root: Path) -> Path:
+    """Write `catalog.duckdb` of a lake, replacing the one that is there.
 
     Views over a layer without files are empty; build again once it has some.
 
     Args:
         root: the lake's folder.
-        path: where to; None: `catalog.duckdb` in it.
 
     Returns:
         The file.
@@ -60,24 +63,8 @@ def build_catalog(root: Path, path: Path | None = None) -> Path:
     Raises:
         StorageError: it cannot be written, or a stored file is no Parquet.
     """
-    import duckdb
-
-    target = path or Layout(root).catalog
-    folder = root.absolute()
-
-    def write(temporary: Path) -> None:
-        with duckdb.connect(str(temporary)) as connection:
-            for table in TABLES:
-                connection.execute(macro_statement(table, folder))
-                stored = _has_files(folder / table.layer)
-                connection.execute(view_statement(table, folder, stored=stored))
-            connection.execute(consensus_statement(folder))
-
-    try:
-        publish_file(write, target)
-    except duckdb.Error as error:
-        raise StorageError(f"cannot build the catalogue {target}: {_first_line(error)}") from error
-    return target
+    layout = Layout(root.absolute())
+    return _write(layout.catalog, _statements(layout))
 
 
 def open_catalog(root: Path, state: State) -> "duckdb.DuckDBPyConnection":
@@ -87,34 +74,35 @@ def open_catalog(root: Path, state: State) -> "duckdb.DuckDBPyConnection":
     state database has them now. Close it after use.
 
     Args:
-        root: the lake's folder.
+        root: the lake's folder; one that cannot be written is read all the same.
         state: its state database.
 
     Raises:
-        StorageError: the catalogue cannot be read or built.
+        StorageError: the views cannot be made: a stored file is no Parquet.
     """
     import duckdb
 
     layout = Layout(root.absolute())
-    if not _is_current(layout):
-        build_catalog(layout.root)
+    statements = _statements(layout)
+    is_written = _is_current(layout.catalog, statements) or _try_write(layout.catalog, statements)
     connection = duckdb.connect(":memory:")
     try:
-        connection.execute(f"ATTACH {text(str(layout.catalog))} AS lake (READ_ONLY)")
+        if is_written:
+            connection.execute(f"ATTACH {text(str(layout.catalog))} AS lake (READ_ONLY)")
+            connection.execute("SET search_path = 'memory.main,lake.main'")
+        else:
+            _execute(connection, statements)
         for name, frame in state_frames(state).items():
             connection.register("incoming", frame)
             connection.execute(f'CREATE TABLE "{name}" AS SELECT * FROM incoming')  # noqa: S608  # our names
             connection.unregister("incoming")
-        connection.execute("SET search_path = 'memory.main,lake.main'")
         # Globs are held against the list as they are spelt, files as they are called.
         allowed = ", ".join(text(spelt) for spelt in (str(layout.root), pattern(layout.root)))
-        connection.execute(f"SET allowed_directories = [{allowed}]")
-        for statement in _LOCKS:
-            connection.execute(statement)
+        _execute(connection, [f"SET allowed_directories = [{allowed}]", *_LOCKS])
     except duckdb.Error as error:
         connection.close()
         raise StorageError(
-            f"cannot open the catalogue {layout.catalog}: {_first_line(error)}"
+            f"cannot open the catalogue of {layout.root}: {_first_line(error)}"
         ) from error
     return connection
 
@@ -161,25 +149,59 @@ def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0].strip()
 
 
-def _has_files(folder: Path) -> bool:
-    return next(folder.rglob(CANDLES_FILE), None) is not None
+def _statements(layout: Layout) -> list[str]:
+    root = layout.root
+    statements = [consensus_statement(root)]
+    for table in TABLES:
+        statements.append(macro_statement(table, root))
+        stored = next((root / table.layer).rglob(CANDLES_FILE), None) is not None
+        statements.append(view_statement(table, root, stored=stored))
+    return statements
 
 
-def _is_current(layout: Layout) -> bool:
+def _mark(statements: Sequence[str]) -> str:
+    return f"views {hashlib.sha256(';'.join(statements).encode()).hexdigest()}"
+
+
+def _is_current(path: Path, statements: Sequence[str]) -> bool:
+    """Tell whether a file was made by these statements: of this lake, by this program."""
     import duckdb
 
-    if not layout.catalog.exists():
+    if not path.exists():
         return False
     try:
-        with duckdb.connect(str(layout.catalog), read_only=True) as connection:
-            views = connection.execute(
-                "SELECT view_name, sql FROM duckdb_views() WHERE NOT internal"
-            )
-            reads = {name: "read_parquet" in sql for name, sql in views.fetchall()}
+        with duckdb.connect(str(path), read_only=True) as connection:
+            found = connection.execute("SELECT comment FROM duckdb_views() WHERE comment NOT NULL")
+            return found.fetchall() == [(_mark(statements),)]
     except duckdb.Error:
         # Half a file, or one of another version: it holds nothing that cannot be made again.
         return False
-    return all(
-        reads.get(table.name, False) or not _has_files(layout.root / table.layer)
-        for table in TABLES
-    )
+
+
+def _try_write(path: Path, statements: Sequence[str]) -> bool:
+    try:
+        _write(path, statements)
+    except StorageError:
+        # A lake that cannot be written; if its files are at fault, the connection will say so.
+        return False
+    return True
+
+
+def _write(path: Path, statements: Sequence[str]) -> Path:
+    import duckdb
+
+    def write(temporary: Path) -> None:
+        with duckdb.connect(str(temporary)) as connection:
+            _execute(connection, statements)
+            connection.execute(f"COMMENT ON VIEW {TABLES[0].name} IS {text(_mark(statements))}")
+
+    try:
+        publish_file(write, path)
+    except duckdb.Error as error:
+        raise StorageError(f"cannot build the catalogue {path}: {_first_line(error)}") from error
+    return path
+
+
+def _execute(connection: "duckdb.DuckDBPyConnection", statements: Iterable[str]) -> None:
+    for statement in statements:
+        connection.execute(statement)

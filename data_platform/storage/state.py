@@ -3,14 +3,17 @@
 Holds the door only: connections, transactions, migrations. Which statement belongs to which
 meaning stands in `journal.py`, `ledger.py` and `verdicts.py`. SQLite in WAL mode takes four writing
 processes at once when each transaction is short and begins as a writer; a transaction that turns
-from reader to writer in its middle is refused at once, whatever the time-out.
+from reader to writer in its middle is refused at once, whatever the time-out. One that lies where
+nothing can be written is read all the same.
 """
 
 import fcntl
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import sqlalchemy as sa
 
@@ -148,9 +151,21 @@ class State:
 
 
 def _engine_options(url: sa.URL) -> dict[str, object]:
-    if url.get_backend_name() == _SQLITE:
-        return {"connect_args": {"timeout": BUSY_SECONDS, "check_same_thread": False}}
-    return {"pool_pre_ping": True}
+    if url.get_backend_name() != _SQLITE:
+        return {"pool_pre_ping": True}
+    path = Path(str(url.database)).absolute()
+    if path.is_file() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        return {"creator": lambda: _connect_read_only(path)}
+    return {"connect_args": {"timeout": BUSY_SECONDS, "check_same_thread": False}}
+
+
+def _connect_read_only(path: Path) -> sqlite3.Connection:
+    # WAL mode makes two files beside the database even for a reader, unless the database is said
+    # to be immutable; then a log that is there would be passed over (sqlite 3.40.1, 2026-11-25).
+    log = path.with_name(f"{path.name}-wal")
+    has_log = log.exists() and log.stat().st_size > 0
+    uri = f"file:{quote(str(path))}?mode=ro{'' if has_log else '&immutable=1'}"
+    return sqlite3.connect(uri, timeout=BUSY_SECONDS, check_same_thread=False, uri=True)
 
 
 def _leave_transactions_to_us(raw: object, _record: object) -> None:

@@ -1,4 +1,5 @@
 import json
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from data_platform.cli.main import main
 from data_platform.domain.markets import Pair, Series
 from data_platform.domain.timeframes import to_timeframe
 from data_platform_tests.cli.conftest import StoreCandles
+from data_platform_tests.read_only import run_powerless, unwritable
 
 SERIES = Series("okx", Pair("BTC/USDT"), to_timeframe("1h"))
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -72,3 +74,22 @@ def test_without_a_lake_the_first_step_is_named(lake: Path) -> None:
     assert done.stderr == (
         f"data-platform: there is no lake at {lake} yet; `data-platform download` makes one.\n"
     )
+
+
+@pytest.mark.parametrize("has_catalogue", [True, False])
+def test_a_copy_of_a_lake_that_cannot_be_written_answers(
+    lake: Path, store_candles: StoreCandles, *, has_catalogue: bool
+) -> None:
+    store_candles(SERIES, START, 3)
+    assert run("SELECT 1").exit_code == 0
+    copy = lake.with_name("copy")
+    shutil.copytree(lake, copy)
+    if not has_catalogue:
+        (copy / "catalog.duckdb").unlink()
+    shutil.rmtree(lake)
+    arguments = ("query", "SELECT count(*) AS n FROM candles", "--format", "csv")
+    with unwritable(copy):
+        done = run_powerless(
+            "-m", "data_platform.cli.main", *arguments, DATA_PLATFORM_DATA=str(copy)
+        )
+    assert (done.stdout, done.stderr) == ("n\n3\n", "")

@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -276,6 +277,60 @@ def test_a_damaged_file_is_named(store: PartitionStore) -> None:
 
 
 def test_a_place_that_cannot_be_written_is_named(store: PartitionStore) -> None:
-    (store.root / "file").touch()
-    with pytest.raises(StorageError, match=str(store.root / "file")):
-        build_catalog(store.root, store.root / "file" / "catalog.duckdb")
+    (store.root / "catalog.duckdb").mkdir()
+    with pytest.raises(StorageError, match=str(store.root / "catalog.duckdb")):
+        build_catalog(store.root)
+
+
+def test_the_views_are_made_in_memory_where_the_file_cannot_be(store: PartitionStore) -> None:
+    commit(store, candles(range(3)))
+    (store.root / "catalog.duckdb").mkdir()
+    with open_catalog(store.root, store.state) as door:
+        assert select(door, "FROM candles").height == 3
+        assert select(door, "FROM candles('binance', '1h', 'BTC-USDT')").height == 3
+        with pytest.raises(WrongUseError):
+            select(door, "SELECT * FROM read_text('/etc/passwd')")
+
+
+@pytest.fixture
+def moved(store: PartitionStore) -> Iterator[PartitionStore]:
+    """Give a copy of a lake that has a catalogue, and goes its own way."""
+    commit(store, candles(range(3)))
+    build_catalog(store.root)
+    other = store.root.with_name("other lake")
+    shutil.copytree(store.root, other)
+    commit(store, candles(range(7)))
+    copy = open_store(other)
+    yield copy
+    copy.state.close()
+
+
+@pytest.mark.parametrize("source", ["candles", "candles('binance', '1h', 'BTC-USDT')"])
+def test_a_copied_lake_answers_from_its_own_files(moved: PartitionStore, source: str) -> None:
+    with open_catalog(moved.root, moved.state) as door:
+        assert select(door, f"FROM {source}").height == 3
+
+
+def test_a_moved_lake_answers(moved: PartitionStore, store: PartitionStore) -> None:
+    shutil.rmtree(store.root)
+    with open_catalog(moved.root, moved.state) as door:
+        assert select(door, "FROM candles").height == 3
+    with duckdb.connect(str(moved.root / "catalog.duckdb"), read_only=True) as plain:
+        assert plain.execute("SELECT count(*) FROM candles").fetchone() == (3,)
+
+
+def test_a_catalogue_that_is_right_stays(store: PartitionStore) -> None:
+    commit(store, candles(range(3)))
+    path = build_catalog(store.root)
+    before = path.stat()
+    open_catalog(store.root, store.state).close()
+    assert path.stat() == before
+
+
+def test_a_catalogue_of_other_statements_is_made_anew(store: PartitionStore) -> None:
+    commit(store, candles(range(3)))
+    path = build_catalog(store.root)
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE OR REPLACE VIEW candles AS SELECT 1 AS old")
+    with open_catalog(store.root, store.state) as door:
+        assert select(door, "FROM candles").height == 3

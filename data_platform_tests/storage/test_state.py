@@ -1,4 +1,5 @@
 import fcntl
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import data_platform.storage.state as state_module
 from data_platform.domain.errors import StorageError
 from data_platform.storage.state import State
 from data_platform.storage.tables import METADATA, REVISION
+from data_platform_tests.read_only import run_powerless, unwritable
 
 OPEN = """
 import sys
@@ -213,3 +215,46 @@ def test_a_new_database_is_made_by_one_process_at_a_time(tmp_path: Path) -> None
         assert schema_of(tmp_path / "state.db") == []
     other.join()
     assert schema_of(tmp_path / "state.db") != []
+
+
+SHOW = """
+import sys
+import sqlalchemy as sa
+from data_platform.domain.errors import StorageError
+from data_platform.storage.state import State
+state = State(sys.argv[1])
+with state.read() as connection:
+    print(connection.execute(sa.text("SELECT count(*) FROM inputs")).scalar())
+try:
+    with state.write() as connection:
+        connection.execute(sa.text("DELETE FROM inputs"))
+except StorageError as error:
+    print(error)
+state.close()
+"""
+
+
+@pytest.mark.parametrize("is_open", [False, True], ids=["at rest", "with a log"])
+def test_one_that_cannot_be_written_is_read(tmp_path: Path, *, is_open: bool) -> None:
+    state = State(f"sqlite:///{tmp_path}/state.db")
+    with state.write() as connection:
+        connection.execute(
+            sa.text(
+                "INSERT INTO inputs (commit_id, position, layer, exchange, timeframe, pair,"
+                " content_hash) VALUES (1, 1, 'a', 'b', 'c', 'd', 'e')"
+            )
+        )
+    copy = tmp_path / "a copy #1"
+    copy.mkdir()
+    if not is_open:
+        state.close()
+    for file in tmp_path.glob("state.db*"):
+        shutil.copy(file, copy)
+    assert (copy / "state.db-wal").exists() == is_open
+    with unwritable(copy):
+        done = run_powerless("-c", SHOW, f"sqlite:///{copy}/state.db")
+    state.close()
+    count, told = done.stdout.splitlines()
+    assert count == "1", done
+    assert told.startswith("cannot write the state database")
+    assert "readonly" in told
