@@ -17,15 +17,15 @@ from data_platform.operations.plan import UpdateRules, contiguous_ranges, plan_n
 from data_platform.sources.base import FetchRequest
 
 BYTES_PER_CANDLE = {
-    "ohlcv": 35,
-    "filled": 40,
-    "indicators": 240,
-    "features": 240,
-    "vectorbt": 40,
-    "freqtrade": 40,
-    "nautilus": 60,
+    "ohlcv": 23,
+    "filled": 23,
+    "indicators": 155,
+    "features": 126,
+    "vectorbt": 23,
+    "freqtrade": 32,
+    "nautilus": 55,
 }
-"""Of a stored candle by layer, rounded up."""
+"""By layer, as a year of 1m candles takes with the default indicators and features."""
 
 
 @dataclass(frozen=True, slots=True)
