@@ -62,6 +62,10 @@ class CandleUpdate:
         Raises:
             StoppedError: the watch asked for it; all commits so far stand.
         """
+        if partitions and self.watch.should_stop():
+            raise StoppedError(
+                f"stopped before {partitions[0]}; the same command goes on from here."
+            )
         needs = self._plan(partitions)
         if needs:
             with closing(self.open_source()) as source:

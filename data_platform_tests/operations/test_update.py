@@ -554,7 +554,8 @@ def test_stopping_leaves_what_was_committed_and_the_same_command_goes_on(lake: L
     truth = candles_at(grid("2024-01-01", "2024-03-01"))
     source = ScriptedSource({series: truth})
     asked = partitions_of(series, "2024-01", "2024-02")
-    answers = iter([False, True])
+    # Asked before anything else, then before each commit.
+    answers = iter([False, False, True])
     watch = Watch(report=lambda _: None, should_stop=lambda: next(answers))
     with pytest.raises(StoppedError, match="2024-02"):
         source.update(lake, asked, watch=watch)
@@ -563,6 +564,15 @@ def test_stopping_leaves_what_was_committed_and_the_same_command_goes_on(lake: L
     source.asked()
     source.update(lake, asked)
     assert source.asked() == [("BTC-USDT", "2024-02-01 00:00", "2024-03-01 00:00")]
+
+
+def test_stopping_before_an_update_asks_nothing_and_plans_nothing(lake: Lake) -> None:
+    source = ScriptedSource({series_of(): candles_at(grid("2024-01-01", "2024-02-01"))})
+    watch = Watch(report=lambda _: None, should_stop=lambda: True)
+    with pytest.raises(StoppedError, match=r"before binance/ohlcv_1h BTC-USDT\|2024-01"):
+        source.update(lake, [partition_of()], watch=watch)
+    assert source.opened == 0
+    assert lake.store.journal(partition_of()) is None
 
 
 def test_progress_tells_candles_requests_and_partitions(lake: Lake) -> None:
