@@ -15,7 +15,7 @@ from data_platform.domain.exchanges import exchange_row
 from data_platform.domain.markets import Market, Pair
 from data_platform.domain.synthetic_markets import market_profile
 from data_platform.domain.timeframes import Timeframe
-from data_platform.simulator import binance, coinbase, kraken, okx
+from data_platform.simulator import binance, bybit, coinbase, kraken, okx
 from data_platform.simulator.tapes import ReplayTape, SyntheticTape, Tape
 from data_platform.simulator.venue import Dialect, Venue, VenueMarket
 
@@ -25,6 +25,7 @@ DEFAULT_LISTING = datetime(2017, 1, 1, tzinfo=UTC)
 
 DIALECTS: tuple[Dialect, ...] = (
     binance.DIALECT,
+    bybit.DIALECT,
     coinbase.DIALECT,
     kraken.DIALECT,
     okx.DIALECT,

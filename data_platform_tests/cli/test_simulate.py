@@ -82,10 +82,10 @@ def test_a_port_in_use_is_a_failure_with_a_remedy(config: Path) -> None:
 
 def test_an_exchange_that_cannot_be_simulated_is_wrong_use(tmp_path: Path) -> None:
     path = tmp_path / "platform.yaml"
-    path.write_text("exchanges: {bybit: {pairs: [BTC/USDT]}}\n")
+    path.write_text("exchanges: {kucoin: {pairs: [BTC/USDT]}}\n")
     done = CliRunner().invoke(main, ["simulate", "--config", str(path), "--port", "0"])
     assert done.exit_code == 2
-    assert "'bybit' cannot be simulated" in done.stderr
+    assert "'kucoin' cannot be simulated" in done.stderr
 
 
 def test_a_config_that_is_absent_is_wrong_use(tmp_path: Path) -> None:

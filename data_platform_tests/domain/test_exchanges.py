@@ -2,8 +2,8 @@ from data_platform.domain.exchanges import EXCHANGES, exchange_row
 from data_platform.domain.timeframes import to_timeframe
 
 
-def test_the_four_named_exchanges_have_a_row() -> None:
-    assert [row.name for row in EXCHANGES] == ["binance", "coinbase", "kraken", "okx"]
+def test_the_named_exchanges_have_a_row() -> None:
+    assert [row.name for row in EXCHANGES] == ["binance", "bybit", "coinbase", "kraken", "okx"]
 
 
 def test_a_second_account_of_a_known_exchange_keeps_its_quirks() -> None:

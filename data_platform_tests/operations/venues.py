@@ -1,4 +1,4 @@
-"""The four simulated exchanges under one clock that tests turn, and updates that ask them."""
+"""The simulated exchanges under one clock that tests turn, and updates that ask them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,12 +19,12 @@ from data_platform.simulator.server import Simulator
 from data_platform.sources.access import Access, Retry
 from data_platform.sources.ccxt_source import CcxtSource
 from data_platform_tests.factories import GRACE, series_of, time
+from data_platform_tests.quotes import QUOTES
 
 NOW = time("2024-03-15 10:07:23")
 LISTED = time("2024-02-11 13:37")
 """When NEW was listed; BTC and DOGE were always there."""
 
-QUOTES = {"binance": "USDT", "okx": "USDT", "coinbase": "USD", "kraken": "USD"}
 EXCHANGES = tuple(QUOTES)
 
 

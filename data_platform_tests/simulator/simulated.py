@@ -11,6 +11,7 @@ import polars as pl
 from data_platform.domain.markets import Pair, Series
 from data_platform.domain.timeframes import to_timeframe
 from data_platform.simulator.config import ReplayKey, SimulatedExchange, SimulatorConfig
+from data_platform_tests.quotes import QUOTES
 
 T = TypeVar("T")
 Clock: TypeAlias = datetime | Callable[[], datetime]
@@ -20,8 +21,7 @@ NOW = datetime(2024, 3, 15, 10, 7, 23, 456_000, tzinfo=UTC)
 LISTED = datetime(2024, 3, 11, 13, 37, tzinfo=UTC)
 """When LINK was listed; BTC was always there."""
 
-EXCHANGES = ("binance", "coinbase", "kraken", "okx")
-QUOTES = {"binance": "USDT", "okx": "USDT", "coinbase": "USD", "kraken": "USD"}
+EXCHANGES = tuple(QUOTES)
 
 
 def pair_of(exchange: str, base: str = "BTC") -> Pair:

@@ -16,13 +16,13 @@ from data_platform.simulator.config import SimulatedExchange, SimulatorConfig
 from data_platform.simulator.server import Simulator, run_simulator
 from data_platform.sources.base import FetchRequest, FetchResult
 from data_platform.sources.ccxt_source import CcxtSource
+from data_platform_tests.quotes import QUOTES
 from data_platform_tests.sources.wire import access_to
 
 # In the middle of a candle of every timeframe, and not near the end of one.
 NOW = datetime(2024, 6, 12, 13, 37, 25, tzinfo=UTC)
 LISTED = datetime(2024, 6, 3, 5, 17, tzinfo=UTC)
 GRACE = timedelta(seconds=5)
-QUOTES = {"binance": "USDT", "okx": "USDT", "coinbase": "USD", "kraken": "USD"}
 REACHING = [exchange for exchange in EXCHANGES if exchange.since_meaning != "newest_only"]
 ROWS = [
     (exchange, timeframe)
