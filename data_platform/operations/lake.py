@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from data_platform.storage.breakers import Breakers
 from data_platform.storage.ledger import Ledger
 from data_platform.storage.ledger_sums import LedgerSums
 from data_platform.storage.partition_store import PartitionStore
@@ -21,6 +22,7 @@ class Lake:
     verdicts: Verdicts
     state: State
     sums: LedgerSums
+    breakers: Breakers
     run_id: str = ""
     """Who writes, for the journal; empty when nobody does."""
 
@@ -43,6 +45,7 @@ def open_lake(data_root: Path | str, state_url: str, run_id: str = "") -> Lake:
         verdicts=Verdicts(state),
         state=state,
         sums=LedgerSums(state),
+        breakers=Breakers(state),
         run_id=run_id,
     )
 

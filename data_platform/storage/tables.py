@@ -140,3 +140,15 @@ QUALITY = sa.Table(
     sa.PrimaryKeyConstraint(*PARTITION, "rule", "day", name="quality_key"),
 )
 """Verdicts: at most one row for each partition, rule and day."""
+
+BREAKERS = sa.Table(
+    "breakers",
+    METADATA,
+    sa.Column("exchange", sa.String, primary_key=True),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("opened_at", _TIME),
+    sa.Column("until", _TIME),
+    sa.Column("reason", sa.String, nullable=False),
+)
+"""Exchanges that have stopped answering: one row for each that ever did."""

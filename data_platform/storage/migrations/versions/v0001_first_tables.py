@@ -1,4 +1,4 @@
-"""Make the journal, its heads, the inputs, the ledger and the verdicts."""
+"""Make the journal, its heads, the inputs, the ledger, the verdicts and the breakers."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -14,14 +14,15 @@ _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Make the five tables."""
+    """Make the six tables."""
     _make_journal()
     _make_ledger_and_verdicts()
+    _make_breakers()
 
 
 def downgrade() -> None:
-    """Drop the five tables."""
-    for name in ("quality", "gaps", "inputs", "partitions", "commits"):
+    """Drop the six tables."""
+    for name in ("breakers", "quality", "gaps", "inputs", "partitions", "commits"):
         op.drop_table(name)
 
 
@@ -83,6 +84,17 @@ def _make_ledger_and_verdicts() -> None:
         *(_text(name) for name in ("rows_json", "threshold_json")),
         sa.Column("checked_at", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint(*_PARTITION, "rule", "day", name="quality_key"),
+    )
+
+
+def _make_breakers() -> None:
+    op.create_table(
+        "breakers",
+        sa.Column("exchange", sa.String, primary_key=True),
+        _text("state"),
+        _number("failures"),
+        *(_time(name) for name in ("opened_at", "until")),
+        _text("reason"),
     )
 
 
