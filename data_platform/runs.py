@@ -14,6 +14,7 @@ from pathlib import Path
 import dagster as dg
 from dagster import DagsterEventType, DagsterInstance, DagsterRun, DagsterRunStatus
 
+from data_platform.assets.candles import FULL_TAG
 from data_platform.assets.line import asset_key
 from data_platform.domain.errors import WrongUseError
 from data_platform.domain.markets import Pair
@@ -53,6 +54,8 @@ class Selection:
     first: Period
     last: Period
     """Last month, inclusive."""
+    full: bool = False
+    """Ask the exchange for every candle again and compare."""
 
     @property
     def keys(self) -> list[dg.AssetKey]:
@@ -112,10 +115,11 @@ def _run_block(
     job = definitions.get_repository_def().get_implicit_job_def_for_assets(selection.keys)
     if job is None:
         raise WrongUseError(f"the selected assets of {selection.exchange} share no partitions.")
+    full = {FULL_TAG: "true"} if selection.full else {}
     return job.execute_in_process(
         instance=instance,
         asset_selection=selection.keys,
-        tags={**block.tags, BACKFILL_TAG: selection.exchange},
+        tags={**block.tags, **full, BACKFILL_TAG: selection.exchange},
         raise_on_error=False,
     )
 

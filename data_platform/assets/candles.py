@@ -4,6 +4,8 @@ One factory for timeframes that the exchange has, one for those derived from a f
 make the same key, so nothing downstream can tell.
 """
 
+from dataclasses import replace
+
 import dagster as dg
 
 from data_platform.assets.line import (
@@ -19,6 +21,9 @@ from data_platform.operations.coarser import derive_candles
 from data_platform.operations.plan import UpdateRules
 from data_platform.operations.update import CandleUpdate
 from data_platform.resources import source_key
+
+FULL_TAG = "full"
+"""Tag of a run that asks for every candle again and compares, when its value is `true`."""
 
 
 def build_candles(line: Line, timeframe: Timeframe) -> dg.AssetsDefinition:
@@ -57,7 +62,8 @@ def _build_fetched(line: Line, timeframe: Timeframe) -> dg.AssetsDefinition:
     def candles(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         partitions = partitions_of(context, line, "ohlcv", timeframe)
         open_source = getattr(context.resources, source).open
-        lake, rules = open_lake_of(context), update_rules(line)
+        full = context.run.tags.get(FULL_TAG) == "true"
+        lake, rules = open_lake_of(context), replace(update_rules(line), full=full)
         report = CandleUpdate(lake, open_source, rules, line.watch).run(partitions)
         return to_result(context, report)
 

@@ -35,11 +35,17 @@ WORKER = (sys.executable, "-m", "data_platform.cli.download_worker")
 )
 @click.option("--start", type=DAY, help="First day, UTC; its whole month is taken.")
 @click.option("--end", type=DAY, help="Day after the last one, UTC.  [default: now]")
+@click.option(
+    "--full",
+    is_flag=True,
+    help="Ask for every candle again and store what the exchange has changed since.",
+)
 def download(**typed: Any) -> None:  # noqa: ANN401
     """Fetch what is missing of a selection and compute everything that follows from it.
 
-    What is stored and complete is not asked for again. Ctrl-C ends after the current commit; the
-    same command continues. Exits 1 when a series failed; the others are done all the same.
+    What is stored and complete is not asked for again, unless --full is given. Ctrl-C ends after
+    the current commit; the same command continues. Exits 1 when a series failed; the others are
+    done all the same.
     """
     settings = load_settings()
     orders = to_orders(settings, Wish(**typed), datetime.now(UTC))

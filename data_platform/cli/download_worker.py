@@ -71,6 +71,7 @@ def work(order: Order, send: Callable[[Report], None], should_stop: Callable[[],
         order.layers,
         first=order.periods[0],
         last=order.periods[-1],
+        full=order.full,
     )
     send(tally.report())
     with DagsterInstance.get() as instance:

@@ -48,6 +48,7 @@ def order_to_line(order: Order) -> str:
             "timeframes": [timeframe.name for timeframe in order.timeframes],
             "layers": list(order.layers),
             "periods": [period.key for period in order.periods],
+            "full": order.full,
         }
     )
 
@@ -61,6 +62,7 @@ def order_from_line(line: str) -> Order:
         timeframes=tuple(to_timeframe(name) for name in found["timeframes"]),
         layers=tuple(LAYERS_BY_NAME[name].name for name in found["layers"]),
         periods=tuple(to_period(key) for key in found["periods"]),
+        full=found["full"],
     )
 
 

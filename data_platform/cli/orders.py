@@ -28,6 +28,8 @@ class Wish:
     """First day, UTC."""
     end: datetime | None = None
     """Day after the last one, UTC."""
+    full: bool = False
+    """Ask for everything again and compare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class Order:
     layers: tuple[str, ...]
     periods: tuple[Period, ...]
     """Whole months, in order."""
+    full: bool = False
+    """Ask for everything again and compare, instead of only for what is missing."""
 
     @property
     def size(self) -> int:
@@ -70,6 +74,7 @@ def to_orders(settings: Settings, wish: Wish, now: datetime) -> tuple[Order, ...
             timeframes=timeframes,
             layers=layers,
             periods=periods,
+            full=wish.full,
         )
         for exchange in exchanges
         if (timeframes := _wanted(exchange.timeframes, wish.timeframes))

@@ -1,4 +1,6 @@
 import socket
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -10,10 +12,13 @@ from data_platform.cli.main import main
 from data_platform.cli.messages import Outcome
 from data_platform.cli.worker_pool import PoolResult
 from data_platform.domain.markets import Pair, Series
+from data_platform.domain.periods import period_of
 from data_platform.domain.timeframes import to_timeframe
+from data_platform.operations.lake import opened_lake
 from data_platform.settings import load_settings
 from data_platform.simulator.config import SimulatedExchange, SimulatorConfig
-from data_platform.simulator.server import run_simulator
+from data_platform.simulator.server import Simulator, run_simulator
+from data_platform_tests.factories import candles_at, files_of, stored
 
 PAIR = Pair("BTC/USDT")
 DAY = to_timeframe("1d")
@@ -54,6 +59,61 @@ def test_one_exchange_is_downloaded_though_another_cannot_be_reached(
     assert "binance/ohlcv_1d BTC-USDT|" in done.stderr
     assert "Check the network" in done.stderr
     assert "Traceback" not in done.output
+
+
+def serve(candles: pl.DataFrame) -> AbstractContextManager[Simulator]:
+    """Serve candles as okx would."""
+    return run_simulator(
+        SimulatorConfig(
+            {"okx": SimulatedExchange("okx", (PAIR,))}, replay={("okx", PAIR, DAY): candles}
+        )
+    )
+
+
+def download_days(simulator: Simulator, *options: str) -> None:
+    Path("configs/platform.yaml").write_text(
+        f"exchanges:\n  okx: {{base_url: '{simulator.url}/okx', pairs: [BTC/USDT],"
+        " timeframes: [1d], history_days: 40}\n"
+    )
+    done = CliRunner().invoke(main, ["download", "--layer", "ohlcv", *options])
+    assert done.exit_code == 0, done.output
+
+
+def journal_of(lake: Path) -> dict[str, tuple[int, str]]:
+    """Return the version and the reason of every stored month."""
+    with opened_lake(lake, f"sqlite:///{lake / 'state.db'}") as opened:
+        rows = opened.store.journal_rows("ohlcv")
+    return {str(row.period): (row.version, row.reason) for row in rows}
+
+
+def stored_days(lake: Path) -> pl.DataFrame:
+    with opened_lake(lake, f"sqlite:///{lake / 'state.db'}") as opened:
+        return stored(opened, Series("okx", PAIR, DAY))
+
+
+def test_full_stores_what_the_exchange_changed_and_nothing_else(lake: Path) -> None:
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    truth = candles_at(today - timedelta(days=number) for number in range(80, 0, -1))
+    month = period_of(today).previous
+    changed = pl.col("open_time") == month.start + timedelta(days=2)
+    corrected = truth.with_columns(volume=pl.when(changed).then(99.0).otherwise("volume"))
+    with serve(truth) as simulator:
+        download_days(simulator)
+        start = load_settings().exchanges["okx"].start
+    journal, files = journal_of(lake), files_of(lake)
+    with serve(corrected) as simulator:
+        download_days(simulator)
+        assert journal_of(lake) == journal
+        download_days(simulator, "--full")
+    assert stored_days(lake).equals(corrected.filter(pl.col("open_time") >= start))
+    assert journal_of(lake) == {**journal, str(month): (2, "correction")}
+    changed_files = [name for name, seen in files_of(lake).items() if files.get(name) != seen]
+    assert sorted(name.split("/")[0] for name in changed_files) == ["history", "ohlcv"]
+    journal, files = journal_of(lake), files_of(lake)
+    with serve(corrected) as simulator:
+        download_days(simulator, "--full")
+        assert simulator.candle_requests["okx"] > 0
+    assert (journal_of(lake), files_of(lake)) == (journal, files)
 
 
 @pytest.mark.usefixtures("lake")

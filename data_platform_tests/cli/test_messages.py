@@ -23,6 +23,7 @@ def test_an_order_survives_the_wire() -> None:
         timeframes=(to_timeframe("1m"), to_timeframe("1d")),
         layers=("ohlcv", "filled"),
         periods=(Period(2025, 12), Period(2026, 1)),
+        full=True,
     )
     line = order_to_line(order)
     assert "\n" not in line

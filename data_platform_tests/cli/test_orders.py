@@ -55,6 +55,11 @@ def test_timeframes_and_layers_keep_their_order(settings: Settings) -> None:
     assert order.layers == ("ohlcv", "features")
 
 
+def test_the_wish_to_compare_everything_reaches_every_exchange(settings: Settings) -> None:
+    assert [order.full for order in to_orders(settings, Wish(full=True), NOW)] == [True, True]
+    assert [order.full for order in to_orders(settings, Wish(), NOW)] == [False, False]
+
+
 @pytest.mark.parametrize(
     ("start", "end", "months"),
     [
