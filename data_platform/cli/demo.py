@@ -16,11 +16,12 @@ from data_platform.cli.download import is_success, run_orders
 from data_platform.cli.line_table import has_failed, judge_line, to_line_table
 from data_platform.cli.orders import Wish, to_orders
 from data_platform.cli.output import open_console, to_table
-from data_platform.cli.query import select_rows
+from data_platform.cli.query import opened_catalog
 from data_platform.cli.worker_pool import PoolResult
 from data_platform.converters import CONVERTERS
 from data_platform.domain.errors import DataPlatformError
 from data_platform.settings import SIMULATOR_VARIABLE, Settings, demo_environment, load_settings
+from data_platform.storage.answers import select
 
 QUESTION = (
     "SELECT exchange, pair, count(*) AS days, min(low) AS low, max(high) AS high\n"
@@ -61,7 +62,8 @@ def _show(settings: Settings, result: PoolResult, begun: datetime) -> bool:
     rows = judge_line(settings, begun)
     console.print(to_line_table(rows))
     click.echo(f"\n{QUESTION}")
-    console.print(to_table(select_rows(settings, QUESTION)))
+    with opened_catalog(settings) as door:
+        console.print(to_table(select(door, QUESTION)))
     click.echo("\nExports:")
     for converter in CONVERTERS:
         folder = settings.data_root / "exports" / converter.name

@@ -1,11 +1,18 @@
 """`data-platform query`: one SELECT over the lake, as a table, CSV or JSON."""
 
-import click
-import polars as pl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from data_platform.cli.output import TABLE_ROWS, print_frame
+import click
+
+from data_platform.cli.output import TABLE_ROWS, print_answer, print_csv, print_json
 from data_platform.domain.errors import NotStoredError
 from data_platform.settings import Settings, load_settings
+from data_platform.storage.answers import select, select_json
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 @click.command()
@@ -26,17 +33,25 @@ def query(sql: str, kind: str) -> None:
     Macros: candles('binance', '1h', 'BTC-USDT') and one for each layer.
     Times are UTC.
     """
-    print_frame(select_rows(load_settings(), sql), kind)
+    settings = load_settings()
+    with opened_catalog(settings) as door:
+        if kind == "json":
+            print_json(select_json(door, sql))
+        elif kind == "csv":
+            print_csv(select(door, sql))
+        else:
+            print_answer(select(door, sql))
 
 
-def select_rows(settings: Settings, sql: str) -> pl.DataFrame:
-    """Return the rows of one SELECT over the lake.
+@contextmanager
+def opened_catalog(settings: Settings) -> "Iterator[duckdb.DuckDBPyConnection]":
+    """Give a connection that reads the lake and nothing else.
 
     Raises:
-        WrongUseError: it is not one SELECT, or DuckDB refuses it.
         NotStoredError: there is no lake yet.
+        StorageError: the lake's state or its views cannot be read.
     """
-    from data_platform.storage.catalog import open_catalog, select
+    from data_platform.storage.catalog import open_catalog
     from data_platform.storage.state import State
 
     if not settings.data_root.is_dir():
@@ -46,6 +61,6 @@ def select_rows(settings: Settings, sql: str) -> pl.DataFrame:
     state = State(settings.state_url)
     try:
         with open_catalog(settings.data_root, state) as connection:
-            return select(connection, sql)
+            yield connection
     finally:
         state.close()

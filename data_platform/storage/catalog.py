@@ -1,10 +1,11 @@
 """The DuckDB catalogue: a file of views and macros for people, and a locked door for their SQL.
 
-Holds how both are made; the SQL stands in `catalog_sql.py`. The file holds only what reads Parquet
-and is replaced by rename, since a second process is refused by a file that one holds open for
-writing. It names its lake by absolute paths, so that of a copied or moved lake is made anew; where
-it cannot be written, the views are made in the connection. What lies in the state database (`gaps`,
-`quality`, `partitions`) is put into the connection, since DuckDB's wheel has no reader for it.
+Holds how both are made; the SQL stands in `catalog_sql.py`, what passes the door in `answers.py`.
+The file holds only what reads Parquet and is replaced by rename, since a second process is refused
+by a file that one holds open for writing. It names its lake by absolute paths, so that of a copied
+or moved lake is made anew; where it cannot be written, the views are made in the connection. What
+lies in the state database (`gaps`, `quality`, `partitions`) is put into the connection, since
+DuckDB's wheel has no reader for it.
 Locking down: https://duckdb.org/docs/stable/operations_manual/securing_duckdb/overview (read
 2026-11-25); tried out with duckdb 2.0.1.
 """
@@ -14,14 +15,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import polars as pl
-
-from data_platform.domain.errors import DamagedFileError, StorageError, WrongUseError
+from data_platform.domain.errors import StorageError
 from data_platform.storage.atomic import publish_file
 from data_platform.storage.catalog_sql import (
     TABLES,
     consensus_statement,
     macro_statement,
+    one_line,
     pattern,
     text,
     view_statement,
@@ -102,51 +102,9 @@ def open_catalog(root: Path, state: State) -> "duckdb.DuckDBPyConnection":
     except duckdb.Error as error:
         connection.close()
         raise StorageError(
-            f"cannot open the catalogue of {layout.root}: {_first_line(error)}"
+            f"cannot open the catalogue of {layout.root}: {one_line(error)}"
         ) from error
     return connection
-
-
-def select(connection: "duckdb.DuckDBPyConnection", sql: str) -> pl.DataFrame:
-    """Return the answer to one SELECT.
-
-    Args:
-        connection: from `open_catalog`.
-        sql: one statement that only reads.
-
-    Raises:
-        WrongUseError: it is no single SELECT, does not parse, or reads outside the lake.
-        DamagedFileError: a stored file it reads is torn or not ours.
-    """
-    import duckdb
-
-    try:
-        statements = connection.extract_statements(sql)
-    except duckdb.Error as error:
-        raise WrongUseError(f"the query does not parse: {_first_line(error)}") from error
-    kinds = [statement.type.name for statement in statements]
-    if kinds != ["SELECT"]:
-        found = " and ".join(kinds) or "nothing"
-        raise WrongUseError(f"expected one SELECT, found {found}; this door only reads.")
-    try:
-        return pl.DataFrame(connection.sql(statements[0]).to_arrow_table())
-    except duckdb.Error as error:
-        raise _told(error) from error
-
-
-def _told(error: Exception) -> WrongUseError | DamagedFileError:
-    message = _first_line(error)
-    if "No files found" in message:
-        return WrongUseError(f"nothing is stored that the query asks for: {message}")
-    if CANDLES_FILE in message and "Permission" not in message:
-        return DamagedFileError(
-            f"{message}. Move the file away, then fetch or materialize that period again."
-        )
-    return WrongUseError(f"the query was refused: {message}")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0].strip()
 
 
 def _statements(layout: Layout) -> list[str]:
@@ -198,7 +156,7 @@ def _write(path: Path, statements: Sequence[str]) -> Path:
     try:
         publish_file(write, path)
     except duckdb.Error as error:
-        raise StorageError(f"cannot build the catalogue {path}: {_first_line(error)}") from error
+        raise StorageError(f"cannot build the catalogue {path}: {one_line(error)}") from error
     return path
 
 

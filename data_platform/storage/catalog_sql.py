@@ -109,6 +109,11 @@ def text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
+def one_line(error: Exception) -> str:
+    """Return what DuckDB says of a query, in one line: without the place, which it draws below."""
+    return " ".join(str(error).partition("\n\nLINE ")[0].split())
+
+
 def pattern(root: Path) -> str:
     """Return a folder as a glob spells it: its own `*` and `[` are plain letters."""
     return re.sub(r"([*?\[])", r"[\1]", root.as_posix())

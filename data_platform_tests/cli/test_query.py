@@ -39,6 +39,27 @@ def test_a_select_is_answered_in_each_format(store_candles: StoreCandles) -> Non
 
 
 @pytest.mark.usefixtures("lake")
+def test_what_other_libraries_cannot_hold_is_printed(store_candles: StoreCandles) -> None:
+    store_candles(SERIES, START, 3)
+    sql = (
+        "SELECT max(open_time) - min(open_time) AS span, sum(i)::HUGEINT << 70 AS huge,"
+        " 'nan'::DOUBLE AS nothing, '12:00:00+02'::TIMETZ AS zoned FROM candles, range(4) r(i)"
+    )
+    as_json = run(sql, "--format", "json")
+    assert as_json.exit_code == 0, as_json.output
+    assert json.loads(as_json.stdout) == [
+        {"span": "02:00:00", "huge": 18 << 70, "nothing": None, "zoned": "12:00:00+02"}
+    ]
+    texts = ["02:00:00", str(18 << 70), "nan", "12:00:00+02"]
+    assert run(sql, "--format", "csv").stdout.splitlines() == [
+        "span,huge,nothing,zoned",
+        ",".join(texts),
+    ]
+    table = run(sql).stdout.splitlines()[3]
+    assert [cell.strip() for cell in table.strip("│").split("│")] == texts
+
+
+@pytest.mark.usefixtures("lake")
 def test_what_is_stored_can_be_asked_of_the_state_database(store_candles: StoreCandles) -> None:
     store_candles(SERIES, START, 3)
     done = run("SELECT exchange, rows FROM partitions", "--format", "csv")
@@ -54,6 +75,7 @@ def test_what_is_stored_can_be_asked_of_the_state_database(store_candles: StoreC
         "SELECT 1; SELECT 2",
         "COPY (SELECT 1) TO 'out.csv'",
         "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT 1 AS a, 2 AS a",
         "",
     ],
 )
