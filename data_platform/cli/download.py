@@ -9,6 +9,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from data_platform.cli.forecast import EXPLANATION, foretell, to_table
 from data_platform.cli.instance_home import prepare_home
 from data_platform.cli.messages import Outcome, Report
 from data_platform.cli.options import DAY, TIMEFRAME
@@ -40,7 +41,13 @@ WORKER = (sys.executable, "-m", "data_platform.cli.download_worker")
     is_flag=True,
     help="Ask for every candle again and store what the exchange has changed since.",
 )
-def download(**typed: Any) -> None:  # noqa: ANN401
+@click.option(
+    "--dry-run",
+    "is_dry",
+    is_flag=True,
+    help="Only tell what it would cost: requests, minutes, bytes; ask and write nothing.",
+)
+def download(*, is_dry: bool, **typed: Any) -> None:  # noqa: ANN401
     """Fetch what is missing of a selection and compute everything that follows from it.
 
     What is stored and complete is not asked for again, unless --full is given. Ctrl-C ends after
@@ -48,7 +55,12 @@ def download(**typed: Any) -> None:  # noqa: ANN401
     done all the same.
     """
     settings = load_settings()
-    orders = to_orders(settings, Wish(**typed), datetime.now(UTC))
+    now = datetime.now(UTC)
+    orders = to_orders(settings, Wish(**typed), now)
+    if is_dry:
+        open_console().print(to_table(settings, orders, foretell(settings, orders, now)))
+        click.echo(EXPLANATION)
+        return
     result = run_orders(settings, orders)
     sys.exit(0 if is_success(result) else 1)
 
