@@ -69,8 +69,7 @@ def work(order: Order, send: Callable[[Report], None], should_stop: Callable[[],
         order.pairs,
         order.timeframes,
         order.layers,
-        first=order.periods[0],
-        last=order.periods[-1],
+        *(order.periods[0], order.periods[-1]),
         full=order.full,
     )
     send(tally.report())

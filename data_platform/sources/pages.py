@@ -9,13 +9,26 @@ from datetime import datetime
 
 import polars as pl
 
-from data_platform.domain.candles import CANDLE_SCHEMA, TIME, empty_candles
+from data_platform.domain.candles import (
+    CANDLE_SCHEMA,
+    TIME,
+    empty_candles,
+    missing_ranges,
+)
 from data_platform.domain.errors import GarbageError
-from data_platform.domain.exchanges import SinceMeaning
+from data_platform.domain.exchanges import Exchange, SinceMeaning
 from data_platform.domain.timeframes import Timeframe
 
 Row = Sequence[float | None]
 """One candle as ccxt gives it: opening time in UTC ms, open, high, low, close, volume."""
+
+LATE_CANDLES = 10
+"""So many of the newest candles may be missing because the exchange publishes late; and so many
+candles in a row without trades are nothing odd on an exchange that omits them (the longest such
+run of a thin Coinbase market, 15 % of its minutes without a trade, had 9)."""
+
+_ODD_RATIO = 3
+"""How much longer than every other hole of its page an edge without candles is odd."""
 
 _YEAR_9999 = 253_370_764_800_000
 """UTC ms; Python's datetime ends there."""
@@ -112,6 +125,57 @@ def unproven(found: pl.DataFrame, page: Page, timeframe: Timeframe) -> list[Page
     after = timeframe.floor(found["open_time"][-1]) + timeframe.duration
     edges = (Page(page.start, first), Page(after, page.end))
     return [edge for edge in edges if edge.start < edge.end]
+
+
+def doubtful_parts(
+    answer: pl.DataFrame,
+    page: Page,
+    timeframe: Timeframe,
+    exchange: Exchange,
+    closed_end: datetime,
+) -> list[Page]:
+    """Return the parts of a page that are empty in its answer and yet may hold candles.
+
+    A server that sends fewer rows than it has looks the same as one that has no more. In doubt is
+    an edge behind (or, where answers end with their window, before) all rows of the answer, and
+    where rows run on over gaps also a page without any row. A hole between two rows is proven.
+    Where quiet candles are omitted too, an edge must be long, and longer than three times every
+    other hole. A window without any row tells nothing: years before the listing look like that.
+
+    Args:
+        answer: all its rows, sorted.
+        page: what was asked for.
+        timeframe: the grid.
+        exchange: whose answer it is.
+        closed_end: end of the closed range when it was asked; what lies before it may be late.
+    """
+    runs_on = exchange.since_meaning == "next_rows"
+    if answer.is_empty():
+        return [page] if runs_on and page.end < closed_end else []
+    is_seen_after = bool((answer["open_time"] >= page.end).any())
+    holes = _holes(inside(answer, page)["open_time"], page, timeframe)
+    edges = [hole for hole in holes[:1] if hole.start == page.start and not runs_on]
+    edges += [hole for hole in holes[-1:] if hole.end == page.end and not is_seen_after]
+    found = []
+    for edge in edges if holes != [page] else []:
+        usual = 0
+        if exchange.quiet_candle == "omitted" and not runs_on:
+            others = [_length(hole, timeframe) for hole in holes if hole is not edge]
+            usual = max(LATE_CANDLES, _ODD_RATIO * max(others, default=0))
+        if edge.end >= closed_end:
+            usual = max(LATE_CANDLES, usual)
+        found += [edge] if _length(edge, timeframe) > usual else []
+    return found
+
+
+def _length(part: Page, timeframe: Timeframe) -> int:
+    return (part.end - part.start) // timeframe.duration
+
+
+def _holes(opened: pl.Series, page: Page, timeframe: Timeframe) -> list[Page]:
+    grid = (opened.dt.epoch("ms") // timeframe.ms * timeframe.ms).cast(TIME).unique().sort()
+    holes = missing_ranges(grid, timeframe, page.start, page.end)
+    return [Page(hole.start, hole.end) for hole in holes]
 
 
 def proven_hole(candles: pl.DataFrame, page: Page, timeframe: Timeframe) -> Page | None:

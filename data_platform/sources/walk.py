@@ -13,8 +13,19 @@ from data_platform.domain.candles import closed_before, empty_candles
 from data_platform.domain.errors import PermanentError, SourceError
 from data_platform.sources.background import Outlet
 from data_platform.sources.base import FetchRequest, FetchResult, Window
-from data_platform.sources.ccxt_client import CcxtClient
-from data_platform.sources.pages import Page, inside, next_page, proven_hole, unproven
+from data_platform.sources.ccxt_client import Answer, CcxtClient
+from data_platform.sources.pages import (
+    Page,
+    doubtful_parts,
+    inside,
+    next_page,
+    proven_hole,
+    unproven,
+)
+
+FREE_DOUBTS, PAGES_A_DOUBT = 2, 100
+"""A doubt that was groundless has cost a request: a walk may have so many, and one more for each
+so many pages, so that markets whose pages often look odd cost hardly more than others."""
 
 
 class Walk:
@@ -33,6 +44,8 @@ class Walk:
         self._pages: list[asyncio.Task[None]] = []
         self._hole: tuple[Page, datetime] | None = None
         self._stopped = False
+        self._asked = 0
+        self._groundless = 0
 
     async def run(self) -> None:
         """Put every window of the request into the outlet, in time order.
@@ -91,17 +104,31 @@ class Walk:
 
     async def _candles(self, page: Page) -> pl.DataFrame:
         found = [empty_candles()]
-        parts = [page]
+        parts, is_doubt = [page], False
         while parts:
             part = parts.pop()
             answer = await self._client.candles(self._request.series, part)
             rows = inside(answer.candles, part)
             found.append(rows)
-            parts += unproven(rows, part, self._timeframe)
+            self._asked += 1
+            if is_doubt and rows.is_empty():
+                # Told twice: believed.
+                self._groundless += 1
+            else:
+                parts += self._doubts(answer, rows, part)
+            is_doubt = True
             if self._client.access.exchange.since_meaning == "next_rows" and part.end == page.end:
                 hole = proven_hole(answer.candles, part, self._timeframe)
                 self._hole = (hole, answer.sent_at) if hole else self._hole
         return pl.concat(found).sort("open_time", maintain_order=True)
+
+    def _doubts(self, answer: Answer, rows: pl.DataFrame, part: Page) -> list[Page]:
+        cut = unproven(rows, part, self._timeframe)
+        if cut or self._groundless > FREE_DOUBTS + self._asked // PAGES_A_DOUBT:
+            return cut
+        access = self._client.access
+        closed = closed_before(answer.sent_at, self._timeframe, access.grace)
+        return doubtful_parts(answer.candles, part, self._timeframe, access.exchange, closed)
 
     def _stop(self) -> None:
         self._stopped = True

@@ -147,10 +147,13 @@ def test_garbage_for_the_pairs_does_not_make_a_pair_unknown(wire: Wire) -> None:
     assert rows_of(results).height == 60
 
 
-def test_empty_list_is_believed(wire: Wire) -> None:
+def test_empty_list_is_believed_when_it_is_told_twice(wire: Wire) -> None:
     wire.scripted = [Reply("[]")]
     results, made = fetch(access_to(wire.url), request_of(START, START + hours(1)))
-    assert made == 1
+    assert (made, rows_of(results).height) == (2, 60)
+    wire.scripted = [Reply("[]")] * 2
+    results, made = fetch(access_to(wire.url), request_of(START, START + hours(1)))
+    assert made == 2
     assert [result.window.outcome for result in results] == ["answered"]
     assert rows_of(results).is_empty()
 

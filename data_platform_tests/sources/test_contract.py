@@ -1,6 +1,8 @@
 """What every exchange must hold, through the unmodified ccxt client over real HTTP."""
 
+import random
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import ceil
 
@@ -16,6 +18,7 @@ from data_platform.simulator.config import SimulatedExchange, SimulatorConfig
 from data_platform.simulator.server import Simulator, run_simulator
 from data_platform.sources.base import FetchRequest, FetchResult
 from data_platform.sources.ccxt_source import CcxtSource
+from data_platform_tests.factories import candles_at
 from data_platform_tests.quotes import QUOTES
 from data_platform_tests.sources.wire import access_to
 
@@ -23,6 +26,9 @@ from data_platform_tests.sources.wire import access_to
 NOW = datetime(2024, 6, 12, 13, 37, 25, tzinfo=UTC)
 LISTED = datetime(2024, 6, 3, 5, 17, tzinfo=UTC)
 GRACE = timedelta(seconds=5)
+MINUTE = to_timeframe("1m")
+THIN = {"THIN": (0.3, 0.02), "DEAD": (0.1, 0.002)}
+THIN_START = datetime(2024, 4, 14, tzinfo=UTC)
 REACHING = [exchange for exchange in EXCHANGES if exchange.since_meaning != "newest_only"]
 ROWS = [
     (exchange, timeframe)
@@ -36,12 +42,32 @@ ROWS = [
 def simulator() -> Iterator[Simulator]:
     exchanges = {
         name: SimulatedExchange(
-            name, (Pair(f"BTC/{quote}"), Pair(f"NEW/{quote}")), {Pair(f"NEW/{quote}"): LISTED}
+            name,
+            tuple(Pair(f"{base}/{quote}") for base in ("BTC", "DOGE", "NEW")),
+            {Pair(f"NEW/{quote}"): LISTED},
         )
         for name, quote in QUOTES.items()
     }
-    with run_simulator(SimulatorConfig(exchanges, seed=7, clock=NOW)) as running:
+    coinbase = exchanges["coinbase"]
+    pairs = {base: Pair(f"{base}/USD") for base in THIN}
+    exchanges["coinbase"] = replace(coinbase, pairs=(*coinbase.pairs, *pairs.values()))
+    replay = {("coinbase", pairs[base], MINUTE): silent_market(*it) for base, it in THIN.items()}
+    with run_simulator(SimulatorConfig(exchanges, seed=7, clock=NOW, replay=replay)) as running:
         yield running
+
+
+def silent_market(busy: float, silent: float) -> pl.DataFrame:
+    """Return minutes of a market that is busy for hours and then nearly silent for hours.
+
+    The two numbers are the shares of minutes with a trade.
+    """
+    dice = random.Random(3)
+    times, is_busy = [], True
+    for number in range(MINUTE.count(THIN_START, MINUTE.floor(NOW))):
+        is_busy = is_busy != (dice.random() < 1 / 200)
+        if dice.random() < (busy if is_busy else silent):
+            times.append(THIN_START + number * MINUTE.duration)
+    return candles_at(times)
 
 
 def series_of(exchange: Exchange, timeframe: Timeframe, base: str = "BTC") -> Series:
@@ -86,6 +112,31 @@ def test_whole_range_equals_what_the_exchange_has_to_the_last_bit(
     assert candles.equals(truth)
     assert made <= ceil(count / exchange.page_size)
     assert span(results, "answered") == (start, end)
+
+
+@pytest.mark.parametrize("exchange", REACHING, ids=lambda exchange: exchange.name)
+@pytest.mark.parametrize("base", ["BTC", "DOGE"])
+def test_healthy_backfill_costs_no_request_more_than_its_pages(
+    simulator: Simulator, exchange: Exchange, base: str
+) -> None:
+    series = series_of(exchange, to_timeframe("1m"), base)
+    start, end = NOW - timedelta(days=20), NOW
+    results, made = fetch(simulator, FetchRequest(series, MINUTE.ceil(start), MINUTE.floor(end)))
+    assert candles_of(results).equals(simulator.candles(series, start, MINUTE.floor(end)))
+    assert made == ceil(20 * 1440 / exchange.page_size)
+
+
+@pytest.mark.parametrize("base", THIN)
+def test_backfill_of_a_market_that_often_falls_silent_costs_two_in_a_hundred_more(
+    simulator: Simulator, base: str
+) -> None:
+    series = Series("coinbase", Pair(f"{base}/USD"), MINUTE)
+    truth = simulator.candles(series, THIN_START, NOW)
+    results, made = fetch(simulator, FetchRequest(series, THIN_START, MINUTE.floor(NOW)))
+    assert candles_of(results).equals(truth)
+    pages = ceil(MINUTE.count(THIN_START, NOW) / 300)
+    assert pages > 280
+    assert made <= pages * 1.02 + 2
 
 
 @pytest.mark.parametrize("exchange", EXCHANGES, ids=lambda exchange: exchange.name)
@@ -134,7 +185,8 @@ def test_range_before_the_listing_is_answered_and_empty(
     assert span(results, "answered") == (start, end)
     assert {result.window.outcome for result in results} == {"answered"}
     planned = ceil(65 * 96 / exchange.page_size)
-    assert made <= (2 if exchange.since_meaning == "next_rows" else planned)
+    # The page of the listing is asked twice: its head might have been cut off.
+    assert made <= (2 if exchange.since_meaning == "next_rows" else planned + 1)
 
 
 @pytest.mark.parametrize("timeframe", TIMEFRAMES, ids=str)

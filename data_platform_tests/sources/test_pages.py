@@ -1,4 +1,5 @@
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -6,11 +7,12 @@ import pytest
 
 from data_platform.domain.candles import CANDLE_SCHEMA
 from data_platform.domain.errors import GarbageError
-from data_platform.domain.exchanges import SinceMeaning
+from data_platform.domain.exchanges import Exchange, SinceMeaning, exchange_row
 from data_platform.domain.timeframes import to_timeframe
 from data_platform.sources.pages import (
     Page,
     check_place,
+    doubtful_parts,
     inside,
     next_page,
     proven_hole,
@@ -121,6 +123,60 @@ def test_page_with_a_gap_proves_its_gap() -> None:
 def test_full_page_of_twins_proves_neither_edge() -> None:
     twins = candles(3, 3, 3, 3, 3, 4, 4, 4, 4, 5)
     assert unproven(twins, page(0, 10), MINUTE) == [page(0, 3), page(6, 10)]
+
+
+BINANCE, OKX, COINBASE = (exchange_row(name) for name in ("binance", "okx", "coinbase"))
+
+
+@pytest.mark.parametrize(
+    ("exchange", "minutes", "doubtful"),
+    [
+        # The first rows at or after `since`: only what lies behind the last one is in doubt.
+        (BINANCE, range(120), [page(120, 300)]),
+        (BINANCE, [*range(120), 300], []),
+        (BINANCE, range(180, 300), []),
+        (BINANCE, [], [page(0, 300)]),
+        (BINANCE, [500], []),
+        # A window without quiet candles: both edges, whatever their length.
+        (OKX, range(120), [page(120, 300)]),
+        (OKX, range(180, 300), [page(0, 180)]),
+        (OKX, range(1, 299), [page(0, 1), page(299, 300)]),
+        (OKX, [*range(100), *range(150, 300)], []),
+        (OKX, [*range(120), 300], []),
+        (OKX, [], []),
+        # Quiet minutes have no candle: an edge is odd when it is long, and longer than three
+        # times the longest other hole of the page.
+        (COINBASE, range(120), [page(120, 300)]),
+        (COINBASE, range(180, 300), [page(0, 180)]),
+        (COINBASE, range(290), []),
+        (COINBASE, range(289), [page(289, 300)]),
+        (COINBASE, [*range(40), *range(50, 270)], []),
+        (COINBASE, [*range(40), *range(50, 269)], [page(269, 300)]),
+        (COINBASE, [60], [page(61, 300)]),
+        (COINBASE, [75], []),
+        (COINBASE, [], []),
+    ],
+)
+def test_edges_of_a_short_page_are_in_doubt_where_a_cut_would_look_the_same(
+    exchange: Exchange, minutes: Sequence[int], doubtful: list[Page]
+) -> None:
+    answer = candles(*minutes)
+    assert doubtful_parts(answer, page(0, 300), MINUTE, exchange, at(5000)) == doubtful
+
+
+@pytest.mark.parametrize("exchange", [BINANCE, OKX, COINBASE], ids=str)
+def test_newest_candles_may_be_late_without_a_doubt(exchange: Exchange) -> None:
+    def edge(rows: int) -> list[Page]:
+        return doubtful_parts(candles(*range(rows)), page(0, 300), MINUTE, exchange, at(300))
+
+    assert edge(290) == []
+    assert edge(289) == [page(289, 300)]
+    assert edge(0) == []
+
+
+def test_rows_off_the_grid_and_twins_cast_no_doubt() -> None:
+    odd = candles(0, 0, 1.5, 2, *range(3, 10))
+    assert doubtful_parts(odd, page(0, 10), MINUTE, OKX, at(5000)) == []
 
 
 def test_hole_reaches_from_the_page_to_the_first_row_after_it() -> None:

@@ -1,12 +1,14 @@
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import polars as pl
 import pytest
 
 from data_platform.domain.candles import empty_candles
 from data_platform.domain.errors import TransientError
-from data_platform.domain.exchanges import exchange_row
+from data_platform.domain.exchanges import Exchange, exchange_row
 from data_platform.sources.base import FetchResult
 from data_platform.sources.ccxt_source import CcxtSource
 from data_platform.sources.pages import Page
@@ -25,6 +27,7 @@ from data_platform_tests.sources.wire import (
 
 START = datetime(2024, 2, 20, tzinfo=UTC)
 BINANCE = exchange_row("binance")
+OKX = replace(BINANCE, since_meaning="window")
 NEWEST = replace(BINANCE, since_meaning="newest_only", history_candles=700, page_size=700)
 CLOSED_END = datetime(2024, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -35,8 +38,10 @@ def wire() -> Iterator[Wire]:
         yield server
 
 
-def walk(wire: Wire, start: datetime, end: datetime, *, page_size: int = 10) -> list[FetchResult]:
-    source = CcxtSource(access_to(wire.url, replace(BINANCE, page_size=page_size)))
+def walk(
+    wire: Wire, start: datetime, end: datetime, *, page_size: int = 10, row: Exchange = BINANCE
+) -> list[FetchResult]:
+    source = CcxtSource(access_to(wire.url, replace(row, page_size=page_size)))
     try:
         return list(source.fetch([request_of(start, end)]))
     finally:
@@ -88,6 +93,81 @@ def test_failed_pages_leave_their_neighbours_answered(wire: Wire) -> None:
     failures = [r.window.start for r in results if r.window.outcome == "failed"]
     assert failures == [START + MINUTE * minutes for minutes in (0, 50, 60)]
     assert sum(result.candles.height for result in results) == 70
+
+
+def half_of(wire: Wire, query: Query, share: float = 0.4) -> Reply:
+    """Answer validly with the first part of the rows only."""
+    rows = wire.rows(query)
+    return Reply(json.dumps(rows[: int(len(rows) * share)]))
+
+
+def window_of(wire: Wire, query: Query) -> list[list[object]]:
+    """Return the rows that an exchange would whose answers end with their window."""
+    end = int(query["startTime"]) + int(query["limit"]) * 60_000
+    return [row for row in wire.rows(query) if int(str(row[0])) < end]
+
+
+@pytest.mark.parametrize("page", [0, 100, 400])
+def test_half_a_page_is_asked_on_from_its_last_candle(wire: Wire, page: int) -> None:
+    once = [str(ms(START + MINUTE * page))]
+
+    def odd(query: Query) -> Reply | None:
+        return half_of(wire, query) if query["startTime"] in once and once.pop() else None
+
+    wire.always = odd
+    results = walk(wire, START, START + MINUTE * 500, page_size=100)
+    assert sum(result.candles.height for result in results) == 500
+    assert [query["startTime"] for query in wire.queries if query["limit"] == "60"] == [
+        str(ms(START + MINUTE * (page + 40)))
+    ]
+    assert len(wire.queries) == 6
+
+
+def test_server_that_halves_every_answer_loses_nothing(wire: Wire) -> None:
+    wire.always = lambda query: half_of(wire, query, 0.5) if int(query["limit"]) > 4 else None
+    results = walk(wire, START, START + MINUTE * 640, page_size=64)
+    times = pl.concat([result.candles for result in results])["open_time"].to_list()
+    assert times == [START + MINUTE * number for number in range(640)]
+
+
+def test_page_that_is_empty_by_mistake_is_asked_again(wire: Wire) -> None:
+    once = [str(ms(START + MINUTE * 200))]
+
+    def odd(query: Query) -> Reply | None:
+        return Reply("[]") if query["startTime"] in once and once.pop() else None
+
+    wire.always = odd
+    results = walk(wire, START, START + MINUTE * 500, page_size=100)
+    assert sum(result.candles.height for result in results) == 500
+    assert len(wire.queries) == 6
+
+
+def test_window_that_lost_its_older_rows_is_asked_for_them(wire: Wire) -> None:
+    # Servers that answer newest first and send at most 100 rows.
+    wire.always = lambda query: Reply(json.dumps(window_of(wire, query)[-100:]))
+    results = walk(wire, START, START + MINUTE * 900, page_size=300, row=OKX)
+    assert sum(result.candles.height for result in results) == 900
+    assert len(wire.queries) == 9
+
+
+def test_series_that_has_ended_costs_few_requests_more(wire: Wire) -> None:
+    ended = str(ms(START + MINUTE * 150))
+    wire.always = lambda query: Reply("[]") if query["startTime"] >= ended else None
+    results = walk(wire, START, START + MINUTE * 5000, page_size=10)
+    assert {result.window.outcome for result in results} == {"answered"}
+    assert sum(result.candles.height for result in results) == 150
+    # One request in a hundred, two for nothing, and what was in flight by then.
+    assert 500 <= len(wire.queries) <= 500 * 1.01 + 2 + 4 * 4
+
+
+def test_hole_that_is_told_twice_is_believed(wire: Wire) -> None:
+    hole = (START + MINUTE * 250, START + MINUTE * 310)
+    wire.missing = (hole,)
+    wire.always = lambda query: Reply(json.dumps(window_of(wire, query)))
+    results = walk(wire, START, START + MINUTE * 600, page_size=300, row=OKX)
+    assert sum(result.candles.height for result in results) == 540
+    # Both pages miss an edge.
+    assert len(wire.queries) == 4
 
 
 def test_newest_only_calls_what_is_before_its_first_row_unavailable(wire: Wire) -> None:
