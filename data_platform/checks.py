@@ -5,16 +5,18 @@ in `operations/verdicts.py`. The step ends as a failure when a partition of this
 completed: by then everything else is done and recorded.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
 
 from data_platform.assets.line import FIRST_FAILURES, Line, asset_key
-from data_platform.domain.layers import LAYERS
+from data_platform.domain.layers import LAYERS, Partition
+from data_platform.domain.markets import Series
 from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.due import FreshnessLimits, series_status
 from data_platform.operations.lake import Lake
+from data_platform.operations.report import spell_causes
 from data_platform.operations.verdicts import (
     CANDLE_STATEMENTS,
     DERIVED,
@@ -24,6 +26,7 @@ from data_platform.operations.verdicts import (
     Verdict,
     table_verdicts,
 )
+from data_platform.partitions import from_partition_key
 
 COMPLETION = (FETCHED.name, DERIVED.name)
 """The checks whose failure in this run makes the run fail."""
@@ -44,12 +47,13 @@ def build_checks(line: Line) -> dg.AssetChecksDefinition:
         context.log.addFilter(lambda record: "expected outputs" not in record.getMessage())
         lake: Lake = context.resources.lake.open(context.run.run_id)
         wanted, run_keys = context.selected_asset_check_keys, _partition_keys(context)
-        failed: list[str] = []
-        for key, verdict in _verdicts(lake, line, {check.asset_key for check in wanted}):
+        failed: dict[Partition, str] = {}
+        for judged, verdict in _verdicts(lake, line, {check.asset_key for check in wanted}):
+            key = asset_key(judged.exchange, judged.layer, judged.timeframe)
             if dg.AssetCheckKey(key, verdict.name) in wanted:
                 yield to_evaluation(key, verdict)
             if verdict.name in COMPLETION:
-                failed += _reasons(key, verdict, run_keys)
+                failed |= _reasons(judged, verdict, run_keys)
         if failed:
             raise dg.Failure(_spell_failures(failed))
 
@@ -84,9 +88,7 @@ def to_evaluation(key: dg.AssetKey, verdict: Verdict) -> dg.AssetCheckEvaluation
     )
 
 
-def _verdicts(
-    lake: Lake, line: Line, wanted: set[dg.AssetKey]
-) -> Iterator[tuple[dg.AssetKey, Verdict]]:
+def _verdicts(lake: Lake, line: Line, wanted: set[dg.AssetKey]) -> Iterator[tuple[Judged, Verdict]]:
     statuses = series_status(lake, line.exchange.series, freshness_limits(line), line.clock())
     for layer in LAYERS:
         for timeframe in line.exchange.timeframes:
@@ -95,7 +97,7 @@ def _verdicts(
                 continue
             judged = judged_asset(line, layer.name, timeframe)
             for verdict in table_verdicts(lake, judged, statuses):
-                yield key, verdict
+                yield judged, verdict
 
 
 def _statements(line: Line) -> Iterator[tuple[dg.AssetKey, Statement]]:
@@ -116,15 +118,18 @@ def _partition_keys(context: dg.AssetCheckExecutionContext) -> set[str]:
     return set(context.partition_keys) if carries else set()
 
 
-def _spell_failures(failed: list[str]) -> str:
-    rest = len(failed) - FIRST_FAILURES
-    more = [f"and {rest} more, see the checks"] if rest > 0 else []
-    return f"failed partitions ({len(failed)}): " + "; ".join([*failed[:FIRST_FAILURES], *more])
+def _spell_failures(failed: Mapping[Partition, str]) -> str:
+    causes = spell_causes(failed)
+    rest = len(causes) - FIRST_FAILURES
+    more = [f"and {rest} more causes, see the checks"] if rest > 0 else []
+    return "\n".join([*causes[:FIRST_FAILURES], *more])
 
 
-def _reasons(key: dg.AssetKey, verdict: Verdict, run_keys: set[str]) -> list[str]:
-    named = {str(row["partition"]): str(row.get("reason", "")) for row in verdict.rows}
-    return [
-        f"{key.to_user_string()} {partition}: {named.get(partition, 'see the check')}"
-        for partition in sorted(verdict.partitions & run_keys)
-    ]
+def _reasons(judged: Judged, verdict: Verdict, run_keys: set[str]) -> dict[Partition, str]:
+    failed = {}
+    for key in sorted(verdict.partitions.keys() & run_keys):
+        pair, period = from_partition_key(key)
+        series = Series(judged.exchange, pair, judged.timeframe)
+        reason = verdict.partitions[key] or "see the check"
+        failed[Partition(judged.layer, series, period)] = reason
+    return failed

@@ -125,14 +125,18 @@ def _run_block(
 
 
 def failure_reasons(events: Iterable[dg.DagsterEvent]) -> list[str]:
-    """Return one line for each step failure among events: the exception's class and words."""
-    reasons = []
+    """Return what failed and why: the lines of a `Failure`, one line for any other exception."""
+    reasons: list[str] = []
     for event in events:
-        if event.is_step_failure:
-            error = event.step_failure_data.error
-            cause = error.cause if error and error.cause else error
-            words = cause.message if cause else f"{event.step_key} failed"
-            reasons.append(" ".join(words.split()))
+        if not event.is_step_failure:
+            continue
+        data = event.step_failure_data
+        if data.user_failure_data and data.user_failure_data.description:
+            reasons += data.user_failure_data.description.splitlines()
+            continue
+        cause = data.error.cause or data.error if data.error else None
+        words = cause.message if cause else f"{event.step_key} failed"
+        reasons.append(" ".join(words.split()))
     return reasons
 
 

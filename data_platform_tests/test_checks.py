@@ -8,16 +8,31 @@ from dagster import DagsterRunStatus
 from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Pair
 from data_platform.domain.periods import to_period
+from data_platform.partitions import PartitionRange
+from data_platform.runs import failure_reasons
 from data_platform.storage.verdicts import QualityRow
-from data_platform_tests.small_line import ALL_LAYERS, BTC, ETH, TIMEFRAMES, SmallLine, series
+from data_platform_tests.small_line import (
+    ALL_LAYERS,
+    BTC,
+    ETH,
+    SOL,
+    TIMEFRAMES,
+    SmallLine,
+    series,
+)
 
 CANDLES = dg.AssetKey(["binance", "ohlcv_1h"])
 CANDLE_CHECKS = 11
 
 
-def plant(line: SmallLine, pair: Pair, month: str, rule: str, count: int) -> None:
+def plant(
+    line: SmallLine, pair: Pair, month: str, rule: str, count: int, reason: str | None = None
+) -> None:
     """Note that a stored month breaks a rule, as the write would have done."""
-    rows = [{"open_time": f"2024-02-{day + 1:02}", "high": 1.0} for day in range(count)]
+    rows: list[dict[str, object]] = [
+        {"open_time": f"2024-02-{day + 1:02}", "high": 1.0} for day in range(count)
+    ]
+    rows = [{"reason": reason}] if reason else rows
     verdict = QualityRow(
         rule=rule,
         day=date(2100, 1, 1),
@@ -103,6 +118,25 @@ def test_failed_fetch_fails_its_run_after_all_verdicts_are_given(stored_line: Sm
     result = fetch_candles(stored_line, "ETH-USDT|2024-02")
     assert not result.success
     assert len(result.get_asset_check_evaluations()) == CANDLE_CHECKS
+
+
+def test_the_failure_tells_each_cause_once(stored_line: SmallLine) -> None:
+    for pair in (BTC, ETH):
+        for month in ("2024-02", "2024-03"):
+            plant(stored_line, pair, month, "series_fetched", 1, "Binance is busy.")
+    plant(stored_line, SOL, "2024-02", "series_fetched", count=1)
+    result = stored_line.definitions.resolve_job_def(
+        "fetch_binance_candles_job"
+    ).execute_in_process(
+        instance=stored_line.instance,
+        asset_selection=[CANDLES],
+        tags=PartitionRange((BTC, ETH, SOL), to_period("2024-02"), to_period("2024-03")).tags,
+        raise_on_error=False,
+    )
+    assert failure_reasons(result.all_events) == [
+        "4 partitions of binance/ohlcv_1h BTC/USDT, binance/ohlcv_1h ETH/USDT: Binance is busy.",
+        "binance/ohlcv_1h SOL-USDT|2024-02: see the check",
+    ]
 
 
 def test_checks_run_alone_and_without_a_partition(stored_line: SmallLine) -> None:

@@ -3,6 +3,7 @@
 Values only.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +14,9 @@ from data_platform.operations.lake import Lake
 from data_platform.storage.journal import JournalRow
 
 Outcome = Literal["written", "unchanged", "failed"]
+
+FIRST_PLACES = 4
+"""Series that a line about one cause names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +70,45 @@ def report_of(
         path=lake.store.root / row.path if row and row.path else None,
         missing=lake.sums.missing(series, period.start, period.end),
     )
+
+
+def spell_causes(failures: Mapping[Partition, str]) -> list[str]:
+    """Return one line for each cause, with what it kept from being completed.
+
+    Args:
+        failures: the reason for each partition; those that differ in nothing but the time, the
+            month or the pair they speak of are one cause.
+
+    Returns:
+        Lines such as `120 partitions of binance/ohlcv_1m BTC/USDT: no answer`, in the given order.
+    """
+    by_cause: dict[str, dict[Partition, str]] = {}
+    for partition, reason in failures.items():
+        pair = partition.series.pair
+        cause = _without_place(partition, reason)
+        for name in (partition.period.key, pair.key, pair.symbol):
+            cause = cause.replace(name, "*")
+        by_cause.setdefault(cause, {})[partition] = reason
+    return [_spell_cause(stopped) for stopped in by_cause.values()]
+
+
+def _spell_cause(stopped: Mapping[Partition, str]) -> str:
+    (first, reason), *others = stopped.items()
+    if not others:
+        return f"{first}: {reason}"
+    words = [_without_place(*it) for it in stopped.items()]
+    alike = "" if len(set(words)) == 1 else " (The others alike.)"
+    series = list(dict.fromkeys(_series(partition) for partition in stopped))
+    rest = len(series) - FIRST_PLACES
+    named = [*series[:FIRST_PLACES], *([f"{rest} more series"] if rest > 0 else [])]
+    return f"{len(stopped)} partitions of {', '.join(named)}: {words[0]}{alike}"
+
+
+def _without_place(partition: Partition, reason: str) -> str:
+    # A source's reason begins with the series and the time it asked for.
+    place, colon, rest = reason.partition(": ")
+    return rest if colon and place.startswith(str(partition.series)) else reason
+
+
+def _series(partition: Partition) -> str:
+    return f"{str(partition).partition(' ')[0]} {partition.series.pair}"

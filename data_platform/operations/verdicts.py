@@ -6,7 +6,7 @@ one passes. Nothing is recomputed: rules ran at the write.
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -48,8 +48,8 @@ class Verdict:
     rows: Sequence[Row]
     """The first ten of them."""
     threshold: Limits
-    partitions: frozenset[str] = frozenset()
-    """Keys of the partitions that offend, of checks that speak of partitions."""
+    partitions: Mapping[str, str] = field(default_factory=dict)
+    """Keys of the partitions that offend and why, of checks that speak of partitions."""
 
 
 def _statement(rule: Rule | GapRule | FreshnessRule) -> Statement:
@@ -148,16 +148,14 @@ def _newest_verdicts(lake: Lake, judged: Judged) -> pl.DataFrame:
 def _stored_verdict(rule: Statement, rows: pl.DataFrame) -> Verdict:
     own = rows.filter(pl.col("rule") == rule.name).sort("pair", "period")
     found: list[Row] = []
+    partitions: dict[str, str] = {}
     for pair, period, rows_json in own.select("pair", "period", "rows_json").rows():
-        found += [{"partition": f"{pair}|{period}", **row} for row in json.loads(rows_json)]
-    return Verdict(
-        rule.name,
-        rule.severity,
-        int(own["count"].sum()),
-        found[:FIRST_ROWS],
-        {},
-        frozenset(f"{pair}|{period}" for pair, period in own.select("pair", "period").rows()),
-    )
+        key = f"{pair}|{period}"
+        rows_of_key = [{"partition": key, **row} for row in json.loads(rows_json)]
+        found += rows_of_key
+        partitions[key] = "; ".join(row["reason"] for row in rows_of_key if "reason" in row)
+    count = int(own["count"].sum())
+    return Verdict(rule.name, rule.severity, count, found[:FIRST_ROWS], {}, partitions)
 
 
 def _gap_verdict(rule: GapRule, gaps: pl.DataFrame, judged: Judged) -> Verdict:

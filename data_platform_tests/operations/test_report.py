@@ -1,10 +1,12 @@
+from data_platform.domain.layers import Partition
 from data_platform.operations.lake import Lake
-from data_platform.operations.report import LayerReport, report_of
+from data_platform.operations.report import LayerReport, report_of, spell_causes
 from data_platform_tests.factories import (
     candles_at,
     gap_of,
     grid,
     partition_of,
+    partitions_of,
     plant_gaps,
     series_of,
     store_candles,
@@ -30,3 +32,49 @@ def test_a_partition_without_a_journal_row_holds_nothing(lake: Lake) -> None:
     assert (report.rows, report.first, report.path) == (0, None, None)
     layer = LayerReport([report])
     assert (layer.count("failed"), layer.count("written")) == (1, 0)
+
+
+def refusal(partition: Partition) -> str:
+    """What a source says of a page of its own: series and time first."""
+    return f"{partition.series} from {partition.period}-07 13:00 UTC: Binance had an error. Later."
+
+
+def test_one_cause_is_told_once_for_all_that_it_stopped() -> None:
+    year = partitions_of(SERIES, "2024-01", "2024-12")
+    assert spell_causes({it: refusal(it) for it in year}) == [
+        "12 partitions of binance/ohlcv_1h BTC/USDT: Binance had an error. Later."
+    ]
+
+
+def test_one_cause_over_many_series_names_the_first_and_counts_the_others() -> None:
+    asked = [
+        partition
+        for pair in ("BTC/USDT", "ETH/USDT", "SOL/USDT")
+        for timeframe in ("1h", "1d")
+        for partition in partitions_of(series_of(pair=pair, timeframe=timeframe), last="2024-03")
+    ]
+    (line,) = spell_causes(dict.fromkeys(asked, "unreachable"))
+    assert line == (
+        "18 partitions of binance/ohlcv_1h BTC/USDT, binance/ohlcv_1d BTC/USDT, "
+        "binance/ohlcv_1h ETH/USDT, binance/ohlcv_1d ETH/USDT, 2 more series: unreachable"
+    )
+
+
+def test_a_cause_that_names_each_file_is_one_all_the_same() -> None:
+    year = partitions_of(SERIES, "2024-01", "2024-12", layer="filled")
+    full = {it: f"cannot write /lake/period={it.period}/candles.parquet: disk full" for it in year}
+    (line,) = spell_causes(full)
+    assert line == (
+        "12 partitions of binance/filled_1h BTC/USDT: cannot write "
+        "/lake/period=2024-01/candles.parquet: disk full (The others alike.)"
+    )
+
+
+def test_causes_are_told_apart_and_a_lone_one_keeps_its_words() -> None:
+    first, second, third = partitions_of(SERIES, "2024-01", "2024-03")
+    reasons = {first: "timed out", second: refusal(second), third: "timed out"}
+    assert spell_causes(reasons) == [
+        "2 partitions of binance/ohlcv_1h BTC/USDT: timed out",
+        f"binance/ohlcv_1h BTC-USDT|2024-02: {refusal(second)}",
+    ]
+    assert spell_causes({}) == []
