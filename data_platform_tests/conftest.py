@@ -1,6 +1,7 @@
 """What tests of several rooms share: made once, copied for each test."""
 
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,24 @@ from data_platform.storage.state import State
 if TYPE_CHECKING:
     # Dagster takes seconds to import: only tests that need it pay.
     from data_platform_tests.small_line import SmallLine
+
+
+@pytest.fixture(scope="session")
+def machines(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder for the temporary files of machines; made before any test moves them."""
+    return tmp_path_factory.mktemp("machines")
+
+
+@pytest.fixture(autouse=True)
+def own_machine(machines: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Give each test rate budgets of its own: they lie in the machine's temporary folder.
+
+    A later test may listen on the port that an earlier one's exchange has banned.
+    """
+    with tempfile.TemporaryDirectory(dir=machines, prefix="") as folder:
+        monkeypatch.setenv("TMPDIR", folder)
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        yield Path(folder)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ The exchange is the simulator behind real HTTP; its clock and the line's own are
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -68,6 +69,7 @@ class SmallLine:
             "DATA_PLATFORM_SIMULATOR": self.simulator.url,
             "DAGSTER_HOME": str(self.root / "home"),
             "PATH": os.environ["PATH"],
+            "TMPDIR": tempfile.gettempdir(),
         }
 
     @property

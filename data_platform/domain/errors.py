@@ -4,6 +4,8 @@ Holds exception classes only. A message says what was expected, what was found, 
 series and time, and what to do.
 """
 
+from datetime import datetime
+
 
 class DataPlatformError(Exception):
     """Base of every error that is meant for people: the command line prints it as one line."""
@@ -27,6 +29,11 @@ class TransientError(SourceError):
 
 class RefusedError(SourceError):
     """The exchange asks for less: 429, 418. Wait as told, then ask again."""
+
+    def __init__(self, message: str, until: datetime | None = None) -> None:
+        """Take the message, and until when the exchange will answer nothing, UTC (a ban)."""
+        super().__init__(message)
+        self.until = until
 
 
 class PermanentError(SourceError):

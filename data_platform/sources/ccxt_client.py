@@ -5,11 +5,13 @@ Holds how one request is made; which requests, and in which order, is the walk's
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import polars as pl
 
@@ -23,14 +25,30 @@ from data_platform.domain.errors import (
 )
 from data_platform.domain.markets import Series
 from data_platform.sources.access import Access
+from data_platform.sources.breaker import Breaker, BreakerStore, LeftAloneError, MemoryBreakers
 from data_platform.sources.ccxt_exchange import REPLY, CcxtExchange, close_exchange, open_exchange
 from data_platform.sources.clock import ExchangeClock
-from data_platform.sources.faults import Reply, caught_errors, retry_after, to_source_error
-from data_platform.sources.outage import Outage
-from data_platform.sources.pacing import Pacer
+from data_platform.sources.faults import Reply, caught_errors, to_fault
 from data_platform.sources.pages import Page, check_place, to_candles
+from data_platform.sources.rate_budget import RateBudget, budget_file
 
 T = TypeVar("T")
+
+_LONGEST_PAGE = 4_000_000
+"""Bytes of an answer with candles; 1,500 candles take 0.3 MB at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Generic[T]):
+    """What is asked, and how; made anew for each attempt."""
+
+    about: str
+    """For messages: the series and time, or what is asked."""
+    send: Callable[[], Awaitable[T]]
+    cost: int = 1
+    """Requests for candles that it counts as."""
+    longest: int = Reply().longest
+    """Bytes of the answer that are read at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +64,28 @@ class Answer:
 class CcxtClient:
     """Asks one exchange; lives in one asyncio loop."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, breakers: BreakerStore | None = None) -> None:
+        """Take how the exchange is reached, and where it is kept whether it answers at all.
+
+        Without such a store this client alone remembers it.
+        """
         self.access = access
         self.clock = ExchangeClock(self._fetch_time)
         self.candle_requests = 0
-        longest_pause = access.retry.longest_refusal.total_seconds()
-        self._pacer = Pacer(access.requests_per_minute, longest_pause)
+        self._budget = RateBudget(
+            budget_file(access.budget_key),
+            access.requests_per_minute,
+            is_live=access.priority == "live",
+            longest_pause=access.retry.longest_refusal.total_seconds(),
+        )
+        self._breaker = Breaker(
+            access.exchange.name,
+            breakers or MemoryBreakers(),
+            patience=access.patience,
+            # One attempt's deadline, and the wait for its turn.
+            probe_time=2 * access.timeout + access.retry.longest_pause,
+        )
         self._places = asyncio.Semaphore(access.concurrency)
-        self._outage = Outage(access.concurrency, 2 * access.timeout)
         self._opening = asyncio.Lock()
         self._exchange: CcxtExchange | None = None
 
@@ -63,7 +95,6 @@ class CcxtClient:
         Raises:
             SourceError: the exchange cannot be reached.
         """
-        self._outage.is_over()
         async with self._opening:
             self._opened()
             return await self.clock.now()
@@ -77,7 +108,11 @@ class CcxtClient:
         async with self._opening:
             exchange = self._opened()
             if not exchange.markets:
-                await self._ask(f"{self.access.exchange.name}: its pairs", exchange.load_markets)
+                about, cost = (
+                    f"{self.access.exchange.name}: its pairs",
+                    self.access.exchange.pairs_cost,
+                )
+                await self._ask(Request(about, exchange.load_markets, cost))
 
     def check(self, series: Series) -> None:
         """Refuse a series that no request can get; its pairs must have been loaded.
@@ -123,7 +158,8 @@ class CcxtClient:
             check_place(candles, page, meaning, closed_end)
             return Answer(candles, sent_at)
 
-        return await self._ask(f"{series} from {page.start:%Y-%m-%d %H:%M} UTC", request)
+        about = f"{series} from {page.start:%Y-%m-%d %H:%M} UTC"
+        return await self._ask(Request(about, request, longest=_LONGEST_PAGE))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -146,54 +182,75 @@ class CcxtClient:
                 raise GarbageError("no time")
             return datetime.fromtimestamp(time / 1000, UTC)
 
-        return await self._ask(f"{self.access.exchange.name}: its clock", request)
+        return await self._ask(Request(f"{self.access.exchange.name}: its clock", request))
 
-    async def _ask(self, about: str, request: Callable[[], Awaitable[T]]) -> T:
-        if self._outage.is_hopeless:
-            raise TransientError(
-                f"{about}: not asked, because {self.access.address} has not answered any more. "
-                "It will be asked again with the next fetch."
-            )
-        try:
-            answer = await self._try(about, request)
-        except TransientError:
-            self._outage.goes_on()
-            raise
-        self._outage.is_over()
-        return answer
-
-    async def _try(self, about: str, request: Callable[[], Awaitable[T]]) -> T:
-        attempt = 1
+    async def _ask(self, request: Request[T]) -> T:
+        retry, began, attempt = self.access.retry, time.monotonic(), 1
         while True:
-            reply = Reply()
+            pause = min(retry.pause * 2 ** (attempt - 1), retry.longest_pause).total_seconds()
+            is_last = attempt >= retry.tries
             try:
-                return await self._attempt(about, request, reply)
-            except PermanentError:
+                async with self._places:
+                    is_probe = await self._breaker.enter(request.about)
+                    is_last = is_last or is_probe
+                    with self._judged(began, is_last=is_last, is_probe=is_probe):
+                        return await self._attempt(request, pause)
+            except (PermanentError, LeftAloneError):
                 raise
-            except SourceError as error:
-                if attempt >= self.access.retry.tries:
+            except RefusedError as error:
+                if is_last or error.until:
                     raise
-                await self._wait(error, reply, attempt)
+            except (TransientError, GarbageError):
+                if is_last:
+                    raise
+                # Full jitter, so that many clients do not come back at the same moment.
+                await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - no secret
             attempt += 1
 
-    async def _attempt(self, about: str, request: Callable[[], Awaitable[T]], reply: Reply) -> T:
-        async with self._places:
-            try:
-                await self._pacer.turn()
-                REPLY.set(reply)
-                async with asyncio.timeout(2 * self.access.timeout.total_seconds()):
-                    return await request()
-            except (RefusedError, GarbageError) as error:
-                raise type(error)(f"{about}: {self.access.address}: {error}.") from error
-            except caught_errors() as error:
-                raise to_source_error(error, reply, self.access, about) from error
+    @contextmanager
+    def _judged(self, began: float, *, is_last: bool, is_probe: bool) -> Iterator[None]:
+        """Tell the breaker how an attempt ended; `began` is when the first one of its request did.
 
-    async def _wait(self, error: SourceError, reply: Reply, attempt: int) -> None:
-        retry = self.access.retry
-        longest = min(retry.pause * 2 ** (attempt - 1), retry.longest_pause).total_seconds()
-        if isinstance(error, RefusedError):
-            asked = retry_after(reply.headers)
-            self._pacer.pause(longest if asked is None else asked)
-        else:
-            # Full jitter, so that many clients do not come back at the same moment.
-            await asyncio.sleep(random.uniform(0, longest))  # noqa: S311 - no secret
+        Only the last attempt's failure counts, and a ban, which ends all attempts.
+        """
+        is_told = False
+        try:
+            yield
+            self._breaker.answered()
+            is_told = True
+        except (TransientError, RefusedError) as error:
+            if is_last or (isinstance(error, RefusedError) and error.until):
+                self._breaker.failed(error, began, is_probe=is_probe)
+                is_told = True
+            raise
+        finally:
+            if is_probe and not is_told:
+                self._breaker.gave_up()
+
+    async def _attempt(self, request: Request[T], pause: float) -> T:
+        reply = Reply(longest=request.longest)
+        try:
+            await self._budget.turn(request.cost)
+            REPLY.set(reply)
+            async with asyncio.timeout(2 * self.access.timeout.total_seconds()):
+                return await request.send()
+        except SourceError as error:
+            error.args = (f"{request.about}: {self.access.address}: {error}.",)
+            raise
+        except caught_errors() as error:
+            fault = to_fault(error, reply, self.access, request.about)
+        # Outside the handler: what the answer said, a key perhaps, must not hang on to the error.
+        await self._heed(fault.error, fault.pause, pause)
+        raise fault.error
+
+    async def _heed(self, error: SourceError, asked: float | None, pause: float) -> None:
+        """Hold everybody's requests as the exchange asks, or as a refusal without a word needs."""
+        seconds = pause if asked is None and isinstance(error, RefusedError) else asked
+        if seconds is None:
+            return
+        await self._budget.pause(seconds)
+        if (
+            isinstance(error, RefusedError)
+            and seconds > self.access.retry.longest_refusal.total_seconds()
+        ):
+            error.until = datetime.now(UTC) + timedelta(seconds=seconds)

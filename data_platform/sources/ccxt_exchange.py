@@ -21,7 +21,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from data_platform.domain.errors import GarbageError, PermanentError
 from data_platform.sources.access import Access
-from data_platform.sources.faults import Reply
+from data_platform.sources.faults import Reply, to_public
 from data_platform.sources.pages import Row
 
 REPLY: ContextVar[Reply] = ContextVar("REPLY")
@@ -29,9 +29,8 @@ REPLY: ContextVar[Reply] = ContextVar("REPLY")
 
 _MARKET_TYPES = ["spot"]
 _CHUNK = 65_536
-_LONGEST_BODY = 64_000_000
-"""Bytes after decompression; binance's list of all pairs, the longest answer of all, is a third
-of it. A hostile or broken server may send without end."""
+_SHOWN = 60
+"""Characters of an answer in a message."""
 
 
 class CcxtExchange(Protocol):
@@ -91,7 +90,7 @@ def open_exchange(access: Access, now: Callable[[], datetime]) -> CcxtExchange:
     if isinstance(exchange.options.get("fetchMarkets"), dict):
         exchange.options["fetchMarkets"]["types"] = _MARKET_TYPES
     exchange.has["fetchCurrencies"] = False
-    _listen(exchange)
+    _listen(exchange, access)
     result: CcxtExchange = exchange
     return result
 
@@ -127,7 +126,7 @@ def _moved(value: Any, base_url: str) -> Any:  # noqa: ANN401 - ccxt nests dicts
     return urlunsplit((base.scheme, base.netloc, path, old.query, ""))
 
 
-def _listen(exchange: Any) -> None:  # noqa: ANN401 - ccxt is not typed
+def _listen(exchange: Any, access: Access) -> None:  # noqa: ANN401 - ccxt is not typed
     import ccxt
 
     judge, parse = exchange.handle_errors, exchange.parse_ohlcvs
@@ -137,7 +136,8 @@ def _listen(exchange: Any) -> None:  # noqa: ANN401 - ccxt is not typed
         reply = REPLY.get()
         reply.status, reply.headers, reply.body = status, headers, parsed
         if status < 400 and (parsed is None or status >= 300):  # noqa: PLR2004 - HTTP's classes
-            raise ccxt.BadResponse(f"{url} {status}: no JSON but {body[:60]!r}")
+            shown = to_public(body, access, _SHOWN)
+            raise ccxt.BadResponse(f"{url} {status}: no JSON but {shown!r}")
         return judge(*answer)
 
     def parse_ohlcvs(rows: Any, market: Any = None, *_: Any, **__: Any) -> list[Row]:  # noqa: ANN401
@@ -207,9 +207,9 @@ class _BoundedAnswer:
 
     async def text(self, **_: str) -> str:
         """Return the body; JSON is UTF-8 by its standard."""
-        body = bytearray()
+        body, longest = bytearray(), REPLY.get().longest
         async for chunk in self._response.content.iter_chunked(_CHUNK):
             body += chunk
-            if len(body) > _LONGEST_BODY:
-                raise GarbageError(f"an answer longer than {_LONGEST_BODY:,} bytes")
+            if len(body) > longest:
+                raise GarbageError(f"sent an answer longer than {longest:,} bytes")
         return body.decode("utf-8", errors="replace")

@@ -16,6 +16,7 @@ from data_platform.domain.errors import SourceError
 from data_platform.sources.access import Access
 from data_platform.sources.background import Background, Outlet
 from data_platform.sources.base import FetchRequest, FetchResult
+from data_platform.sources.breaker import BreakerStore
 from data_platform.sources.ccxt_client import CcxtClient
 from data_platform.sources.pages import Page
 from data_platform.sources.walk import Walk, failed, walk_newest
@@ -32,17 +33,22 @@ class CcxtSource:
     """
 
     def __init__(
-        self, access: Access, progress: Callable[[FetchResult], None] | None = None
+        self,
+        access: Access,
+        progress: Callable[[FetchResult], None] | None = None,
+        breakers: BreakerStore | None = None,
     ) -> None:
         """Start the thread; nothing is sent yet.
 
         Args:
             access: how the exchange is reached.
             progress: called in the consumer's thread with each result before it is yielded.
+            breakers: keeps, for whoever shares it, whether the exchange answers at all; without
+                one this source alone remembers it.
         """
         self._access = access
         self._progress = progress
-        self._client = CcxtClient(access)
+        self._client = CcxtClient(access, breakers)
         self._background: Background | None = Background(f"source-{access.exchange.name}")
 
     def now(self) -> datetime:

@@ -8,9 +8,8 @@ import pytest
 from data_platform.domain.errors import PermanentError, TransientError
 from data_platform.domain.markets import Pair, Series
 from data_platform.domain.timeframes import to_timeframe
-from data_platform.sources import faults
 from data_platform.sources.access import Access
-from data_platform.sources.ccxt_client import CcxtClient
+from data_platform.sources.ccxt_client import CcxtClient, Request
 from data_platform.sources.pages import Page
 from data_platform_tests.sources.wire import (
     LISTED,
@@ -110,7 +109,7 @@ def test_request_that_never_ends_is_given_up_after_twice_its_timeout(wire: Wire)
         await asyncio.sleep(30)
 
     async def ask(client: CcxtClient) -> None:
-        await client._attempt("its clock", endless, faults.Reply())
+        await client._attempt(Request("its clock", endless), 0)
 
     started = datetime.now(UTC)
     with pytest.raises(TransientError, match="did not answer in time"):

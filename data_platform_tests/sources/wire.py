@@ -32,7 +32,7 @@ Query = dict[str, str]
 class Reply:
     """One answer, as bytes on the wire."""
 
-    body: str = "[]"
+    body: str | bytes = "[]"
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     drip: float = 0.0
@@ -56,6 +56,8 @@ class Wire:
     """Answers to the next requests for the pairs."""
     always: Callable[[Query], Reply | None] = lambda _query: None
     """An answer to every request for candles that it does not return None for."""
+    anything: Reply | None = None
+    """An answer to every request whatever, so that the server stands for any exchange."""
     paths: list[str] = field(default_factory=list)
     queries: list[Query] = field(default_factory=list)
     keys: list[str | None] = field(default_factory=list)
@@ -63,6 +65,8 @@ class Wire:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def answer(self, path: str, query: Query) -> Reply:
+        if self.anything:
+            return self.anything
         if path.endswith("/time"):
             return Reply(json.dumps({"serverTime": ms(self.now)}))
         if path.endswith("/exchangeInfo") and self.pairs:
@@ -118,7 +122,7 @@ def wire_server() -> Iterator[Wire]:
             wire.paths.append(parts.path)
             wire.keys.append(self.headers.get("X-MBX-APIKEY"))
             reply = wire.answer(parts.path, dict(parse_qsl(parts.query)))
-            body = reply.body.encode()
+            body = reply.body if isinstance(reply.body, bytes) else reply.body.encode()
             self.send_response(reply.status)
             for name, value in ({"Content-Type": "application/json"} | reply.headers).items():
                 self.send_header(name, value)
@@ -171,7 +175,7 @@ def access_to(
         grace=timedelta(seconds=5),
         api_key=api_key,
         concurrency=concurrency,
-        retry=Retry(pause=timedelta(milliseconds=20)),
+        retry=Retry(pause=timedelta(milliseconds=20), longest_refusal=timedelta(seconds=10)),
     )
 
 

@@ -1,0 +1,382 @@
+import asyncio
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data_platform.domain.errors import PermanentError, RefusedError, TransientError
+from data_platform.sources import rate_budget
+from data_platform.sources.rate_budget import (
+    FARTHEST,
+    HOLD,
+    LATE,
+    Ask,
+    Clocks,
+    Ledger,
+    RateBudget,
+    budget_file,
+)
+
+STEP = 0.1
+BACKFILL = Ask(STEP, 1, is_live=False)
+LIVE = Ask(STEP, 1, is_live=True)
+NOON = datetime(2024, 3, 1, 12, tzinfo=UTC).timestamp()
+
+
+@dataclass
+class Hands:
+    """Two clocks that a test turns by hand."""
+
+    at: float = 5000.0
+    wall_at: float = NOON
+
+    @property
+    def clocks(self) -> Clocks:
+        return Clocks(lambda: self.at, lambda: self.wall_at)
+
+    def turn(self, seconds: float) -> None:
+        self.at += seconds
+        self.wall_at += seconds
+
+
+def budget(
+    path: Path,
+    per_minute: float = 600,
+    *,
+    is_live: bool = False,
+    longest_pause: float = 5,
+    hands: Hands | None = None,
+) -> RateBudget:
+    clocks = hands.clocks if hands else Clocks()
+    return RateBudget(path, per_minute, is_live=is_live, longest_pause=longest_pause, clocks=clocks)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "machine" / "okx.budget"
+
+
+# The rule, on values.
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 0.5), st.booleans()), min_size=60, max_size=120),
+    st.integers(10, 30),
+)
+def test_no_window_ever_holds_more_than_its_share_whenever_they_come(
+    arrivals: list[tuple[float, bool]], count: int
+) -> None:
+    ledger, now, granted = Ledger(), 100.0, []
+    for pause, is_live in arrivals:
+        now += pause if pause > 0.4 else pause / 10
+        ledger, wait = ledger.asked(LIVE if is_live else BACKFILL, now)
+        if not wait:
+            granted.append(now)
+    # `count` requests in a row take at least `count - 1` steps, less the one allowance.
+    spans = [later - first for first, later in zip(granted, granted[count - 1 :], strict=False)]
+    assert all(span >= (count - 1) * STEP - LATE - 1e-9 for span in spans)
+
+
+def test_whoever_comes_back_when_told_gets_the_full_rate() -> None:
+    ledger, now, granted = Ledger(), 100.0, 0
+    while now < 160.0:
+        ledger, wait = ledger.asked(BACKFILL, now)
+        granted += not wait
+        # Each wakes 10 ms late, as on a busy machine.
+        now += wait + 0.01 if wait else 0.0
+    assert granted in {600, 601}
+
+
+def test_idle_time_saves_up_no_burst() -> None:
+    ledger, _ = Ledger().asked(BACKFILL, 100.0)
+    ledger, first = ledger.asked(BACKFILL, 190.0)
+    _, second = ledger.asked(BACKFILL, 190.0)
+    assert first == 0
+    assert second == pytest.approx(STEP - LATE)
+
+
+def test_costly_request_takes_as_many_slots() -> None:
+    ledger, _ = Ledger().asked(Ask(STEP, 10, is_live=False), 100.0)
+    _, wait = ledger.asked(BACKFILL, 100.0)
+    assert wait == pytest.approx(10 * STEP - LATE)
+
+
+def test_live_request_takes_the_next_slot_from_everybody() -> None:
+    ledger, _ = Ledger().asked(BACKFILL, 100.0)
+    ledger, wait = ledger.asked(LIVE, 100.0)
+    due = 100.0 + wait
+    assert 0 < wait <= STEP
+    ledger, stood_back = ledger.asked(BACKFILL, due)
+    assert stood_back > 0
+    ledger, wait = ledger.asked(LIVE, due + 0.03)
+    assert wait == 0
+    assert ledger.live_until == 0
+
+
+def test_live_request_that_died_waiting_holds_a_slot_for_a_moment_only() -> None:
+    ledger, _ = Ledger().asked(BACKFILL, 100.0)
+    ledger, wait = ledger.asked(LIVE, 100.0)
+    _, stood_back = ledger.asked(BACKFILL, 100.0 + wait)
+    assert stood_back == pytest.approx(HOLD)
+
+
+@pytest.mark.parametrize("left_behind", [1e3, 1e9, float("inf")])
+def test_what_another_boot_left_behind_blocks_for_a_few_steps_only(left_behind: float) -> None:
+    stale = Ledger(next_slot=left_behind, live_until=left_behind)
+    for ask in (BACKFILL, LIVE):
+        _, wait = stale.asked(ask, 100.0)
+        assert wait <= FARTHEST * STEP + HOLD
+
+
+@given(st.floats(-1e6, 1e6))
+def test_a_step_of_the_wall_clock_neither_shortens_nor_prolongs_a_pause(step: float) -> None:
+    ledger = Ledger().paused(60.0, now=100.0, wall=NOON)
+    assert ledger.pause_left(130.0, NOON + 30 + step) == pytest.approx(30.0)
+
+
+def test_a_pause_outlives_the_boot_by_the_wall_clock_and_never_exceeds_itself() -> None:
+    ledger = Ledger().paused(600.0, now=5000.0, wall=NOON)
+    assert ledger.pause_left(20.0, NOON + 100) == pytest.approx(500.0)
+    assert ledger.pause_left(20.0, NOON + 700) < 0
+    assert ledger.pause_left(20.0, NOON - 1e6) == pytest.approx(600.0)
+
+
+def test_a_shorter_pause_changes_nothing() -> None:
+    ledger = Ledger().paused(60.0, now=100.0, wall=NOON)
+    assert ledger.paused(5.0, now=101.0, wall=NOON + 1) == ledger
+    longer = ledger.paused(90.0, now=101.0, wall=NOON + 1)
+    assert longer.pause_left(101.0, NOON + 1) == pytest.approx(90.0)
+
+
+# The file, in one process.
+
+
+def run(*awaitables: Awaitable[object]) -> float:
+    """Return how long all of them took together."""
+
+    async def together() -> float:
+        started = time.monotonic()
+        await asyncio.gather(*awaitables)
+        return time.monotonic() - started
+
+    return asyncio.run(together())
+
+
+def test_requests_go_out_in_even_steps_in_the_order_they_came(path: Path) -> None:
+    async def one(number: int, mine: RateBudget) -> None:
+        await mine.turn()
+        order.append((number, time.monotonic()))
+
+    order: list[tuple[int, float]] = []
+    mine = budget(path, 1200)
+    run(*(one(number, mine) for number in range(8)))
+    assert [number for number, _ in order] == list(range(8))
+    assert order[-1][1] - order[0][1] >= 7 * 0.05 - LATE
+
+
+def test_two_sources_of_one_address_keep_one_rate(path: Path) -> None:
+    both = [budget(path, 1200), budget(path, 1200)]
+    assert run(*(each.turn() for each in both for _ in range(5))) >= 9 * 0.05 - LATE
+
+
+def test_a_pause_holds_also_those_who_already_wait(path: Path) -> None:
+    async def wait_and_pause() -> float:
+        mine, other = budget(path), budget(path)
+        await mine.turn()
+        waiting = asyncio.create_task(mine.turn())
+        await asyncio.sleep(0)
+        started = time.monotonic()
+        await other.pause(0.4)
+        await waiting
+        return time.monotonic() - started
+
+    assert asyncio.run(wait_and_pause()) >= 0.4
+
+
+def test_a_ban_is_told_to_every_later_source_until_its_end(path: Path) -> None:
+    hands = Hands()
+    run(budget(path, hands=hands).pause(3600))
+    hands.turn(600)
+    with pytest.raises(RefusedError, match="2024-03-01 13:00:00 UTC") as caught:
+        run(budget(path, hands=hands).turn())
+    assert caught.value.until == datetime(2024, 3, 1, 13, tzinfo=UTC)
+    hands.turn(3000.001)
+    run(budget(path, hands=hands).turn())
+
+
+def test_live_requests_pass_a_queue_of_backfill(path: Path) -> None:
+    async def backfill(mine: RateBudget) -> None:
+        while True:
+            await mine.turn()
+
+    async def live() -> list[float]:
+        old, new = budget(path, 1200), budget(path, 1200, is_live=True)
+        crowd = [asyncio.create_task(backfill(old)) for _ in range(50)]
+        await asyncio.sleep(0.3)
+        waits = []
+        for _ in range(10):
+            started = time.monotonic()
+            await new.turn()
+            waits.append(time.monotonic() - started)
+        for task in crowd:
+            task.cancel()
+        await asyncio.gather(*crowd, return_exceptions=True)
+        return waits
+
+    # A couple of slots of 0.05 s; fifty others wait.
+    waits = asyncio.run(live())
+    assert max(waits) < 3 * 0.05 + HOLD
+    assert sum(waits) < 10 * 2 * 0.05
+
+
+def test_cancelled_waiter_has_taken_no_slot(path: Path) -> None:
+    async def cancelled() -> float:
+        mine = budget(path, 300)
+        await mine.turn()
+        waiting = [asyncio.create_task(mine.turn()) for _ in range(20)]
+        await asyncio.sleep(0.01)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        started = time.monotonic()
+        await mine.turn()
+        return time.monotonic() - started
+
+    assert asyncio.run(cancelled()) <= 0.2 + 0.05
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"budget01", b"\xff" * 200, b"another program's file, longer than ours"]
+)
+def test_a_file_of_anything_does_not_block(path: Path, content: bytes) -> None:
+    path.parent.mkdir()
+    path.write_bytes(content)
+    mine = budget(path)
+    assert run(mine.turn(), mine.turn()) < 1
+
+
+def test_a_file_that_is_cleaned_away_is_made_again(path: Path) -> None:
+    mine = budget(path)
+    run(mine.turn())
+    path.unlink()
+    assert run(mine.turn(), mine.turn()) >= 0.1 - LATE
+    assert path.exists()
+
+
+def test_the_file_belongs_to_every_user_of_the_machine(path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        run(budget(path).turn())
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o666
+    assert path.parent.stat().st_mode & 0o7777 == 0o1777
+
+
+def test_a_folder_that_cannot_be_made_is_named_with_its_remedy(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PermanentError, match=r"file/okx\.budget cannot be used .*TMPDIR"):
+        run(budget(tmp_path / "file" / "okx.budget").turn())
+
+
+def test_a_link_is_not_followed(path: Path, tmp_path: Path) -> None:
+    path.parent.mkdir()
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    path.symlink_to(victim)
+    with pytest.raises(PermanentError, match="cannot be used"):
+        run(budget(path).turn())
+    assert victim.read_text() == "precious"
+
+
+def test_addresses_have_files_of_their_own_that_can_be_recognised(own_machine: Path) -> None:
+    real, simulated = budget_file("okx"), budget_file("okx http://127.0.0.1:9100/okx")
+    assert real != simulated
+    assert real.parent == own_machine / "data-platform"
+    assert real.name.startswith("okx-")
+
+
+# The file, between processes.
+
+CROWD = """
+import asyncio, sys, time
+from pathlib import Path
+from data_platform.sources.rate_budget import RateBudget
+
+async def main():
+    mine = RateBudget(Path(sys.argv[1]), 3000, is_live=False, longest_pause=5)
+    end = time.monotonic() + float(sys.argv[2])
+    print("ready", flush=True)
+    while time.monotonic() < end:
+        await mine.turn()
+        print(time.monotonic(), flush=True)
+
+asyncio.run(main())
+"""
+
+
+def process(path: Path, seconds: float) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", CROWD, str(path), str(seconds)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def times_of(one: "subprocess.Popen[str]") -> list[float]:
+    return [float(line) for line in one.communicate()[0].split() if line != "ready"]
+
+
+def test_four_processes_together_keep_one_rate_and_use_it(path: Path) -> None:
+    crowd = [process(path, 3) for _ in range(4)]
+    times = sorted(time for one in crowd for time in times_of(one))
+    window = [at for at in times if times[0] + 1.0 <= at < times[0] + 2.5]
+    # 75 slots of 20 ms; a request may be granted LATE and told a moment later.
+    assert 0.9 * 75 <= len(window) <= 75 + 5
+    spans = [later - first for first, later in zip(times, times[25:], strict=False)]
+    assert min(spans) >= 25 * 0.02 - LATE - 0.02
+
+
+def test_processes_killed_at_any_moment_stop_nobody(path: Path) -> None:
+    for _ in range(6):
+        crowd = [process(path, 60) for _ in range(2)]
+        for one in crowd:
+            assert one.stdout
+            for _ in range(5):
+                one.stdout.readline()
+            one.send_signal(signal.SIGKILL)
+        for one in crowd:
+            one.communicate()
+        assert run(*(budget(path, 3000).turn() for _ in range(3))) < 1
+
+
+def test_lock_that_is_never_given_back_is_named_with_its_remedy(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rate_budget, "_LOCK_PATIENCE", 0.1)
+    run(budget(path).turn())
+    with path.open("rb+") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(TransientError, match=r"another process has held .*okx\.budget"):
+            run(budget(path).turn())
+    run(budget(path).turn())
+
+
+def test_a_restart_does_not_forget_a_ban(path: Path) -> None:
+    pause = (
+        "import asyncio, sys; from pathlib import Path;"
+        "from data_platform.sources.rate_budget import RateBudget as B;"
+        "asyncio.run(B(Path(sys.argv[1]), 600, is_live=False, longest_pause=5).pause(900))"
+    )
+    subprocess.run([sys.executable, "-c", pause, str(path)], check=True)
+    with pytest.raises(RefusedError, match="left alone until") as caught:
+        run(budget(path).turn())
+    left = caught.value.until.timestamp() - time.time() if caught.value.until else 0
+    assert 890 < left <= 900
