@@ -13,7 +13,9 @@ from pydantic import PrivateAttr
 from data_platform.domain.exchanges import exchange_row
 from data_platform.operations.lake import Lake, open_lake
 from data_platform.settings import ExchangeSettings, Settings
+from data_platform.sources.access import Access, Priority
 from data_platform.sources.base import CandleSource
+from data_platform.sources.breaker import BreakerStore
 
 
 class LakeResource(dg.ConfigurableResource[Lake]):
@@ -57,9 +59,13 @@ class SourceResource(dg.ConfigurableResource[CandleSource]):
     api_key_env: str | None = None
     """Name of the environment variable that holds a key; public candles need none."""
 
-    def open(self) -> CandleSource:
-        """Return a source that connects when it is first asked."""
-        from data_platform.sources.access import Access
+    def open(self, breakers: BreakerStore, priority: Priority) -> CandleSource:
+        """Return a source that connects when it is first asked.
+
+        Args:
+            breakers: keeps whether the exchange answers at all.
+            priority: whose requests go first.
+        """
         from data_platform.sources.ccxt_source import CcxtSource
 
         access = Access(
@@ -69,8 +75,9 @@ class SourceResource(dg.ConfigurableResource[CandleSource]):
             timeout=timedelta(seconds=self.timeout_seconds),
             grace=timedelta(seconds=self.grace_seconds),
             api_key=os.environ.get(self.api_key_env) if self.api_key_env else None,
+            priority=priority,
         )
-        return CcxtSource(access)
+        return CcxtSource(access, breakers)
 
 
 def source_key(exchange: str) -> str:

@@ -21,7 +21,7 @@ from data_platform.checks import (
 from data_platform.domain.layers import LAYERS, Refresh
 from data_platform.jobs import line_job_name
 from data_platform.operations.due import SeriesStatus, series_status
-from data_platform.operations.lake import opened_lake
+from data_platform.operations.lake import Lake, opened_lake
 from data_platform.operations.tick import Pace, Tick, plan_tick
 from data_platform.operations.verdicts import freshness_verdict
 from data_platform.partitions import RANGE_END_TAG, RANGE_START_TAG, PartitionRange
@@ -69,8 +69,9 @@ def build_new_candle_sensor(line: Line) -> dg.SensorDefinition:
     """Return the sensor that carries new candles of an exchange down the whole line.
 
     One run for all pairs and timeframes that are due, with the layers due by `refresh`; nothing
-    while a tick of the same exchange is queued or running. It also judges freshness, so that a
-    line that has stopped turns red.
+    while a tick of the same exchange is queued or running, or while the exchange is left alone
+    because it has stopped answering. It also judges freshness, so that a line that has stopped
+    turns red.
     """
     name = line.exchange.name
 
@@ -86,14 +87,14 @@ def build_new_candle_sensor(line: Line) -> dg.SensorDefinition:
         memory = read_memory(context.cursor)
         with opened_lake(line.settings.data_root, line.settings.state_url) as lake:
             statuses = series_status(lake, line.exchange.series, freshness_limits(line), now)
-            is_free = not is_busy(context.instance, name)
-            tick = plan_tick(lake, statuses, _pace(line, memory), now) if is_free else None
+            held = _spell_hold(context.instance, lake, name, now)
+            tick = None if held else plan_tick(lake, statuses, _pace(line, memory), now)
         fresh = _freshness(line, statuses)
         last = {**memory.last, **dict.fromkeys(tick.kinds if tick else (), now)}
         judged = {key.to_user_string(): it.passed for key, it in fresh.items()}
         return dg.SensorResult(
             run_requests=[_to_request(line, tick, now)] if tick else [],
-            skip_reason=None if tick else _spell_idleness(is_free=is_free),
+            skip_reason=None if tick else held or "no new candle is due",
             cursor=Memory(last, judged).to_cursor(),
             asset_events=[
                 it
@@ -171,8 +172,14 @@ def _freshness(
     return found
 
 
-def _spell_idleness(*, is_free: bool) -> str:
-    return "no new candle is due" if is_free else "a tick is still queued or running"
+def _spell_hold(
+    instance: dg.DagsterInstance, lake: Lake, exchange: str, now: datetime
+) -> str | None:
+    """Return why no run of an exchange may start now; None when one may."""
+    breaker = lake.breakers.read(exchange)
+    if breaker.is_open(now):
+        return breaker.spell(exchange)
+    return "a tick is still queued or running" if is_busy(instance, exchange) else None
 
 
 def _pace(line: Line, memory: Memory) -> Pace:

@@ -8,6 +8,7 @@ from sqlalchemy.pool import QueuePool
 from data_platform.operations.lake import Lake, opened_lake
 from data_platform.resources import LakeResource, build_resources, source_key
 from data_platform.settings import Settings, load_settings
+from data_platform.sources.breaker import MemoryBreakers
 from data_platform.sources.ccxt_source import CcxtSource
 
 CONFIG = """\
@@ -37,13 +38,14 @@ def test_source_is_made_of_the_exchange_settings(
 ) -> None:
     monkeypatch.setenv("SPOT_KEY", "canary")
     resource = build_resources(settings)[source_key("spot")]
-    source = resource.open()  # type: ignore[attr-defined]
+    source = resource.open(MemoryBreakers(), "live")  # type: ignore[attr-defined]
     assert isinstance(source, CcxtSource)
     access = source._access
     assert (access.exchange.name, access.exchange.ccxt_id) == ("spot", "okx")
     assert (access.grace, access.timeout) == (timedelta(seconds=7), timedelta(seconds=9))
     assert access.requests_per_minute == 120
     assert access.api_key == "canary"
+    assert access.priority == "live"
 
 
 def test_key_itself_never_stands_in_the_configuration(

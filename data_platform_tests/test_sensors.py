@@ -5,8 +5,12 @@ import dagster as dg
 import pytest
 from dagster import DagsterRunStatus
 
+from data_platform.domain.breaker import BreakerState
 from data_platform.runs import TICK_TAG
 from data_platform.sensors import Memory, read_memory
+from data_platform.sources.access import Access
+from data_platform.sources.breaker import BreakerStore
+from data_platform.sources.ccxt_client import CcxtClient
 from data_platform_tests.small_line import ALL_LAYERS, NOW, SmallLine, waiting_run
 
 HOUR = timedelta(hours=1)
@@ -115,6 +119,53 @@ def test_no_new_tick_while_one_is_queued_or_running(
     assert found.skip_reason == dg.SkipReason("a tick is still queued or running")
     stored_line.instance.delete_run(waiting.run_id)
     assert tick(stored_line, found.cursor).run_requests
+
+
+def test_exchange_that_has_stopped_answering_is_left_alone_and_the_reason_told(
+    stored_line: SmallLine,
+) -> None:
+    stored_line.clock[0] = NOW + HOUR
+    until = NOW + HOUR + timedelta(minutes=4)
+    opened = BreakerState("open", 5, NOW, until, "binance: its clock: HTTP 503")
+    with stored_line.lake() as lake:
+        lake.breakers.change("binance", lambda _: opened)
+    found = tick(stored_line)
+    assert not found.run_requests
+    assert found.skip_reason == dg.SkipReason(
+        "binance is not asked since 2024-03-02 12:00:07 UTC, until 2024-03-02 13:04:07 UTC: "
+        "binance: its clock: HTTP 503"
+    )
+    # Freshness is judged all the same: 1h is late by an hour and a bit and not yet too late.
+    assert verdicts(found)["ohlcv_1h"] is True
+    stored_line.clock[0] = until
+    assert tick(stored_line, found.cursor).run_requests
+
+
+def test_outage_of_another_exchange_holds_nobody_up(stored_line: SmallLine) -> None:
+    stored_line.clock[0] = NOW + HOUR
+    opened = BreakerState("open", 3, NOW, NOW + 2 * HOUR, "okx: HTTP 503")
+    with stored_line.lake() as lake:
+        lake.breakers.change("okx", lambda _: opened)
+    assert tick(stored_line).run_requests
+
+
+def test_requests_of_a_tick_go_before_those_of_a_backfill(
+    stored_line: SmallLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    priorities = []
+    begin = CcxtClient.__init__
+
+    def note(client: CcxtClient, access: Access, breakers: BreakerStore | None = None) -> None:
+        priorities.append(access.priority)
+        begin(client, access, breakers)
+
+    monkeypatch.setattr(CcxtClient, "__init__", note)
+    stored_line.clock[0] = NOW + HOUR
+    run(stored_line, only_request(tick(stored_line)))
+    assert priorities == ["live"]
+    stored_line.clock[0] = NOW + 2 * HOUR
+    stored_line.materialize(timeframes=("1h",), layers=("ohlcv",))
+    assert priorities == ["live", "backfill"]
 
 
 def test_tick_of_another_exchange_holds_nobody_up(stored_line: SmallLine) -> None:

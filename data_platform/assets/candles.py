@@ -4,7 +4,9 @@ One factory for timeframes that the exchange has, one for those derived from a f
 make the same key, so nothing downstream can tell.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 import dagster as dg
 
@@ -21,6 +23,11 @@ from data_platform.operations.coarser import derive_candles
 from data_platform.operations.plan import UpdateRules
 from data_platform.operations.update import CandleUpdate
 from data_platform.resources import source_key
+from data_platform.sources.access import Priority
+
+TICK_TAG = "tick"
+"""Tag of a sensor's run: the exchange. Its requests go before those of all other runs; such runs
+are pruned once others have superseded them."""
 
 FULL_TAG = "full"
 """Tag of a run that asks for every candle again and compares, when its value is `true`."""
@@ -43,6 +50,11 @@ def update_rules(line: Line) -> UpdateRules:
     )
 
 
+def priority_of(tags: Mapping[str, str]) -> Priority:
+    """Return whose requests go first, by the tags of a run."""
+    return "live" if TICK_TAG in tags else "backfill"
+
+
 def _build_fetched(line: Line, timeframe: Timeframe) -> dg.AssetsDefinition:
     exchange = line.exchange
     source = source_key(exchange.name)
@@ -61,9 +73,10 @@ def _build_fetched(line: Line, timeframe: Timeframe) -> dg.AssetsDefinition:
     )
     def candles(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         partitions = partitions_of(context, line, "ohlcv", timeframe)
-        open_source = getattr(context.resources, source).open
-        full = context.run.tags.get(FULL_TAG) == "true"
-        lake, rules = open_lake_of(context), replace(update_rules(line), full=full)
+        lake, tags = open_lake_of(context), context.run.tags
+        opened = getattr(context.resources, source).open
+        open_source = partial(opened, lake.breakers, priority_of(tags))
+        rules = replace(update_rules(line), full=tags.get(FULL_TAG) == "true")
         report = CandleUpdate(lake, open_source, rules, line.watch).run(partitions)
         return to_result(context, report)
 

@@ -35,16 +35,16 @@ class CcxtSource:
     def __init__(
         self,
         access: Access,
-        progress: Callable[[FetchResult], None] | None = None,
         breakers: BreakerStore | None = None,
+        progress: Callable[[FetchResult], None] | None = None,
     ) -> None:
         """Start the thread; nothing is sent yet.
 
         Args:
             access: how the exchange is reached.
-            progress: called in the consumer's thread with each result before it is yielded.
             breakers: keeps, for whoever shares it, whether the exchange answers at all; without
                 one this source alone remembers it.
+            progress: called in the consumer's thread with each result before it is yielded.
         """
         self._access = access
         self._progress = progress

@@ -1,3 +1,4 @@
+from data_platform.assets.candles import priority_of
 from data_platform_tests.assets.asset_facts import columns_of, pool_of, reads_of, spec_of
 from data_platform_tests.small_line import SmallLine
 
@@ -19,3 +20,9 @@ def test_both_show_the_same_columns(read_line: SmallLine) -> None:
     expected = ["open_time", "open", "high", "low", "close", "volume"]
     assert columns_of(read_line, "ohlcv_1h") == expected
     assert columns_of(read_line, "ohlcv_4h") == expected
+
+
+def test_only_the_run_of_a_sensor_goes_first() -> None:
+    assert priority_of({"tick": "binance"}) == "live"
+    assert priority_of({"backfill": "binance"}) == "backfill"
+    assert priority_of({}) == "backfill"
