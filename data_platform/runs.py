@@ -6,7 +6,7 @@ neighbours) becomes one run per block of neighbours.
 
 import shutil
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +15,13 @@ import dagster as dg
 from dagster import DagsterEventType, DagsterInstance, DagsterRun, DagsterRunStatus
 
 from data_platform.assets.candles import FULL_TAG
-from data_platform.assets.line import asset_key
+from data_platform.assets.line import REFUSED_ROWS, asset_key
 from data_platform.domain.errors import WrongUseError
-from data_platform.domain.markets import Pair
+from data_platform.domain.layers import Partition
+from data_platform.domain.markets import Pair, Series
 from data_platform.domain.periods import Period
 from data_platform.domain.timeframes import Timeframe
-from data_platform.partitions import PartitionRange, to_ranges
+from data_platform.partitions import PartitionRange, from_partition_key, to_ranges
 
 TICK_TAG = "tick"
 """Tag of a sensor's run: the exchange. Such runs are pruned once others have superseded them."""
@@ -75,6 +76,10 @@ class RunOutcome:
     run_ids: tuple[str, ...]
     failures: tuple[str, ...]
     """One line each: what failed and why."""
+    refused: Mapping[Partition, int]
+    """Rows that the audit refused, by the partition of candles that they came for."""
+    failed_checks: tuple[str, ...]
+    """Checks of the selection that did not pass: `binance/ohlcv_1h no_long_gaps`."""
 
 
 def materialize_selection(
@@ -97,13 +102,16 @@ def materialize_selection(
     ranges = to_ranges(selection.pairs, selection.first, selection.last, defined_pairs)
     if not ranges or not selection.keys:
         raise WrongUseError(f"nothing of {selection.exchange} is selected.")
-    run_ids: list[str] = []
-    failures: list[str] = []
-    for block in ranges:
-        result = _run_block(definitions, selection, block, instance)
-        run_ids.append(result.run_id)
-        failures += failure_reasons(result.all_events)
-    return RunOutcome(not failures, tuple(run_ids), tuple(failures))
+    results = [_run_block(definitions, selection, block, instance) for block in ranges]
+    events = [event for result in results for event in result.all_events]
+    failures = tuple(failure_reasons(events))
+    return RunOutcome(
+        success=not failures,
+        run_ids=tuple(result.run_id for result in results),
+        failures=failures,
+        refused=_refused_rows(selection, events),
+        failed_checks=_failed_checks(results[-1].all_events),
+    )
 
 
 def _run_block(
@@ -138,6 +146,34 @@ def failure_reasons(events: Iterable[dg.DagsterEvent]) -> list[str]:
         words = cause.message if cause else f"{event.step_key} failed"
         reasons.append(" ".join(words.split()))
     return reasons
+
+
+def _refused_rows(selection: Selection, events: Iterable[dg.DagsterEvent]) -> dict[Partition, int]:
+    exchange = selection.exchange
+    candles = {asset_key(exchange, "ohlcv", each): each for each in selection.timeframes}
+    refused: dict[Partition, int] = {}
+    for event in events:
+        timeframe = candles.get(event.asset_key) if event.asset_key else None
+        if not event.is_step_materialization or timeframe is None or event.partition is None:
+            continue
+        rows = event.step_materialization_data.materialization.metadata[REFUSED_ROWS].value
+        if isinstance(rows, int) and rows:
+            pair, period = from_partition_key(event.partition)
+            refused[Partition("ohlcv", Series(exchange, pair, timeframe), period)] = rows
+    return refused
+
+
+def _failed_checks(events: Iterable[dg.DagsterEvent]) -> tuple[str, ...]:
+    evaluated = [
+        event.asset_check_evaluation_data
+        for event in events
+        if event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION
+    ]
+    return tuple(
+        f"{check.asset_key.to_user_string()} {check.check_name}"
+        for check in evaluated
+        if not check.passed
+    )
 
 
 def prune_superseded_runs(instance: DagsterInstance) -> list[str]:

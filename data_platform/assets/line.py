@@ -17,13 +17,16 @@ from data_platform.domain.layers import LAYERS_BY_NAME, Partition
 from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.derive import Recipe, derive_layer
 from data_platform.operations.lake import Lake
-from data_platform.operations.report import LayerReport, PartitionReport
+from data_platform.operations.report import LayerReport, PartitionReport, spell_causes
 from data_platform.operations.watch import Watch
 from data_platform.partitions import partitions_of_run, to_partition_key
 from data_platform.settings import ExchangeSettings, Settings
 
 OWNER = "team:market-data"
 FIRST_FAILURES = 10
+REFUSED_ROWS = "refused_rows"
+"""Under this name a partition's metadata tells how many rows its audit refused."""
+
 TABLES = ("ohlcv", "filled", "indicators", "features")
 """Layers in the lake's own format; the others are exports."""
 
@@ -159,7 +162,6 @@ def to_result(context: dg.AssetExecutionContext, report: LayerReport) -> dg.Mate
     for part in report.partitions:
         key = to_partition_key(part.partition.series.pair, part.partition.period)
         context.add_asset_metadata(_partition_metadata(part), partition_key=key)
-    failed = [f"{partition}: {reason}" for partition, reason in report.failures.items()]
     return dg.MaterializeResult(
         metadata={
             "written": report.count("written"),
@@ -167,7 +169,7 @@ def to_result(context: dg.AssetExecutionContext, report: LayerReport) -> dg.Mate
             "failed": len(report.failures),
             "candle_requests": report.requests,
             "candles_fetched": report.candles,
-            "failures": failed[:FIRST_FAILURES],
+            "failures": spell_causes(report.failures)[:FIRST_FAILURES],
         }
     )
 
@@ -189,6 +191,6 @@ def _partition_metadata(part: PartitionReport) -> dict[str, Any]:
         "first_open_time": part.first.isoformat() if part.first else "none",
         "last_open_time": part.last.isoformat() if part.last else "none",
         "missing_candles": part.missing,
-        "refused_rows": part.refused,
+        REFUSED_ROWS: part.refused,
         "path": dg.MetadataValue.path(str(part.path)) if part.path else "no file: no rows",
     }

@@ -106,22 +106,34 @@ def is_success(result: PoolResult) -> bool:
 
 
 def _summary(reports: dict[str, Report], result: PoolResult) -> Table:
+    outcomes = [result.outcomes[exchange] for exchange in reports]
+    counts = {
+        "partitions": [
+            f"{it.done_partitions:,}/{it.total_partitions:,}" for it in reports.values()
+        ],
+        "candles fetched": [f"{it.candles:,}" for it in reports.values()],
+        "requests": [f"{it.requests:,}" for it in reports.values()],
+        "for past months": [f"{it.past_pages:,}" for it in reports.values()],
+    }
+    # Nothing to tell of most runs, and then no columns for it.
+    if any(it.refused for it in outcomes):
+        counts["rows refused"] = [f"{it.refused:,}" for it in outcomes]
+    if any(it.failed_checks for it in outcomes):
+        counts["checks failed"] = [_spell_checks(it.failed_checks) for it in outcomes]
     table = Table("exchange", "result")
-    for title in ("partitions", "candles fetched", "requests", "for past months"):
-        table.add_column(title, justify="right")
+    for title in counts:
+        table.add_column(title, justify="right", overflow="fold")
     table.add_column("run")
-    for exchange, report in reports.items():
-        outcome = result.outcomes[exchange]
-        table.add_row(
-            exchange,
-            _word(outcome, is_stopped=result.is_stopped),
-            f"{report.done_partitions:,}/{report.total_partitions:,}",
-            f"{report.candles:,}",
-            f"{report.requests:,}",
-            f"{report.past_pages:,}",
-            ", ".join(run_id[:8] for run_id in outcome.run_ids),
-        )
+    for outcome, *cells in zip(outcomes, *counts.values(), strict=True):
+        word = _word(outcome, is_stopped=result.is_stopped)
+        runs = ", ".join(run_id[:8] for run_id in outcome.run_ids)
+        table.add_row(outcome.exchange, word, *cells, runs)
     return table
+
+
+def _spell_checks(failed: Sequence[str]) -> str:
+    names = dict.fromkeys(check.rpartition(" ")[2] for check in failed)
+    return f"{len(failed)}: {', '.join(names)}" if failed else "0"
 
 
 def _word(outcome: Outcome, *, is_stopped: bool) -> Text:

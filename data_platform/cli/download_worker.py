@@ -15,6 +15,8 @@ from data_platform.cli.messages import Outcome, Report, message_to_line, order_f
 from data_platform.cli.orders import Order
 from data_platform.cli.tally import Tally
 from data_platform.domain.errors import DataPlatformError
+from data_platform.operations.lake import opened_lake
+from data_platform.operations.report import find_refused, spell_causes
 from data_platform.operations.watch import Progress, StoppedError, Watch
 from data_platform.settings import load_settings
 
@@ -62,7 +64,7 @@ def work(order: Order, send: Callable[[Report], None], should_stop: Callable[[],
 
     def report(progress: Progress) -> None:
         context = AssetExecutionContext.get()
-        send(tally.add((context.run_id, context.asset_key.to_string()), progress))
+        send(tally.add((context.run.run_id, context.asset_key.to_string()), progress))
 
     selection = Selection(
         order.exchange,
@@ -81,8 +83,16 @@ def work(order: Order, send: Callable[[Report], None], should_stop: Callable[[],
             instance,
         )
     send(tally.finished() if outcome.success else tally.report())
-    failures = _plain_failures(outcome.failures)
-    return Outcome(order.exchange, outcome.success, outcome.run_ids, failures)
+    with opened_lake(settings.data_root, settings.state_url) as lake:
+        lost = spell_causes(find_refused(lake, outcome.refused))
+    return Outcome(
+        exchange=order.exchange,
+        success=outcome.success and not lost,
+        run_ids=outcome.run_ids,
+        failures=(*_plain_failures(outcome.failures), *lost),
+        refused=sum(outcome.refused.values()),
+        failed_checks=outcome.failed_checks,
+    )
 
 
 def take_standard_output() -> TextIO:

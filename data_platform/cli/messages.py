@@ -24,8 +24,6 @@ class Report:
     total_partitions: int = 0
     past_pages: int = 0
     """Pages asked for whose candles open before the running month."""
-    failed: int = 0
-    """Partitions that could not be completed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +35,10 @@ class Outcome:
     run_ids: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
     """One line each: which series or partition, why, what to do."""
+    refused: int = 0
+    """Rows that the audit kept out of the lake."""
+    failed_checks: tuple[str, ...] = ()
+    """Checks that did not pass: `binance/ohlcv_1h no_long_gaps`."""
 
 
 def order_to_line(order: Order) -> str:
@@ -78,7 +80,10 @@ def message_from_line(line: str) -> Report | Outcome | None:
         kind = found.pop("kind")
         if kind == "report":
             return Report(**found)
-        found["run_ids"], found["failures"] = tuple(found["run_ids"]), tuple(found["failures"])
-        return Outcome(**found)
+        frozen = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in found.items()
+        }
+        return Outcome(**frozen)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -46,10 +46,8 @@ class DownloadProgress:
 
     def show(self, report: Report) -> None:
         """Draw the newest report of an exchange."""
-        failed = f" [red]{report.failed:,} failed[/red]" if report.failed else ""
         self._progress.update(
             self._tasks[report.exchange],
-            description=f"{report.exchange}{failed}",
             total=report.total_partitions or None,
             completed=report.done_partitions,
             candles=report.candles,

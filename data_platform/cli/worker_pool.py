@@ -4,6 +4,7 @@ Stays out: what a worker does (`download_worker.py`) and how progress looks (`pr
 """
 
 import queue
+import re
 import signal
 import subprocess
 import threading
@@ -25,6 +26,9 @@ from data_platform.domain.errors import StorageError
 TICK_SECONDS = 0.2
 KILL_AT = 2
 """The second Ctrl-C no longer waits for commits; they are atomic all the same."""
+
+# The last line of a traceback; any other last line of a log is chance.
+_ERROR = re.compile(r"[\w.]*(Error|Exception|Interrupt|Exit)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,7 @@ class _Worker:
     ) -> None:
         self._exchange = order.exchange
         self._heard = heard
+        self._is_killed = False
         self._log = plan.log_folder / f"{order.exchange}.log"
         try:
             plan.log_folder.mkdir(parents=True, exist_ok=True)
@@ -141,6 +146,7 @@ class _Worker:
         self._tell("stop")
 
     def kill(self) -> None:
+        self._is_killed = True
         self._process.kill()
 
     def wait(self) -> Outcome:
@@ -149,9 +155,26 @@ class _Worker:
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe:
                 pipe.close()
-        last = self._log.read_text(errors="replace").strip().splitlines()[-1:] or ["no output"]
-        reason = f"its process ended with code {code}: {last[0].strip()} (log: {self._log})"
-        return Outcome(self._exchange, success=False, failures=(f"{self._exchange}: {reason}",))
+        reason = (
+            f"{self._exchange}: its process {self._process.pid} {self._spell_end(code)}. Every "
+            f"commit before is stored; the same command goes on from there. Log: {self._log}"
+        )
+        return Outcome(self._exchange, success=False, failures=(reason,))
+
+    def _spell_end(self, code: int) -> str:
+        if code < 0:
+            name = signal.Signals(-code).name
+            return f"was ended by {name} ({self._killer(-code)})"
+        last = self._log.read_text(errors="replace").strip().splitlines()[-1:]
+        error = next((line for line in last if _ERROR.match(line)), "")
+        return f"ended with exit code {code}" + (f": {error.rstrip('.')}" if error else "")
+
+    def _killer(self, number: int) -> str:
+        if self._is_killed:
+            return "the second Ctrl-C"
+        if number == signal.SIGKILL:
+            return "by somebody, or by the system when memory ran out: see `dmesg`"
+        return "not by this program"
 
     def _tell(self, line: str) -> None:
         if self._process.stdin:

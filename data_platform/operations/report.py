@@ -3,7 +3,7 @@
 Values only.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Literal
 from data_platform.domain.layers import Partition
 from data_platform.operations.lake import Lake
 from data_platform.storage.journal import JournalRow
+from data_platform.storage.layout import QUARANTINE
 
 Outcome = Literal["written", "unchanged", "failed"]
 
@@ -70,6 +71,26 @@ def report_of(
         path=lake.store.root / row.path if row and row.path else None,
         missing=lake.sums.missing(series, period.start, period.end),
     )
+
+
+def find_refused(lake: Lake, partitions: Iterable[Partition]) -> dict[Partition, str]:
+    """Return the partitions that miss a candle because what came for it was refused, and why.
+
+    A row that was one too many, as a twin is, costs no candle.
+
+    Args:
+        lake: whose ledger.
+        partitions: of candles.
+    """
+    reason = (
+        "candles came that cannot be true and are not stored; they are kept with the reason in "
+        f"{lake.store.root / QUARANTINE}, and the exchange is asked for them again."
+    )
+    return {
+        it: reason
+        for it in partitions
+        if lake.sums.ranges(it.series, it.period.start, it.period.end, {"refused"}).height
+    }
 
 
 def spell_causes(failures: Mapping[Partition, str]) -> list[str]:

@@ -18,7 +18,7 @@ from data_platform.operations.lake import opened_lake
 from data_platform.settings import load_settings
 from data_platform.simulator.config import SimulatedExchange, SimulatorConfig
 from data_platform.simulator.server import Simulator, run_simulator
-from data_platform_tests.factories import candles_at, files_of, stored
+from data_platform_tests.factories import candles_at, files_of, grid, stored, time
 
 PAIR = Pair("BTC/USDT")
 DAY = to_timeframe("1d")
@@ -56,6 +56,7 @@ def test_one_exchange_is_downloaded_though_another_cannot_be_reached(
     assert " done " in results["okx"]
     assert " failed " in results["binance"]
     assert all(line.startswith("data-platform: ") for line in done.stderr.splitlines())
+    assert "refused" not in done.stdout
     assert done.stderr.count("\n") == 1
     assert "2 partitions of binance/ohlcv_1d BTC/USDT: " in done.stderr
     assert "Check the network" in done.stderr
@@ -115,6 +116,44 @@ def test_full_stores_what_the_exchange_changed_and_nothing_else(lake: Path) -> N
         download_days(simulator, "--full")
         assert simulator.candle_requests["okx"] > 0
     assert (journal_of(lake), files_of(lake)) == (journal, files)
+
+
+def test_refused_rows_and_failed_checks_show_in_the_last_table(lake: Path) -> None:
+    days = candles_at(grid("2024-03-01", "2024-03-20", "1d"))
+    at = pl.col("open_time")
+    untrue = (at == time("2024-03-07")) | (at == time("2024-03-09"))
+    sent = days.with_columns(high=pl.when(untrue).then(pl.col("low") - 1).otherwise("high"))
+    exchange = SimulatedExchange("okx", (PAIR,), listed_at={PAIR: time("2024-03-01")})
+    replay = {("okx", PAIR, DAY): sent}
+    config = SimulatorConfig({"okx": exchange}, clock=time("2024-03-19 12:00"), replay=replay)
+    with run_simulator(config) as simulator:
+        Path("configs/platform.yaml").write_text(
+            "exchanges:\n"
+            f"  okx: {{base_url: '{simulator.url}/okx', pairs: [BTC/USDT],"
+            " timeframes: [1d], start: 2024-03-01}\n"
+        )
+        done = CliRunner().invoke(main, ["download", "--layer", "ohlcv", "--end", "2024-04-01"])
+    titles, cells = table_of(done.stdout)
+    row = dict(zip(titles, cells, strict=True))
+    assert row["rows refused"] == "2"
+    assert row["partitions"] == "1/1"
+    assert "history_complete" in row["checks failed"]
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("data-platform: okx/ohlcv_1d BTC-USDT|2024-03: candles came that cannot")
+    assert str(lake / "quarantine") in line
+    assert done.exit_code == 1
+    assert stored_days(lake).height == 16
+
+
+def table_of(text: str) -> tuple[list[str], list[str]]:
+    """Return titles and cells of a table of one row."""
+    (titles,) = [line for line in text.splitlines() if line.startswith("┃")]
+    (cells,) = [line for line in text.splitlines() if line.startswith("│")]
+    return split(titles, "┃"), split(cells, "│")
+
+
+def split(line: str, bar: str) -> list[str]:
+    return [cell.strip() for cell in line.strip(bar).split(bar)]
 
 
 @pytest.mark.usefixtures("lake")

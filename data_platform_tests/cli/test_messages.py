@@ -34,9 +34,10 @@ def test_an_order_survives_the_wire() -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        Report("okx", candles=5, requests=2, done_partitions=1, total_partitions=7, failed=1),
+        Report("okx", candles=5, requests=2, done_partitions=1, total_partitions=7, past_pages=1),
         Outcome("okx", success=True, run_ids=("a", "b")),
         Outcome("okx", success=False, failures=("one\ntwo", "three")),
+        Outcome("okx", success=True, refused=3, failed_checks=("okx/ohlcv_1h a", "okx/ohlcv_1h b")),
     ],
 )
 def test_a_message_survives_the_wire(message: Report | Outcome) -> None:

@@ -6,9 +6,9 @@ from data_platform.cli.messages import Report
 from data_platform.cli.progress import DownloadProgress
 
 
-def drawn(*reports: Report, is_terminal: bool = False) -> str:
+def drawn(*reports: Report) -> str:
     file = io.StringIO()
-    console = Console(file=file, width=160, force_terminal=is_terminal, color_system=None)
+    console = Console(file=file, width=160, color_system=None)
     with DownloadProgress(["binance", "okx"], console) as progress:
         for report in reports:
             progress.show(report)
@@ -27,10 +27,6 @@ def test_each_exchange_has_a_bar_with_its_counts() -> None:
 
 def test_the_total_is_unknown_before_the_first_report() -> None:
     assert "0/? partitions" in drawn()
-
-
-def test_failures_show_while_it_runs() -> None:
-    assert "okx 2 failed" in drawn(Report("okx", failed=2), is_terminal=True)
 
 
 def test_without_a_terminal_only_the_end_is_printed() -> None:

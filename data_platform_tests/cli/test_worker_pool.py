@@ -60,19 +60,53 @@ say(kind="outcome", exchange=name, success=name == "okx", run_ids=["run"], failu
     assert [it.done_partitions for it in reports if it.exchange == "okx"] == [1, 2]
 
 
-def test_a_worker_that_dies_is_a_failure_that_names_its_log(tmp_path: Path) -> None:
+DYING = """
+import os
+os.write(2, {text!r})
+say(kind="report", exchange=str(os.getpid()))
+{end}
+"""
+
+
+def death_of(folder: Path, text: bytes, end: str) -> tuple[str, str]:
+    """Return what is told of a worker that writes a log and dies, and its process number."""
+    result, reports = run(folder, DYING.format(text=text, end=end), "okx")
+    assert not result.outcomes["okx"].success
+    (line,) = result.outcomes["okx"].failures
+    return line, reports[0].exchange
+
+
+def test_a_worker_that_ends_by_an_error_is_told_with_it(tmp_path: Path) -> None:
+    line, process = death_of(
+        tmp_path, b"Traceback\n  a line\nMemoryError: too much.\n", "os._exit(3)"
+    )
+    assert line == (
+        f"okx: its process {process} ended with exit code 3: MemoryError: too much. Every commit "
+        f"before is stored; the same command goes on from there. Log: {tmp_path}/logs/okx.log"
+    )
+
+
+def test_a_worker_that_is_killed_is_told_by_its_signal(tmp_path: Path) -> None:
+    stray = b"warning: x\n  warnings.warn(message)\n"
+    for end, told in (
+        ("os.kill(os.getpid(), 9)", "SIGKILL (by somebody, or by the system when memory ran out"),
+        ("os.kill(os.getpid(), 15)", "SIGTERM (not by this program)"),
+        ("os.abort()", "SIGABRT (not by this program)"),
+    ):
+        line, process = death_of(tmp_path, stray, end)
+        assert line.startswith(f"okx: its process {process} was ended by {told}")
+        assert "warnings.warn" not in line
+
+
+def test_the_death_of_one_leaves_the_others(tmp_path: Path) -> None:
     script = """
 if name == "okx":
-    sys.stderr.write("first line\\nMemoryError: too much\\n")
     sys.exit(3)
 say(kind="outcome", exchange=name, success=True, run_ids=[], failures=[])
 """
     result, _ = run(tmp_path, script, "binance", "okx")
     assert result.outcomes["binance"].success
-    (line,) = result.outcomes["okx"].failures
-    assert line == (
-        f"okx: its process ended with code 3: MemoryError: too much (log: {tmp_path}/logs/okx.log)"
-    )
+    assert "ended with exit code 3. Every commit" in result.outcomes["okx"].failures[0]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -102,7 +136,7 @@ def test_a_second_interrupt_kills(tmp_path: Path) -> None:
     interrupt_after(0.5, times=2)
     result, _ = run(tmp_path, "import time; time.sleep(60)", "okx")
     assert time.monotonic() - started < 10
-    assert "ended with code -9" in result.outcomes["okx"].failures[0]
+    assert "was ended by SIGKILL (the second Ctrl-C)" in result.outcomes["okx"].failures[0]
 
 
 def test_a_worker_sees_the_end_of_its_parent(tmp_path: Path) -> None:

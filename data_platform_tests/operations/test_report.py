@@ -1,6 +1,6 @@
 from data_platform.domain.layers import Partition
 from data_platform.operations.lake import Lake
-from data_platform.operations.report import LayerReport, report_of, spell_causes
+from data_platform.operations.report import LayerReport, find_refused, report_of, spell_causes
 from data_platform_tests.factories import (
     candles_at,
     gap_of,
@@ -32,6 +32,16 @@ def test_a_partition_without_a_journal_row_holds_nothing(lake: Lake) -> None:
     assert (report.rows, report.first, report.path) == (0, None, None)
     layer = LayerReport([report])
     assert (layer.count("failed"), layer.count("written")) == (1, 0)
+
+
+def test_only_refused_rows_that_cost_a_candle_are_a_loss(lake: Lake) -> None:
+    plant_gaps(
+        lake,
+        gap_of(SERIES, "2024-02-10", "2024-02-11", "refused"),
+        gap_of(SERIES, "2024-03-10", "2024-03-11", "outage", confirmed=True),
+    )
+    asked = partitions_of(SERIES, "2024-01", "2024-03")
+    assert [str(it) for it in find_refused(lake, asked)] == ["binance/ohlcv_1h BTC-USDT|2024-02"]
 
 
 def refusal(partition: Partition) -> str:
