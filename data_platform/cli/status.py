@@ -36,6 +36,8 @@ class StatusLine:
     state: State
     age: timedelta | None
     """Since the close of its newest candle."""
+    outage: str | None = None
+    """Since when, why and until when its exchange is not asked; None while it is."""
 
 
 @click.command()
@@ -45,7 +47,8 @@ def status(exchanges: tuple[str, ...], *, is_json: bool) -> None:
     """Show from, to, candles, gaps and age of every series; exit 1 when one is stale.
 
     A series is stale when a closed candle is awaited for longer than configs/thresholds.yaml and
-    the refresh interval allow, or when nothing of it was ever fetched.
+    the refresh interval allow, or when nothing of it was ever fetched. An exchange that has
+    stopped answering, and is therefore not asked, is named below the table.
     """
     settings = load_settings()
     now = datetime.now(UTC)
@@ -54,6 +57,8 @@ def status(exchanges: tuple[str, ...], *, is_json: bool) -> None:
         print_json([_to_object(line) for line in lines])
     else:
         open_console().print(_to_table(lines))
+        for outage in dict.fromkeys(line.outage for line in lines if line.outage):
+            click.echo(outage)
         click.echo(_footer(lines))
     sys.exit(1 if any(line.state in {"stale", "not stored"} for line in lines) else 0)
 
@@ -103,10 +108,13 @@ def _lines(
         settings.refresh.candles,
         settings.thresholds.limits,
     )
+    breaker = lake.breakers.read(name)
+    outage = breaker.spell(name) if breaker.is_open(now) else None
     for found in series_status(lake, wanted, fresh, now):
         closed = found.last + found.series.timeframe.duration if found.last else None
         age = now - closed if closed else None
-        yield StatusLine(found, _state(found, is_configured=found.series in configured), age)
+        state = _state(found, is_configured=found.series in configured)
+        yield StatusLine(found, state, age, outage)
 
 
 def _state(found: SeriesStatus, *, is_configured: bool) -> State:
@@ -156,6 +164,7 @@ def _to_object(line: StatusLine) -> dict[str, object]:
         "age_seconds": line.age.total_seconds() if line.age is not None else None,
         "late_seconds": found.late.total_seconds(),
         "limit_seconds": found.limit.total_seconds(),
+        "outage": line.outage,
     }
 
 

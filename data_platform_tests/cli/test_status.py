@@ -8,11 +8,14 @@ from click.testing import CliRunner, Result
 
 from data_platform.cli.main import main
 from data_platform.cli.status import read_status, spell_age
+from data_platform.domain.breaker import BreakerState
 from data_platform.domain.markets import Pair, Series
 from data_platform.domain.periods import period_of
 from data_platform.domain.timeframes import to_timeframe
 from data_platform.settings import load_settings
+from data_platform.storage.breakers import Breakers
 from data_platform.storage.ledger import Gap
+from data_platform.storage.state import State
 from data_platform_tests.cli.conftest import StoreCandles, hours
 
 HOUR, DAY = to_timeframe("1h"), to_timeframe("1d")
@@ -72,6 +75,35 @@ def test_all_fresh_exits_zero(store_candles: StoreCandles) -> None:
     assert done.exit_code == 0, done.output
     assert done.stdout.endswith("3 series: 3 fresh\n")
     assert "BTC/USDT" in done.stdout
+
+
+def stop_okx(lake: Path, until: datetime) -> None:
+    state = State(f"sqlite:///{lake / 'state.db'}")
+    opened = BreakerState("open", 4, until - hours(1), until, "okx: its clock: HTTP 503")
+    Breakers(state).change("okx", lambda _: opened)
+    state.close()
+
+
+def test_exchange_that_is_not_asked_is_named_once_with_cause_and_end(
+    lake: Path, store_candles: StoreCandles
+) -> None:
+    store_everything(store_candles)
+    until = datetime.now(UTC) + timedelta(minutes=10)
+    stop_okx(lake, until)
+    done = run()
+    assert done.exit_code == 0, done.output
+    [line] = [line for line in done.stdout.splitlines() if "is not asked" in line]
+    assert line.startswith("okx is not asked since ")
+    assert line.endswith(f"until {until:%Y-%m-%d %H:%M:%S} UTC: okx: its clock: HTTP 503")
+    assert "is not asked" not in run("--exchange", "kraken").stdout
+    told = {each["exchange"]: each["outage"] for each in json.loads(run("--json").stdout)}
+    assert told == {"kraken": None, "okx": line}
+
+
+def test_exchange_whose_pause_is_over_is_not_named(lake: Path, store_candles: StoreCandles) -> None:
+    store_everything(store_candles)
+    stop_okx(lake, datetime.now(UTC) - timedelta(seconds=1))
+    assert "is not asked" not in run().stdout
 
 
 @pytest.mark.usefixtures("lake")
