@@ -9,16 +9,20 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from typing import TextIO
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TextIO
 
 from data_platform.cli.messages import Outcome, Report, message_to_line, order_from_line
 from data_platform.cli.orders import Order
 from data_platform.cli.tally import Tally
-from data_platform.domain.errors import DataPlatformError
+from data_platform.domain.errors import DataPlatformError, TransientError
 from data_platform.operations.lake import opened_lake
 from data_platform.operations.report import find_refused, spell_causes
 from data_platform.operations.watch import Progress, StoppedError, Watch
-from data_platform.settings import load_settings
+from data_platform.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from data_platform.runs import RunOutcome
 
 STOPPED = StoppedError.__name__
 """How a step that ended because it was asked to is named in Dagster's words."""
@@ -38,11 +42,27 @@ def main() -> int:
         messages.flush()
 
     try:
+        refuse_unanswering(order)
         outcome = work(order, send, stop.is_set)
     except DataPlatformError as error:
         outcome = Outcome(order.exchange, success=False, failures=(str(error),))
     send(outcome)
     return 0 if outcome.success else 1
+
+
+def refuse_unanswering(order: Order) -> None:
+    """Refuse an order for candles of an exchange that is left alone, before anything is begun.
+
+    Raises:
+        TransientError: it has stopped answering; names since when, why and until when.
+    """
+    if "ohlcv" not in order.layers:
+        return
+    settings = load_settings()
+    with opened_lake(settings.data_root, settings.state_url) as lake:
+        breaker = lake.breakers.read(order.exchange)
+    if breaker.is_open(datetime.now(UTC)):
+        raise TransientError(f"{breaker.spell(order.exchange)} Run the same again after that.")
 
 
 def work(order: Order, send: Callable[[Report], None], should_stop: Callable[[], bool]) -> Outcome:
@@ -83,15 +103,20 @@ def work(order: Order, send: Callable[[Report], None], should_stop: Callable[[],
             instance,
         )
     send(tally.finished() if outcome.success else tally.report())
+    return _to_outcome(settings, order, outcome)
+
+
+def _to_outcome(settings: Settings, order: Order, ended: "RunOutcome") -> Outcome:
+    # A candle that came and was refused is not stored: what was ordered is not all done.
     with opened_lake(settings.data_root, settings.state_url) as lake:
-        lost = spell_causes(find_refused(lake, outcome.refused))
+        lost = spell_causes(find_refused(lake, ended.refused))
     return Outcome(
         exchange=order.exchange,
-        success=outcome.success and not lost,
-        run_ids=outcome.run_ids,
-        failures=(*_plain_failures(outcome.failures), *lost),
-        refused=sum(outcome.refused.values()),
-        failed_checks=outcome.failed_checks,
+        success=ended.success and not lost,
+        run_ids=ended.run_ids,
+        failures=(*_plain_failures(ended.failures), *lost),
+        refused=sum(ended.refused.values()),
+        failed_checks=ended.failed_checks,
     )
 
 

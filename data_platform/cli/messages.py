@@ -5,6 +5,7 @@ The parent sends an order; the worker answers with reports and one outcome, its 
 
 import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from data_platform.cli.orders import Order
 from data_platform.domain.layers import LAYERS_BY_NAME
@@ -80,7 +81,7 @@ def message_from_line(line: str) -> Report | Outcome | None:
         kind = found.pop("kind")
         if kind == "report":
             return Report(**found)
-        frozen = {
+        frozen: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in found.items()
         }
