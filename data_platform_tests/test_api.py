@@ -7,7 +7,6 @@ import polars as pl
 import pytest
 
 from data_platform.api import load_features, load_indicators, load_ohlcv
-from data_platform.domain.candles import replace_rows
 from data_platform.domain.errors import DamagedFileError, NotStoredError, WrongUseError
 from data_platform.domain.markets import Pair
 from data_platform.domain.periods import Period
@@ -126,7 +125,7 @@ def test_a_pair_that_left_the_config_stays_readable(store: PartitionStore) -> No
 
 def test_indicators_say_when_they_could_be_known(store: PartitionStore) -> None:
     rows = filled(candles(range(3))).with_columns(sma_2=pl.lit(1.5))
-    commit(store, rows, partition(layer="indicators"), merge=replace_rows)
+    commit(store, rows, partition(layer="indicators"), merge=None)
     found = load_indicators("binance/BTC-USDT", "1h", *JANUARY)
     assert found.columns == [*rows.columns, "available_at"]
     assert found["available_at"].to_list() == [at(1), at(2), at(3)]
@@ -136,7 +135,7 @@ def test_a_feature_set_is_chosen_by_name_or_version(store: PartitionStore) -> No
     for name in ("base-v1", "base-v9"):
         rows = candles([1]).select("open_time").with_columns(name=pl.lit(name))
         into = partition(layer="features", feature_set=name)
-        commit(store, rows, into, merge=replace_rows)
+        commit(store, rows, into, merge=None)
 
     def chosen(name: str | None) -> str:
         found = load_features("binance/BTC-USDT", "1h", *JANUARY, feature_set=name)

@@ -32,8 +32,8 @@ class ExportFile:
         return f"{self.series} {self.period or 'all months'}"
 
 
-Companion = tuple[PurePosixPath, Callable[[Path], None]]
-"""A further file's place below `exports/`, and the function that writes it to a path."""
+Companions = dict[PurePosixPath, Callable[[Path], None]]
+"""Further files: their places below `exports/`, and the functions that write them to a path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +67,10 @@ class Converter:
     """Write candles (`CANDLE_SCHEMA`, sorted, at least one row) to a path that does not exist."""
     read: Callable[[Path], pl.DataFrame]
     """Read such a file back as `CANDLE_SCHEMA`: the independent half of the round trip."""
-    companions: Callable[[pl.DataFrame, ExportFile], tuple[Companion, ...]]
+    companions: Callable[[ExportFile], Companions]
     """Return further files that the program needs beside it (an instrument's definition).
 
-    Their content is the same for every month and timeframe of a market, so that runs in any
+    Places and bytes are the same for every month and timeframe of a market, so that runs in any
     order, or at once, leave the same files."""
 
 
@@ -88,9 +88,9 @@ def describe_columns(names: tuple[str, ...], types: tuple[str, str]) -> tuple[Ex
     )
 
 
-def no_companions(candles: pl.DataFrame, file: ExportFile) -> tuple[Companion, ...]:  # noqa: ARG001
+def no_companions(file: ExportFile) -> Companions:  # noqa: ARG001
     """Return no files: for programs that need nothing beside the candles."""
-    return ()
+    return {}
 
 
 def is_plain(pair: Pair) -> bool:

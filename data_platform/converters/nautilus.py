@@ -26,7 +26,7 @@ from typing import Any
 import polars as pl
 
 from data_platform.converters.converter import (
-    Companion,
+    Companions,
     Converter,
     ExportColumn,
     ExportFile,
@@ -191,11 +191,11 @@ def write_instrument(market: Market, path: Path) -> None:
     pq.write_table(pa.Table.from_arrays(columns, schema=schema), path)
 
 
-def list_companions(candles: pl.DataFrame, file: ExportFile) -> tuple[Companion, ...]:  # noqa: ARG001
+def list_companions(file: ExportFile) -> Companions:
     """Return the market's definition, at `nautilus/data/currency_pair/BTCUSDT.BINANCE/`."""
     market = file.series.market
     folder = PurePosixPath("nautilus", "data", "currency_pair", to_instrument_id(market))
-    return ((folder / f"{_FIRST}_{_FIRST}.parquet", partial(write_instrument, market)),)
+    return {folder / f"{_FIRST}_{_FIRST}.parquet": partial(write_instrument, market)}
 
 
 def _to_float(raw: bytes) -> float:

@@ -109,12 +109,6 @@ def merge_candles(older: pl.DataFrame | None, newer: pl.DataFrame) -> pl.DataFra
     return pl.concat([kept, newer]).sort("open_time")
 
 
-def replace_rows(older: pl.DataFrame | None, newer: pl.DataFrame) -> pl.DataFrame:
-    """Return the newer frame: the merge of layers that are computed whole."""
-    del older
-    return newer
-
-
 def closed_before(now: datetime, timeframe: Timeframe, grace: timedelta) -> datetime:
     """Return the end of the closed range: candles that open before it are closed.
 

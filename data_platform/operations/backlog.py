@@ -1,6 +1,7 @@
 """What is missing or stale anywhere in history, found without asking an exchange.
 
-Reads the journal and the ledger alone; the nightly schedule asks for what it names.
+Reads the journal, the ledger and the state of the files; the nightly schedule asks for what it
+names. A damaged month of candles is among them: its run fails every night until somebody mends it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,7 +38,7 @@ class Scope:
 
 
 def find_backlog(lake: Lake, scope: Scope, now: datetime) -> set[tuple[Pair, Period]]:
-    """Return every pair and month of which something is missing, due again or stale.
+    """Return every pair and month of which something is missing, due again, damaged or stale.
 
     Args:
         lake: where candles lie.
@@ -49,12 +50,14 @@ def find_backlog(lake: Lake, scope: Scope, now: datetime) -> set[tuple[Pair, Per
     book = JournalBook(lake)
     found = set()
     for pair, start in scope.starts.items():
-        stale = _stale_months(lake, scope, book, pair, now)
+        stale = _stale_months(scope, book, pair, now)
         for period in periods_between(start, now):
             series = [Series(scope.exchange, pair, each) for each in scope.fetched]
             cells = [_Cell(each, period, start, now) for each in series]
             if period in stale or any(
-                _lacks_candles(lake, cell, scope.grace, rows, due) for cell in cells
+                _lacks_candles(lake, cell, scope.grace, rows, due)
+                or book.is_damaged("ohlcv", cell.series, period)
+                for cell in cells
             ):
                 found.add((pair, period))
     return found
@@ -85,15 +88,13 @@ def _lacks_candles(
     return lacking > 0 and lake.sums.missing(series, start, end) < lacking
 
 
-def _stale_months(
-    lake: Lake, scope: Scope, book: JournalBook, pair: Pair, now: datetime
-) -> set[Period]:
+def _stale_months(scope: Scope, book: JournalBook, pair: Pair, now: datetime) -> set[Period]:
     stale: set[Period] = set()
     months = list(periods_between(scope.starts[pair], now))
     for timeframe, recipes in scope.recipes.items():
         series = Series(scope.exchange, pair, timeframe)
         for converter in scope.converters:
-            stale |= stale_export_months(lake, series, converter, book) & set(months)
+            stale |= stale_export_months(series, converter, book) & set(months)
         for recipe in recipes:
             for period in months:
                 partition = Partition(recipe.layer, series, period, recipe.feature_set)

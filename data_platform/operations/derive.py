@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 
 import polars as pl
 
-from data_platform.domain.candles import TimeRange, content_hash, replace_rows
-from data_platform.domain.errors import DataPlatformError
+from data_platform.domain.candles import TimeRange, content_hash
+from data_platform.domain.errors import DamagedFileError, DataPlatformError
 from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Series
+from data_platform.domain.periods import Period
 from data_platform.operations.judge import SERIES_DERIVED, note_completion
 from data_platform.operations.lake import Lake
 from data_platform.operations.report import LayerReport, Outcome, PartitionReport, report_of
@@ -21,6 +22,7 @@ from data_platform.operations.watch import Progress, StoppedError, Watch
 from data_platform.storage.change import Judgement
 from data_platform.storage.journal import CommitNote, InputRow, JournalRow
 from data_platform.storage.ledger import Status
+from data_platform.storage.stored_files import StoredFile
 
 LEDGER = "ledger"
 """Names, among a partition's inputs, what was known about missing candles."""
@@ -60,10 +62,13 @@ class Recipe:
 
 @dataclass(slots=True)
 class JournalBook:
-    """The newest journal rows of whole series, read once each."""
+    """The newest journal rows and the files of whole series, read once each."""
 
     lake: Lake
+    is_thorough: bool = False
+    """Whether files are hashed even if size, time and inode are as they were."""
     _rows: dict[Read, list[JournalRow]] = field(default_factory=dict)
+    _files: dict[Read, list[StoredFile]] = field(default_factory=dict)
 
     def rows(self, layer: str, series: Series) -> list[JournalRow]:
         """Return a layer's journal rows of a series, in the order of time."""
@@ -80,9 +85,21 @@ class JournalBook:
         rows = self.rows(partition.layer, partition.series)
         return next((row for row in rows if (row.period, row.feature_set) == names), None)
 
+    def is_damaged(
+        self, layer: str, series: Series, period: Period | None, feature_set: str | None = None
+    ) -> bool:
+        """Tell whether a file of a partition, or of an export, is not what was written."""
+        read = (layer, series)
+        if read not in self._files:
+            self._files[read] = self.lake.files.of_series(layer, series)
+        own = [file for file in self._files[read] if file.belongs_to(period, feature_set)]
+        return bool(self.lake.files.damaged(own, hashed=lambda _: self.is_thorough))
+
     def forget(self, partition: Partition) -> None:
         """Read a series again when it is next asked for: it has been written."""
-        self._rows.pop((partition.layer, partition.series), None)
+        read = (partition.layer, partition.series)
+        self._rows.pop(read, None)
+        self._files.pop(read, None)
 
 
 def derive_layer(
@@ -104,7 +121,7 @@ def derive_layer(
     """
     report = LayerReport()
     for recipe in recipes:
-        book = JournalBook(lake)
+        book = JournalBook(lake, is_thorough=True)
         for wanted in partitions:
             partition = replace(wanted, feature_set=recipe.feature_set)
             if watch.should_stop():
@@ -131,16 +148,19 @@ def _attempt(
 
 
 def is_stale(partition: Partition, recipe: Recipe, book: JournalBook) -> bool:
-    """Tell, by journal and ledger alone, whether a partition may differ from what it would be now.
+    """Tell whether a partition may differ from what it would be now, without computing it.
 
-    True when it was never computed, was computed by other code, has lost its file, or when one of
-    its inputs has other content than when it was read. No clock is asked, since clocks may go
-    backwards. A false alarm costs reading the inputs once.
+    True when it was never computed, was computed by other code, when its file is not what was
+    written, or when one of its inputs has other content than when it was read. No clock is asked,
+    since clocks may go backwards. A false alarm costs reading the inputs once.
     """
     own = book.row(partition)
     if own is None or own.code_version != recipe.code_version:
         return True
-    if own.path and not (book.lake.store.root / own.path).exists():
+    if own.path is None and book.lake.files.is_in_the_way(partition):
+        return True
+    names = (partition.layer, partition.series, partition.period, partition.feature_set)
+    if book.is_damaged(*names):
         return True
     noted = book.lake.store.inputs(partition)
     months = _months_read(partition, recipe, book)
@@ -204,7 +224,7 @@ def _derive(lake: Lake, partition: Partition, recipe: Recipe, book: JournalBook)
     result = lake.store.commit(
         partition,
         ingredients.compute() if same is None else same,
-        merge=replace_rows,
+        merge=None,
         audit=lambda frame: (frame, frame.clear()),
         judge=ingredients.judge if same is None else None,
         note=CommitNote(
@@ -227,5 +247,8 @@ def _stored_of_same(
         return None
     if lake.store.inputs(partition)[len(recipe.reads(partition)) :] != inputs:
         return None
-    stored = lake.store.read(partition)
-    return stored.frame if stored else None
+    try:
+        stored = lake.store.read(partition)
+    except DamagedFileError:
+        return None
+    return stored.frame if stored and stored.version == own.file_sha256 else None

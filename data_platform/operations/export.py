@@ -68,20 +68,17 @@ def export_layer(
     return report
 
 
-def stale_export_months(
-    lake: Lake, series: Series, converter: Converter, book: JournalBook
-) -> set[Period]:
+def stale_export_months(series: Series, converter: Converter, book: JournalBook) -> set[Period]:
     """Return the months by which a program's files have to be brought up to date.
 
     Args:
-        lake: where candles and files lie.
         series: whose files.
         converter: the program's format.
         book: the journal.
 
     Returns:
-        Months whose files do not hold the candles as they are stored now; of a whole-pair file
-        the newest month alone, since any month rebuilds it.
+        Months whose files do not hold the candles as they are stored now, or are not what was
+        written; of a whole-pair file the newest month alone, since any month rebuilds it.
     """
     stored = [row.period for row in book.rows("ohlcv", series) if row.period]
     if converter.scope == "pair":
@@ -94,8 +91,8 @@ def stale_export_months(
     for period, file in files:
         own = rows.get(file.period)
         expected = (_source_hash(_months(book, file)), version)
-        is_gone = own is not None and own.path and not (lake.store.root / own.path).exists()
-        if own is None or is_gone or (own.content_hash, own.code_version) != expected:
+        is_current = own is not None and (own.content_hash, own.code_version) == expected
+        if not is_current or book.is_damaged(converter.name, series, file.period):
             stale.add(period)
     return stale
 
@@ -130,7 +127,7 @@ def _publish(lake: Lake, book: JournalBook, file: ExportFile, converter: Convert
             period=file.period,
             path=converter.path(file),
             write=lambda path: converter.write(candles(), file, path),
-            companions=lambda: converter.companions(candles(), file),
+            companions=converter.companions(file),
             source_hash=_source_hash(months),
             months=tuple(row.period for row in months if row.period),
             rows=sum(row.rows for row in months),

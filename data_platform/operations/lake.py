@@ -10,6 +10,7 @@ from data_platform.storage.ledger import Ledger
 from data_platform.storage.ledger_sums import LedgerSums
 from data_platform.storage.partition_store import PartitionStore
 from data_platform.storage.state import State
+from data_platform.storage.stored_files import StoredFiles
 from data_platform.storage.verdicts import Verdicts
 
 
@@ -18,6 +19,7 @@ class Lake:
     """One lake, opened for one run."""
 
     store: PartitionStore
+    files: StoredFiles
     ledger: Ledger
     verdicts: Verdicts
     state: State
@@ -41,6 +43,7 @@ def open_lake(data_root: Path | str, state_url: str, run_id: str = "") -> Lake:
     state = State(state_url)
     return Lake(
         store=PartitionStore(Path(data_root), state),
+        files=StoredFiles(Path(data_root), state),
         ledger=Ledger(state),
         verdicts=Verdicts(state),
         state=state,

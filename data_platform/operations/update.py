@@ -24,6 +24,8 @@ from data_platform.operations.report import LayerReport, Outcome, report_of
 from data_platform.operations.watch import Progress, StoppedError, Watch
 from data_platform.sources.base import CandleSource, FetchResult
 from data_platform.storage.journal import CommitNote
+from data_platform.storage.parquet_file import damaged
+from data_platform.storage.stored_files import Damage
 
 
 def utc_now() -> datetime:
@@ -71,8 +73,9 @@ class CandleUpdate:
             with closing(self.open_source()) as source:
                 self._fetch(source, needs)
                 self.report.requests = source.requests_made
+        damages = self._damages(partitions)
         for partition in partitions:
-            self._finish(partition)
+            self._finish(partition, damages.get(partition))
         note_completion(self.lake, SERIES_FETCHED, self.report)
         return self.report
 
@@ -159,13 +162,21 @@ class CandleUpdate:
         for period in periods_between(part.start, part.end):
             self.report.failures[Partition("ohlcv", series, period)] = str(error)
 
-    def _finish(self, partition: Partition) -> None:
+    def _damages(self, partitions: Sequence[Partition]) -> dict[Partition, Damage]:
+        if not partitions:
+            return {}
+        series = partitions[0].series
+        asked = {(it.series.pair.key, it.period.key): it for it in partitions}
+        files = self.lake.files.of_table("ohlcv", series.exchange, series.timeframe)
+        own = [file for file in files if (file.pair, file.period) in asked]
+        found = self.lake.files.damaged(own, hashed=lambda _: True)
+        return {asked[it.file.pair, it.file.period]: it for it in found}
+
+    def _finish(self, partition: Partition, damage: Damage | None) -> None:
         row = self.lake.store.journal(partition)
-        if row is None and partition not in self.report.failures:
-            # Nothing was to be asked (before the start, or explained by the ledger): stored as
-            # empty, so that it is known to be done.
+        if partition not in self.report.failures and (row is None or damage):
             try:
-                self._commit_empty(partition)
+                self._settle(partition, damage)
             except StorageError as error:
                 self.report.failures[partition] = str(error)
             row = self.lake.store.journal(partition)
@@ -175,7 +186,18 @@ class CandleUpdate:
         refused = self._refused.get(partition, 0)
         self.report.partitions.append(replace(report, refused=refused))
 
-    def _commit_empty(self, partition: Partition) -> None:
+    def _settle(self, partition: Partition, damage: Damage | None) -> None:
+        """Make the journal tell of a partition that nothing was fetched for.
+
+        It is stored as empty where there was nothing to ask (before the start, or explained by
+        the ledger), so that it is known to be done. A whole file of which the journal does not
+        know, since a crash came between the two, is adopted.
+
+        Raises:
+            DamagedFileError: the file is gone or damaged.
+        """
+        if damage and self.lake.store.read(partition) is None:
+            raise damaged(partition, damage.file.path, damage.fault)
         self.lake.store.commit(
             partition,
             empty_candles(),

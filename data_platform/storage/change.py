@@ -4,7 +4,7 @@ Holds the values that go into and come out of a commit, the order in which two f
 candle win, and the comparison of the stored rows with the new ones.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -20,6 +20,9 @@ from data_platform.storage.verdicts import QualityRow
 
 Merge = Callable[[pl.DataFrame | None, pl.DataFrame], pl.DataFrame]
 """(stored rows or None, new rows) -> what is to be stored; pure, sorted by `open_time`."""
+
+Writer = Callable[[Path], None]
+"""Writes a whole file to a path that does not exist."""
 
 Audit = Callable[[pl.DataFrame], tuple[pl.DataFrame, pl.DataFrame]]
 """Rows -> (those that may be stored, those refused with a column `reason`)."""
@@ -52,7 +55,7 @@ class CommitResult:
     last: datetime | None
     content_hash: str
     written: bool
-    """Whether a file was written; False when its content was the same already."""
+    """Whether a file was written or removed; False when it was the same already."""
     added: int
     changed: int
     refused: int
@@ -73,10 +76,10 @@ class Export:
     """The month inside, or None for a file of the whole pair."""
     path: PurePosixPath
     """Its place below `exports/`."""
-    write: Callable[[Path], None]
-    """Write it to a path that does not exist."""
-    companions: Callable[[], tuple[tuple[PurePosixPath, Callable[[Path], None]], ...]]
-    """Give further files beside it; called, and they are written, only when it is."""
+    write: Writer
+    companions: Mapping[PurePosixPath, Writer]
+    """Further files that it needs, by their place below `exports/`; every export of the market
+    shares them, and writes the same bytes."""
     source_hash: str
     """Content hash of the candles it is made from."""
     months: tuple[Period, ...]

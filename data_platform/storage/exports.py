@@ -3,10 +3,10 @@
 Holds where and when an export file is written; what is inside is the converters' business.
 """
 
-from pathlib import Path
+from collections.abc import Mapping
 
 from data_platform.domain.layers import Partition
-from data_platform.storage.atomic import publish_file
+from data_platform.storage.atomic import FileState, publish_file
 from data_platform.storage.change import CommitResult, Export
 from data_platform.storage.journal import (
     CommitNote,
@@ -19,6 +19,7 @@ from data_platform.storage.journal import (
 from data_platform.storage.layout import Layout
 from data_platform.storage.locks import exclusive_lock
 from data_platform.storage.state import State
+from data_platform.storage.stored_files import StoredFiles, shared_key
 
 EXPORT_SCHEMA_VERSION = 0
 """Export files have their program's schema, not ours."""
@@ -26,6 +27,8 @@ EXPORT_SCHEMA_VERSION = 0
 
 def publish_export(layout: Layout, state: State, export: Export, note: CommitNote) -> CommitResult:
     """Write an export file and its companions unless the same are there; note it.
+
+    All of them are hashed: one that is not what was written is written again.
 
     Args:
         layout: of the lake.
@@ -37,51 +40,68 @@ def publish_export(layout: Layout, state: State, export: Export, note: CommitNot
         StorageError: the disk or the database refuses; the old file is as it was.
     """
     key = file_key(export.layer, export.series, export.period)
-    path = layout.export(export.path)
-    lock = layout.export_lock(export.layer, export.series, key["period"] or "all")
-    with exclusive_lock(lock):
+    files = StoredFiles(layout.root, state)
+    with exclusive_lock(layout.export_lock(export.layer, export.series, key["period"] or "all")):
         with state.read() as connection:
             row = newest_row(connection, key)
-        written = False
-        if not _is_current(row, export, note, layout):
-            is_new_code = row is None or row.code_version != note.code_version
-            sha = _write(layout, export, path, is_new_code=is_new_code)
-            written = sha is not None
-            entry = Entry(
-                rows=export.rows,
-                first=export.first,
-                last=export.last,
-                content_hash=export.source_hash,
-                file_sha256=sha,
-                path=layout.relative(path) if sha else None,
-                reason=note.reason or ("extend" if row and row.rows else "new"),
-                schema_version=EXPORT_SCHEMA_VERSION,
-                months=export.months,
-            )
-            with state.write() as connection:
-                append_row(connection, key, entry, note)
-    return _result(export, path, written=written)
+        own = [
+            file
+            for file in files.of_series(export.layer, export.series)
+            if file.belongs_to(export.period)
+        ]
+        is_damaged = bool(files.damaged(own, hashed=lambda _: True))
+        if not is_damaged and _is_current(row, export, note):
+            return _result(export, layout, written=False)
+        companions = _write_companions(layout, export) if export.rows else {}
+        written = _write(layout, export) if export.rows else {}
+        entry = _entry(export, written, note.reason or _reason(row, is_damaged=is_damaged))
+        with state.write() as connection:
+            append_row(connection, key, entry, note)
+            files.record(connection, key, written)
+            if companions:
+                files.record(connection, shared_key(export.layer, export.series), companions)
+    return _result(export, layout, written=bool(written))
 
 
-def _is_current(row: JournalRow | None, export: Export, note: CommitNote, layout: Layout) -> bool:
-    if row is None or row.content_hash != export.source_hash or row.rows != export.rows:
+def _is_current(row: JournalRow | None, export: Export, note: CommitNote) -> bool:
+    if row is None or row.code_version != note.code_version:
         return False
-    if row.code_version != note.code_version or row.months != export.months:
-        return False
-    return not export.rows or layout.export(export.path).exists()
+    told = (row.content_hash, row.rows, row.months)
+    return told == (export.source_hash, export.rows, export.months)
 
 
-def _write(layout: Layout, export: Export, path: Path, *, is_new_code: bool) -> str | None:
-    if not export.rows:
-        return None
-    for place, write in export.companions():
-        # The same for every month and timeframe of a market: one that is there is right.
-        if is_new_code or not layout.export(place).exists():
-            publish_file(write, layout.export(place))
-    return publish_file(export.write, path)
+def _write(layout: Layout, export: Export) -> dict[str, FileState]:
+    path = layout.export(export.path)
+    return {layout.relative(path): publish_file(export.write, path)}
 
 
-def _result(export: Export, path: Path, *, written: bool) -> CommitResult:
+def _write_companions(layout: Layout, export: Export) -> dict[str, FileState]:
+    places = {layout.export(place): write for place, write in export.companions.items()}
+    return {layout.relative(path): publish_file(write, path) for path, write in places.items()}
+
+
+def _entry(export: Export, written: Mapping[str, FileState], reason: str) -> Entry:
+    path, state = next(iter(written.items()), (None, None))
+    return Entry(
+        rows=export.rows,
+        first=export.first,
+        last=export.last,
+        content_hash=export.source_hash,
+        file_sha256=state.sha256 if state else None,
+        path=path,
+        reason=reason,
+        schema_version=EXPORT_SCHEMA_VERSION,
+        months=export.months,
+    )
+
+
+def _reason(row: JournalRow | None, *, is_damaged: bool) -> str:
+    if is_damaged:
+        return "repair"
+    return "extend" if row and row.rows else "new"
+
+
+def _result(export: Export, layout: Layout, *, written: bool) -> CommitResult:
     partition = Partition(export.layer, export.series, export.period) if export.period else None
     return CommitResult(
         partition=partition,
@@ -93,5 +113,5 @@ def _result(export: Export, path: Path, *, written: bool) -> CommitResult:
         added=0,
         changed=0,
         refused=0,
-        path=path if export.rows else None,
+        path=layout.export(export.path) if export.rows else None,
     )

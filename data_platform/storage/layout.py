@@ -1,17 +1,19 @@
 """Where everything lies below the lake's root: the only module that spells a path.
 
-Holds paths and nothing that touches them. Partitions are Hive folders that plain DuckDB, polars,
+Holds paths, and nothing that opens them. Partitions are Hive folders that plain DuckDB, polars,
 pandas and Spark read; locks, history and quarantine lie outside those folders, so that no glob
 over candles ever meets them.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from data_platform.domain.errors import StorageError
 from data_platform.domain.layers import LAYERS_BY_NAME, Partition
 from data_platform.domain.markets import Series
+from data_platform.domain.timeframes import Timeframe
 
 HISTORY = "history"
 QUARANTINE = "quarantine"
@@ -43,6 +45,12 @@ class Layout:
             StorageError: a name in it would not be one plain folder.
         """
         return self.root / _hive(partition) / CANDLES_FILE
+
+    def find_partitions(self, layer: str, exchange: str, timeframe: Timeframe) -> Iterator[Path]:
+        """Yield the files in the places of partitions of a layer, exchange and timeframe."""
+        folder = Path(layer, "set=*") if layer == "features" else Path(layer)
+        folder /= f"exchange={_word(exchange)}/timeframe={timeframe.name}/pair=*/period=*"
+        return self.root.glob(str(folder / CANDLES_FILE))
 
     def history(self, partition: Partition, file_sha256: str) -> Path:
         """Return where a replaced file of a partition is kept."""

@@ -17,7 +17,7 @@ from data_platform.domain.candles import TimeRange, content_hash
 from data_platform.domain.errors import ConflictError, StorageError
 from data_platform.domain.layers import LAYERS_BY_NAME, Partition
 from data_platform.storage import parquet_file
-from data_platform.storage.atomic import publish_bytes, remove_file
+from data_platform.storage.atomic import FileState, publish_bytes, remove_file
 from data_platform.storage.change import (
     Audit,
     Change,
@@ -42,6 +42,7 @@ from data_platform.storage.ledger import Ledger
 from data_platform.storage.locks import exclusive_lock
 from data_platform.storage.quarantine import keep_refused
 from data_platform.storage.reading import Current, PartitionReader
+from data_platform.storage.stored_files import StoredFiles
 from data_platform.storage.verdicts import Verdicts
 
 _log = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ class PartitionStore(PartitionReader):
         partition: Partition,
         frame: pl.DataFrame,
         *,
-        merge: Merge,
+        merge: Merge | None,
         audit: Audit,
         note: CommitNote,
         judge: Judge | None = None,
@@ -69,7 +70,8 @@ class PartitionStore(PartitionReader):
         Args:
             partition: where to.
             frame: new rows of any quality.
-            merge: makes the partition's rows of the stored and the new ones.
+            merge: makes the partition's rows of the stored and the new ones; None: the new rows
+                are the whole partition, and a stored file that is not what was written gives way.
             audit: parts the new rows into those that may be stored and those refused.
             note: what the journal should say.
             judge: makes what the ledger and the verdicts should say of the rows.
@@ -77,13 +79,13 @@ class PartitionStore(PartitionReader):
 
         Raises:
             ConflictError: another version than the expected one is stored.
-            DamagedFileError: the stored file is torn, changed or not ours.
+            DamagedFileError: the stored file is torn, changed or not ours, and is to be merged.
             StorageError: the rows break the partition's order, or the disk or database refuses;
                 what was stored is as it was.
         """
         order = _Order(frame, merge, audit, note, judge)
         with exclusive_lock(self.layout.lock(partition)):
-            current = self._current(partition)
+            current = self._current(partition, is_replaced=merge is None)
             if expected is not None and expected != current.version:
                 raise ConflictError(f"{partition} changed since it was read: read and merge again.")
             return self._carry_out(partition, current, order)
@@ -92,7 +94,7 @@ class PartitionStore(PartitionReader):
         """Put a file for another program in place and note it in the journal.
 
         Nothing is written when the newest journal row tells of the same candles and code version
-        and the file is there.
+        and the file is what was written then.
 
         Args:
             export: the file, and the candles it is made from.
@@ -106,17 +108,18 @@ class PartitionStore(PartitionReader):
     def _carry_out(self, partition: Partition, current: Current, order: "_Order") -> CommitResult:
         good, refused = order.audit(order.frame)
         fresh, outdated = self._drop_outdated(partition, current, good, order.note)
-        merged = order.merge(current.frame, fresh)
+        merged = order.merge(current.frame, fresh) if order.merge else fresh
         _refuse_faults(partition, merged)
         keep_refused(self.layout, partition, refused)
         judgement = order.judge(merged) if order.judge else Judgement()
-        update = _update(current, merged)
-        if update.differs:
-            update = replace(update, version=self._replace_file(partition, current, update))
+        update = _update(current, merged, judgement)
+        if update.differs or current.frame is None:
+            update = replace(update, file=self._replace_file(partition, current, update))
         entry = self._entry(partition, current, update, order.note)
         entry = replace(entry, fetched=_edges(good), refused=refused.height)
-        self._note(partition, current, entry, order.note, judgement)
-        return _result(partition, entry, update, outdated, self.root)
+        self._note(partition, current, update, entry, order)
+        written = (entry.file_sha256 or ABSENT) != current.version
+        return _result(partition, entry, self.root, outdated=outdated, written=written)
 
     def _drop_outdated(
         self, partition: Partition, current: Current, good: pl.DataFrame, note: CommitNote
@@ -137,30 +140,31 @@ class PartitionStore(PartitionReader):
             )
         return kept, outdated
 
-    def _replace_file(self, partition: Partition, current: Current, update: "_Update") -> str:
-        if update.change.rewrites and current.content:
-            kept = self.layout.history(partition, current.version)
-            if not kept.exists():
-                publish_bytes(current.content, kept)
+    def _replace_file(
+        self, partition: Partition, current: Current, update: "_Update"
+    ) -> FileState | None:
         path = self.layout.partition(partition)
-        if update.merged.is_empty():
+        if update.change.rewrites:
+            publish_bytes(current.content, self.layout.history(partition, current.version))
+        if not update.merged.is_empty():
+            content = parquet_file.encode(partition, update.merged)
+            return publish_bytes(content, path)
+        if current.version != ABSENT:
             remove_file(path)
-            return ABSENT
-        return publish_bytes(parquet_file.encode(update.merged, update.content_hash), path)
+        return None
 
     def _entry(
         self, partition: Partition, current: Current, update: "_Update", note: CommitNote
     ) -> Entry:
         first, last = _edges(update.merged) or (None, None)
-        stored = update.version != ABSENT
         path = self.layout.relative(self.layout.partition(partition))
         return Entry(
             rows=update.merged.height,
             first=first,
             last=last,
             content_hash=update.content_hash,
-            file_sha256=update.version if stored else None,
-            path=path if stored else None,
+            file_sha256=update.file.sha256 if update.file else None,
+            path=path if update.file else None,
             reason=note.reason or _reason(current, update),
             schema_version=parquet_file.SCHEMA_VERSION,
             added=update.change.added,
@@ -171,17 +175,22 @@ class PartitionStore(PartitionReader):
         self,
         partition: Partition,
         current: Current,
+        update: "_Update",
         entry: Entry,
-        note: CommitNote,
-        judgement: Judgement,
+        order: "_Order",
     ) -> None:
-        due = self._row_due(partition, current, entry, note)
+        judgement = update.judgement
+        due = self._row_due(partition, current, entry, order.note)
         if not due and judgement.gaps is None and not judgement.quality:
             return
         period, series = partition.period, partition.series
+        key = partition_key(partition)
         with self.state.write() as connection:
             if due:
-                append_row(connection, partition_key(partition), entry, note)
+                append_row(connection, key, entry, order.note)
+            if update.differs or not current.journalled:
+                written = {entry.path: update.file} if entry.path and update.file else {}
+                StoredFiles(self.root, self.state).record(connection, key, written)
             if judgement.gaps is not None:
                 covers = judgement.covers or TimeRange(period.start, period.end)
                 Ledger(self.state).record(
@@ -193,7 +202,7 @@ class PartitionStore(PartitionReader):
         self, partition: Partition, current: Current, entry: Entry, note: CommitNote
     ) -> bool:
         row = current.row
-        if row is None or row.file_sha256 != entry.file_sha256:
+        if row is None or not current.journalled or row.file_sha256 != entry.file_sha256:
             return True
         # The content may stay while what it was computed from moves: without a row that says so,
         # the partition would look stale for ever.
@@ -205,7 +214,7 @@ class PartitionStore(PartitionReader):
 @dataclass(frozen=True, slots=True)
 class _Order:
     frame: pl.DataFrame
-    merge: Merge
+    merge: Merge | None
     audit: Audit
     note: CommitNote
     judge: Judge | None
@@ -217,22 +226,29 @@ class _Update:
     content_hash: str
     differs: bool
     change: Change
-    version: str
+    judgement: Judgement
+    file: FileState | None
+    """As it lies there afterwards."""
 
 
-def _update(current: Current, merged: pl.DataFrame) -> _Update:
+def _update(current: Current, merged: pl.DataFrame, judgement: Judgement) -> _Update:
     content = content_hash(merged)
     differs = not merged.is_empty() if current.frame is None else content != current.content_hash
     change = compare(current.frame, merged) if differs else Change(0, 0, 0, inserted=False)
-    return _Update(merged, content, differs, change, current.version)
+    file = FileState(len(current.content), current.version, "") if current.content else None
+    return _Update(merged, content, differs, change, judgement, file)
 
 
 def _reason(current: Current, update: _Update) -> str:
-    if current.row is None or not current.row.rows:
+    if current.row is None:
         return "new"
-    if not update.differs:
-        return "recomputed" if current.journalled else "adopted"
-    return "repair" if current.frame is None else update.change.reason
+    if current.frame is None:
+        if current.version != ABSENT or current.row.rows:
+            return "repair"
+        return "recomputed" if update.merged.is_empty() else "new"
+    if update.differs:
+        return update.change.reason
+    return "recomputed" if current.journalled else "adopted"
 
 
 def _refuse_faults(partition: Partition, merged: pl.DataFrame) -> None:
@@ -251,7 +267,7 @@ def _edges(frame: pl.DataFrame) -> tuple[datetime, datetime] | None:
 
 
 def _result(
-    partition: Partition, entry: Entry, update: _Update, outdated: int, root: Path
+    partition: Partition, entry: Entry, root: Path, *, outdated: int, written: bool
 ) -> CommitResult:
     return CommitResult(
         partition=partition,
@@ -259,7 +275,7 @@ def _result(
         first=entry.first,
         last=entry.last,
         content_hash=entry.content_hash,
-        written=update.differs,
+        written=written,
         added=entry.added,
         changed=entry.changed,
         refused=entry.refused,

@@ -35,8 +35,7 @@ def keep_refused(layout: Layout, partition: Partition, refused: pl.DataFrame) ->
     if "reason" not in refused.columns:
         raise StorageError(f"{partition}: refused rows without a column `reason`.")
     path = layout.quarantine(partition, content_hash(refused))
-    if not path.exists():
-        buffer = io.BytesIO()
-        refused.write_parquet(buffer, compression="zstd")
-        publish_bytes(buffer.getvalue(), path)
+    buffer = io.BytesIO()
+    refused.write_parquet(buffer, compression="zstd")
+    publish_bytes(buffer.getvalue(), path)
     return path

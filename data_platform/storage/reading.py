@@ -45,6 +45,7 @@ class Current:
 
     row: JournalRow | None
     frame: pl.DataFrame | None
+    """None when there is no file, or one that is to give way."""
     content: bytes
     """The whole file; empty when there is none."""
     content_hash: str
@@ -198,7 +199,13 @@ class PartitionReader(JournalReader):
     def _is_there(self, row: JournalRow) -> bool:
         return row.path is not None and (self.root / row.path).exists()
 
-    def _current(self, partition: Partition, columns: Sequence[str] | None = None) -> Current:
+    def _current(
+        self,
+        partition: Partition,
+        columns: Sequence[str] | None = None,
+        *,
+        is_replaced: bool = False,
+    ) -> Current:
         row = self.journal(partition)
         path = self.layout.partition(partition)
         content = _read_bytes(path)
@@ -210,8 +217,10 @@ class PartitionReader(JournalReader):
         if row is not None and sha == row.file_sha256:
             frame = parquet_file.decode(content, None if columns is None else list(columns))
             return Current(row, frame, content, row.content_hash, sha)
+        if is_replaced:
+            return Current(row, None, content, ABSENT, sha)
         # A crash between rename and journal leaves a whole file that the journal does not know.
-        frame = parquet_file.inspect(partition, content, str(path))
+        frame = parquet_file.inspect(partition, content, str(path), row.rows if row else 0)
         known = content_hash(frame)
         frame = frame if columns is None else frame.select(columns)
         return Current(row, frame, content, known, sha)
@@ -235,7 +244,7 @@ class PartitionReader(JournalReader):
         if content is None:
             raise parquet_file.damaged(partition, row.path, f"gone; {row.rows} rows were stored")
         if hashlib.sha256(content).hexdigest() != row.file_sha256:
-            parquet_file.inspect(partition, content, str(self.root / row.path))
+            parquet_file.inspect(partition, content, str(self.root / row.path), row.rows)
         return content
 
 

@@ -40,6 +40,7 @@ class State:
             StorageError: it cannot be opened or made, or a newer version wrote it.
         """
         self._url = sa.make_url(url)
+        self.is_read_only = _is_read_only(self._url)
         self._engine = sa.create_engine(self._url, **_engine_options(self._url))
         self._writer = self._engine.execution_options(**{_WRITES: True})
         if self._url.get_backend_name() == _SQLITE:
@@ -150,12 +151,22 @@ class State:
             os.close(descriptor)
 
 
+def _path(url: sa.URL) -> Path:
+    return Path(str(url.database)).absolute()
+
+
+def _is_read_only(url: sa.URL) -> bool:
+    path = _path(url)
+    if url.get_backend_name() != _SQLITE or not path.is_file():
+        return False
+    return not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
+
+
 def _engine_options(url: sa.URL) -> dict[str, object]:
     if url.get_backend_name() != _SQLITE:
         return {"pool_pre_ping": True}
-    path = Path(str(url.database)).absolute()
-    if path.is_file() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
-        return {"creator": lambda: _connect_read_only(path)}
+    if _is_read_only(url):
+        return {"creator": lambda: _connect_read_only(_path(url))}
     return {"connect_args": {"timeout": BUSY_SECONDS, "check_same_thread": False}}
 
 

@@ -108,6 +108,19 @@ INPUTS = sa.Table(
 )
 """What a derived commit was computed from."""
 
+FILES = sa.Table(
+    "files",
+    METADATA,
+    sa.Column("path", sa.String, primary_key=True),
+    *_partition(),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("sha256", sa.String, nullable=False),
+    sa.Column("stamp", sa.String, nullable=False),
+    sa.Index("files_partition", *PARTITION),
+)
+"""What lies on disk, as last written; `timeframe` and `period` are empty for a file that several
+exports share, `stamp` is that of the file when it was last hashed and found as written."""
+
 GAPS = sa.Table(
     "gaps",
     METADATA,

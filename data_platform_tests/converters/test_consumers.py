@@ -85,7 +85,7 @@ def export(
         paths.append(root / converter.path(file))
         paths[-1].parent.mkdir(parents=True, exist_ok=True)
         converter.write(part, file, paths[-1])
-        for place, write in converter.companions(part, file):
+        for place, write in converter.companions(file).items():
             (root / place).parent.mkdir(parents=True, exist_ok=True)
             write(root / place)
     return paths

@@ -234,9 +234,8 @@ def test_a_month_file_is_named_by_its_month_and_a_pair_file_by_none(converter: C
 def test_companions_depend_on_the_market_alone(converter: Converter, tmp_path: Path) -> None:
     written = []
     for number, (timeframe, period) in enumerate([(MINUTE, FEBRUARY), (TIMEFRAMES[-1], FEBRUARY)]):
-        candles = decimal_candles(grid(timeframe, 5), seed=number)
-        found = converter.companions(candles, export_file(converter, PLAIN, timeframe, period))
-        for place, write in found:
+        found = converter.companions(export_file(converter, PLAIN, timeframe, period))
+        for place, write in found.items():
             write(tmp_path / f"{number}")
             written.append((place, (tmp_path / f"{number}").read_bytes()))
     assert len(set(written)) == len(written) / 2

@@ -80,4 +80,4 @@ def test_only_letters_and_digits_are_plain(symbol: str, *, plain: bool) -> None:
 
 
 def test_no_companions_are_none() -> None:
-    assert no_companions(candles(at(1, 0)), FILE) == ()
+    assert no_companions(FILE) == {}

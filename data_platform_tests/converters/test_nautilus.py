@@ -181,7 +181,7 @@ def test_the_instrument_says_the_bars_precision(tmp_path: Path) -> None:
 
 
 def test_the_instrument_lies_in_the_same_catalog() -> None:
-    companions = CONVERTER.companions(candle(1.0, 1.0, 1.0, 1.0, 1.0), export_file("1d"))
+    companions = CONVERTER.companions(export_file("1d"))
     name = "1970-01-01T00-00-00-000000000Z_1970-01-01T00-00-00-000000000Z.parquet"
     folder = PurePosixPath("nautilus/data/currency_pair/BTCUSDT.BINANCE")
-    assert [path for path, _ in companions] == [folder / name]
+    assert list(companions) == [folder / name]

@@ -6,6 +6,7 @@ from data_platform.domain.markets import Pair
 from data_platform.domain.periods import to_period
 from data_platform.operations.backlog import Scope, find_backlog
 from data_platform.operations.lake import Lake
+from data_platform_tests.damage import damage
 from data_platform_tests.factories import (
     GRACE,
     candles_at,
@@ -92,3 +93,14 @@ def test_a_pair_without_a_recipe_is_only_judged_by_its_candles(complete: Lake) -
         "BTC/USDT 2024-02",
         "BTC/USDT 2024-03",
     ]
+
+
+@pytest.mark.parametrize("how", ["gone", "empty", "torn", "foreign", "flipped"])
+@pytest.mark.parametrize("layer", ["ohlcv", "filled", "indicators"])
+def test_a_month_whose_file_is_damaged_is_asked_for(complete: Lake, layer: str, how: str) -> None:
+    months = [to_period(f"2024-0{number}") for number in (1, 2, 3)]
+    derive_line(complete, SERIES, months)
+    assert backlog(complete, derived=True) == []
+    [path] = complete.store.files(layer, SERIES, months[1:2])
+    damage(path, how)
+    assert backlog(complete, derived=True) == ["BTC/USDT 2024-02"]

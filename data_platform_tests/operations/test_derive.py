@@ -14,6 +14,7 @@ from data_platform.operations.recipes import features_recipe, filled_recipe, ind
 from data_platform.operations.watch import Progress, StoppedError, Watch, nobody_watches
 from data_platform.storage import journal
 from data_platform.storage.tables import COMMITS
+from data_platform_tests.damage import DAMAGES, damage
 from data_platform_tests.factories import (
     candles_at,
     files_of,
@@ -255,14 +256,49 @@ def test_time_found_to_be_without_trades_later_makes_the_grid_again(
     assert contents(lake, SERIES, MONTHS) == expected
 
 
-def test_lost_file_is_made_again(lake: Lake) -> None:
+@pytest.mark.parametrize("how", DAMAGES)
+@pytest.mark.parametrize("layer", ["filled", "indicators", "features"])
+def test_damaged_file_is_made_again_and_nothing_else(
+    lake: Lake, root: Path, layer: str, how: str
+) -> None:
     store_candles(lake, SERIES, TRUTH)
     derive_line(lake, SERIES, MONTHS)
-    before = contents(lake, SERIES, MONTHS)
-    [path] = lake.store.files("indicators", SERIES, [FEB])
-    path.unlink()
-    assert written(derive_line(lake, SERIES, MONTHS)) == {"indicators 2024-02"}
-    assert contents(lake, SERIES, MONTHS) == before
+    before = {name: content for name, (content, _) in files_of(root).items()}
+    recipe = next(it for it in recipes_of(SERIES) if it.layer == layer)
+    part = replace(partition_of(SERIES, "2024-02", layer), feature_set=recipe.feature_set)
+    damage(root / str(journal_of(lake, part).path), how)
+    # Without hashing every file, only what a disk does by itself goes unseen.
+    assert is_stale(part, recipe, JournalBook(lake)) == (how != "rotten")
+    assert is_stale(part, recipe, JournalBook(lake, is_thorough=True))
+    assert written(derive_line(lake, SERIES, MONTHS)) == {f"{layer} 2024-02"}
+    assert {name: content for name, (content, _) in files_of(root).items()} == before
+    assert journal_of(lake, part).reason == "repair"
+    assert written(derive_line(lake, SERIES, MONTHS)) == set()
+
+
+def test_older_file_of_the_same_partition_is_not_taken_for_the_newest(lake: Lake) -> None:
+    store_candles(lake, SERIES, TRUTH)
+    derive_line(lake, SERIES, MONTHS)
+    [path] = lake.store.files("filled", SERIES, [FEB])
+    older = path.read_bytes()
+    store_candles(lake, SERIES, with_close(TRUTH, "2024-02-15"))
+    derive_line(lake, SERIES, MONTHS)
+    newest = path.read_bytes()
+    path.write_bytes(older)
+    assert written(derive_line(lake, SERIES, MONTHS)) == {"filled 2024-02"}
+    assert path.read_bytes() == newest
+
+
+def test_file_in_the_place_of_an_empty_month_is_removed(lake: Lake, root: Path) -> None:
+    derive_line(lake, SERIES, [JAN])
+    part = partition_of(SERIES, layer="filled")
+    strange = lake.store.layout.partition(part)
+    strange.parent.mkdir(parents=True)
+    strange.write_bytes(b"")
+    assert is_stale(part, filled_recipe(), JournalBook(lake))
+    assert written(derive_line(lake, SERIES, [JAN])) == {"filled 2024-01"}
+    assert files_of(root) == {}
+    assert written(derive_line(lake, SERIES, [JAN])) == set()
 
 
 def test_damaged_input_fails_what_reads_it_and_nothing_else(lake: Lake) -> None:

@@ -13,6 +13,7 @@ from data_platform.operations.export import export_layer, stale_export_months
 from data_platform.operations.lake import Lake
 from data_platform.operations.report import LayerReport
 from data_platform.operations.watch import Progress, StoppedError, Watch, nobody_watches
+from data_platform_tests.damage import DAMAGES, damage
 from data_platform_tests.factories import (
     candles_at,
     files_of,
@@ -35,7 +36,7 @@ def export(lake: Lake, converter: Converter, first: str = "2024-01") -> LayerRep
 
 
 def stale(lake: Lake, converter: Converter) -> set[str]:
-    return {str(it) for it in stale_export_months(lake, SERIES, converter, JournalBook(lake))}
+    return {str(it) for it in stale_export_months(SERIES, converter, JournalBook(lake))}
 
 
 def file_in(root: Path, converter: Converter, month: str | None = None) -> Path:
@@ -116,15 +117,42 @@ def test_correction_makes_the_file_stale_and_exporting_makes_it_current(
     assert stale(lake, converter) == set()
 
 
-def test_lost_file_is_stale_and_made_again(lake: Lake, root: Path) -> None:
+@pytest.mark.parametrize("how", DAMAGES)
+@pytest.mark.parametrize("converter", CONVERTERS, ids=lambda it: it.name)
+def test_damaged_file_is_stale_and_made_again(
+    lake: Lake, root: Path, converter: Converter, how: str
+) -> None:
+    store_candles(lake, SERIES, TRUTH)
+    export(lake, converter)
+    before = {name: content for name, (content, _) in files_of(root).items()}
+    month, is_whole = "2024-02", converter.scope == "pair"
+    damage(file_in(root, converter, None if is_whole else month), how)
+    found = {"2024-03" if is_whole else month} if how != "rotten" else set()
+    assert stale(lake, converter) == found
+    outcomes = [it.outcome for it in export(lake, converter).partitions]
+    assert outcomes == (["written"] * 3 if is_whole else ["unchanged", "written", "unchanged"])
+    assert {name: content for name, (content, _) in files_of(root).items()} == before
+    reasons = {str(row.period): row.reason for row in lake.store.journal_rows(converter.name)}
+    assert reasons.pop("None" if is_whole else month) == "repair"
+    assert set(reasons.values()) <= {"new"}
+    assert stale(lake, converter) == set()
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_damaged_definition_of_a_market_is_stale_and_made_again_once(
+    lake: Lake, root: Path, how: str
+) -> None:
     store_candles(lake, SERIES, TRUTH)
     export(lake, NAUTILUS)
-    path = file_in(root, NAUTILUS, "2024-02")
-    path.unlink()
-    assert stale(lake, NAUTILUS) == {"2024-02"}
+    before = {name: content for name, (content, _) in files_of(root).items()}
+    [definition] = (root / "exports").rglob("currency_pair/*/*.parquet")
+    damage(definition, how)
+    months = {"2024-01", "2024-02", "2024-03"}
+    assert stale(lake, NAUTILUS) == (months if how != "rotten" else set())
     outcomes = [it.outcome for it in export(lake, NAUTILUS).partitions]
-    assert outcomes == ["unchanged", "written", "unchanged"]
-    assert path.exists()
+    assert outcomes == ["written", "unchanged", "unchanged"]
+    assert {name: content for name, (content, _) in files_of(root).items()} == before
+    assert stale(lake, NAUTILUS) == set()
 
 
 def test_damaged_candles_fail_their_series_alone_and_harm_no_file(lake: Lake, root: Path) -> None:

@@ -19,6 +19,8 @@ from data_platform.domain.layers import Partition
 from data_platform.operations.lake import Lake
 from data_platform.operations.watch import Progress, StoppedError, Watch
 from data_platform.storage.journal import HEADS
+from data_platform.storage.partition_store import PartitionStore
+from data_platform_tests.damage import DAMAGES, damage
 from data_platform_tests.factories import (
     candles_at,
     files_of,
@@ -447,15 +449,15 @@ def test_damaged_month_does_not_keep_the_next_one_from_growing(lake: Lake) -> No
     assert journal_of(lake, partition_of(series, "2024-03")).rows == 14 * 24 + 15
 
 
-@pytest.mark.parametrize("damage", [b"", b"torn", None], ids=["empty", "torn", "flipped"])
-def test_damaged_month_among_those_asked_for_fails_alone(lake: Lake, damage: bytes | None) -> None:
+@pytest.mark.parametrize("how", [how for how in DAMAGES if how != "gone"])
+def test_damaged_month_among_those_asked_for_fails_alone(lake: Lake, how: str) -> None:
     series = series_of()
     truth = candles_at(grid("2024-01-01", "2024-03-20"))
     source = ScriptedSource({series: truth})
     asked = partitions_of(series, "2024-01", "2024-03")
     source.update(lake, asked[1:])
     [path] = lake.store.files("ohlcv", series, [asked[1].period])
-    path.write_bytes(flip(path.read_bytes()) if damage is None else damage)
+    damage(path, how)
     before = path.read_bytes()
     source.clock += timedelta(hours=5)
     source.asked()
@@ -477,9 +479,36 @@ def test_damaged_month_among_those_asked_for_fails_alone(lake: Lake, damage: byt
     assert failed["period"].to_list() == ["2024-02"]
 
 
-def flip(content: bytes) -> bytes:
-    """The same file with one bit of a value turned over."""
-    return content[:100] + bytes([content[100] ^ 1]) + content[101:]
+def test_file_that_a_crash_left_without_a_journal_row_is_adopted_though_nothing_is_missing(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    series = series_of()
+    truth = candles_at(grid("2024-01-01", "2024-02-01"))
+    month = partition_of(series)
+    store_candles(lake, series, truth.head(100))
+    with monkeypatch.context() as patched:
+        # As if the process had died between rename and journal.
+        patched.setattr(PartitionStore, "_note", lambda *_: None)
+        store_candles(lake, series, truth)
+    assert journal_of(lake, month).rows == 100
+    source = ScriptedSource({series: truth})
+    [report] = source.update(lake, [month]).partitions
+    assert (source.asked(), report.outcome, report.rows) == ([], "unchanged", 744)
+    assert (journal_of(lake, month).rows, journal_of(lake, month).reason) == (744, "adopted")
+    assert lake.files.damaged(lake.files.of_series("ohlcv", series), hashed=lambda _: True) == []
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_damaged_month_before_the_start_is_named_though_nothing_of_it_is_asked_for(
+    lake: Lake, how: str
+) -> None:
+    series = series_of()
+    store_candles(lake, series, candles_at(grid("2024-01-01", "2024-02-01")))
+    [path] = lake.store.files("ohlcv", series, [partition_of(series).period])
+    damage(path, how)
+    report = ScriptedSource({}).update(lake, [partition_of(series)], start=time("2024-03-01"))
+    assert str(path.relative_to(lake.store.root)) in report.failures[partition_of(series)]
+    assert journal_of(lake, partition_of(series)).rows == 744
 
 
 @pytest.mark.parametrize("blocked", ["ohlcv", ".locks"])

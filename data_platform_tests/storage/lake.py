@@ -85,7 +85,7 @@ def commit(
     into: Partition | None = None,
     *,
     note: CommitNote | None = None,
-    merge: Merge = merge_candles,
+    merge: Merge | None = merge_candles,
     judge: Judge | None = None,
 ) -> CommitResult:
     return store.commit(

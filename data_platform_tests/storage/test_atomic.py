@@ -1,5 +1,6 @@
 import hashlib
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 
 from data_platform.domain.errors import StorageError
-from data_platform.storage.atomic import publish_bytes, publish_file, remove_file
+from data_platform.storage.atomic import hash_file, publish_bytes, publish_file, remove_file
 from data_platform_tests.storage import faults
 from data_platform_tests.storage.faults import Faults
 
@@ -41,10 +42,41 @@ def test_the_file_is_flushed_before_the_rename_and_the_folder_after(
     assert seen == ["fsync file", "replace x.parquet", "fsync folder"]
 
 
-def test_the_answer_is_the_sha256_of_the_file(tmp_path: Path) -> None:
-    sha = publish_bytes(b"abc", tmp_path / "deep" / "er" / "x")
-    assert (tmp_path / "deep" / "er" / "x").read_bytes() == b"abc"
-    assert sha == hashlib.sha256(b"abc").hexdigest()
+def test_the_answer_is_the_file_as_it_lies_there(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "er" / "x"
+    found = publish_bytes(b"abc", target)
+    assert target.read_bytes() == b"abc"
+    assert (found.size, found.sha256) == (3, hashlib.sha256(b"abc").hexdigest())
+    assert found.stamp == f"{target.stat().st_mtime_ns}-{target.stat().st_ino}"
+    assert found == hash_file(target)
+
+
+def test_the_same_bytes_again_leave_the_file_alone(tmp_path: Path) -> None:
+    target = tmp_path / "x"
+    first = publish_bytes(b"abc", target)
+    assert publish_bytes(b"abc", target) == first == hash_file(target)
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+@pytest.mark.parametrize("damaged", [b"", b"ab", b"abd", b"abcd"])
+def test_a_damaged_file_is_replaced(tmp_path: Path, damaged: bytes) -> None:
+    target = tmp_path / "x"
+    target.write_bytes(damaged)
+    found = publish_bytes(b"abc", target)
+    assert target.read_bytes() == b"abc"
+    assert found == hash_file(target)
+
+
+def test_a_file_that_was_written_since_has_another_stamp(tmp_path: Path) -> None:
+    target = tmp_path / "x"
+    before = publish_bytes(b"abc", target)
+    target.write_bytes(b"abd")
+    assert hash_file(target).stamp != before.stamp
+    os.utime(target, ns=(0, int(before.stamp.partition("-")[0])))
+    assert hash_file(target).stamp == before.stamp
+    shutil.copy2(target, tmp_path / "y")
+    (tmp_path / "y").replace(target)
+    assert hash_file(target).stamp != before.stamp
 
 
 @pytest.mark.parametrize("kind", ["ENOSPC", "EIO", "EROFS", "EACCES"])

@@ -10,7 +10,6 @@ import duckdb
 import polars as pl
 import pytest
 
-from data_platform.domain.candles import replace_rows
 from data_platform.domain.errors import DamagedFileError, StorageError, WrongUseError
 from data_platform.domain.periods import Period
 from data_platform.storage.answers import select
@@ -40,13 +39,13 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PartitionStore]:
     commit(store, candles([0], period=FEBRUARY), partition(period=FEBRUARY))
     commit(store, candles([5]), partition(series(pair=ODD_PAIR)))
     rows = filled(candles(range(3)))
-    commit(store, rows, partition(layer="filled"), merge=replace_rows)
+    commit(store, rows, partition(layer="filled"), merge=None)
     wide = rows.with_columns(sma_2=pl.lit(1.5))
-    commit(store, wide, partition(layer="indicators"), merge=replace_rows)
+    commit(store, wide, partition(layer="indicators"), merge=None)
     for name in ("base-v1", "base-v2"):
         into = partition(layer="features", feature_set=name)
         chosen = rows.select("open_time", "close").with_columns(name=pl.lit(name))
-        commit(store, chosen, into, merge=replace_rows)
+        commit(store, chosen, into, merge=None)
     yield store
     store.state.close()
 

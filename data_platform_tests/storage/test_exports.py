@@ -10,7 +10,9 @@ from data_platform.domain.periods import Period
 from data_platform.storage.change import Export
 from data_platform.storage.journal import CommitNote
 from data_platform.storage.partition_store import PartitionStore
-from data_platform_tests.storage.lake import JANUARY, at, everything, series
+from data_platform.storage.tables import COMMITS
+from data_platform_tests.damage import DAMAGES, damage
+from data_platform_tests.storage.lake import DAY, JANUARY, at, everything, series
 
 FILE = "exports/freqtrade/binance/BTC_USDT-1h.feather"
 NOTE = CommitNote(code_version="1")
@@ -24,14 +26,16 @@ def writing(content: bytes) -> Callable[[Path], None]:
     return write
 
 
-def export(content: bytes = b"one", source_hash: str = "aa", rows: int = 2) -> Export:
+def export(
+    content: bytes = b"one file of candles", source_hash: str = "aa", rows: int = 2
+) -> Export:
     return Export(
         layer="freqtrade",
         series=series(),
         period=None,
         path=PurePosixPath("freqtrade/binance/BTC_USDT-1h.feather"),
         write=writing(content),
-        companions=tuple,
+        companions={},
         source_hash=source_hash,
         months=(JANUARY, Period(2024, 2)),
         rows=rows,
@@ -44,7 +48,7 @@ def test_a_whole_pair_is_one_file_whose_row_lists_its_months(
     store: PartitionStore, root: Path
 ) -> None:
     result = store.publish(export(), NOTE)
-    assert everything(root) == {FILE: b"one"}
+    assert everything(root) == {FILE: b"one file of candles"}
     assert result.written
     assert (result.partition, result.path) == (None, root / FILE)
     (row,) = store.journal_rows("freqtrade")
@@ -56,16 +60,16 @@ def test_the_same_candles_again_are_not_written(store: PartitionStore, root: Pat
     store.publish(export(), NOTE)
     again = store.publish(export(b"other bytes"), NOTE)
     assert not again.written
-    assert everything(root) == {FILE: b"one"}
+    assert everything(root) == {FILE: b"one file of candles"}
     assert store.journal_rows("freqtrade")[0].version == 1
 
 
 @pytest.mark.parametrize(
     ("second", "note"),
     [
-        (export(b"two", source_hash="bb"), NOTE),
-        (export(b"two"), CommitNote(code_version="2")),
-        (replace(export(b"two"), months=(JANUARY,)), NOTE),
+        (export(b"two files of candles", source_hash="bb"), NOTE),
+        (export(b"two files of candles"), CommitNote(code_version="2")),
+        (replace(export(b"two files of candles"), months=(JANUARY,)), NOTE),
     ],
 )
 def test_other_candles_code_or_months_are_written(
@@ -73,26 +77,59 @@ def test_other_candles_code_or_months_are_written(
 ) -> None:
     store.publish(export(), NOTE)
     assert store.publish(second, note).written
-    assert everything(root) == {FILE: b"two"}
+    assert everything(root) == {FILE: b"two files of candles"}
     assert store.journal_rows("freqtrade")[0].version == 2
 
 
-def test_a_file_that_is_gone_is_written_again_with_its_companions(
+NOTED = "exports/freqtrade/note.json"
+
+
+def with_companion() -> Export:
+    return replace(
+        export(),
+        companions={PurePosixPath("freqtrade/note.json"): writing(b"the market's definition")},
+    )
+
+
+def reasons(store: PartitionStore) -> list[str]:
+    with store.state.read() as connection:
+        return [str(row.reason) for row in connection.execute(COMMITS.select())]
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+@pytest.mark.parametrize("name", [FILE, NOTED])
+def test_a_damaged_file_or_companion_is_written_again_and_the_other_left_alone(
+    store: PartitionStore, root: Path, name: str, how: str
+) -> None:
+    store.publish(with_companion(), NOTE)
+    whole = everything(root)
+    assert whole == {FILE: b"one file of candles", NOTED: b"the market's definition"}
+    times = {each: (root / each).stat() for each in whole}
+    damage(root / name, how)
+    assert store.publish(with_companion(), NOTE).written
+    assert everything(root) == whole
+    (other,) = {FILE, NOTED} - {name}
+    after = (root / other).stat()
+    assert (after.st_ino, after.st_mtime_ns) == (times[other].st_ino, times[other].st_mtime_ns)
+    assert reasons(store) == ["new", "repair"]
+    assert not store.publish(with_companion(), NOTE).written
+    assert reasons(store) == ["new", "repair"]
+
+
+def test_a_companion_that_another_export_mended_is_not_mended_again(
     store: PartitionStore, root: Path
 ) -> None:
-    asked: list[str] = []
-
-    def companions() -> tuple[tuple[PurePosixPath, Callable[[Path], None]], ...]:
-        asked.append("once")
-        return ((PurePosixPath("freqtrade/note.json"), writing(b"{}")),)
-
-    whole = replace(export(), companions=companions)
-    store.publish(whole, NOTE)
-    store.publish(whole, NOTE)
-    assert asked == ["once"]
-    (root / FILE).unlink()
-    assert store.publish(whole, NOTE).written
-    assert everything(root) == {FILE: b"one", "exports/freqtrade/note.json": b"{}"}
+    daily = replace(
+        with_companion(),
+        series=series(timeframe=DAY),
+        path=PurePosixPath("freqtrade/binance/BTC_USDT-1d.feather"),
+    )
+    for each in (with_companion(), daily):
+        store.publish(each, NOTE)
+    (root / NOTED).write_bytes(b"")
+    assert store.publish(daily, NOTE).written
+    assert not store.publish(with_companion(), NOTE).written
+    assert reasons(store) == ["new", "new", "repair"]
 
 
 def test_no_candles_are_one_row_and_no_file(store: PartitionStore, root: Path) -> None:
@@ -122,7 +159,7 @@ def test_a_writer_that_fails_leaves_the_old_file(store: PartitionStore, root: Pa
 
     with pytest.raises(StorageError, match=r"BTC_USDT-1h\.feather.*No space left"):
         store.publish(replace(export(source_hash="bb"), write=full), NOTE)
-    assert everything(root) == {FILE: b"one"}
+    assert everything(root) == {FILE: b"one file of candles"}
 
 
 def test_a_path_outside_is_refused(store: PartitionStore, root: Path) -> None:

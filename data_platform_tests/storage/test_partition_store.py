@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from data_platform.domain.candles import TimeRange, merge_candles, replace_rows
+from data_platform.domain.candles import TimeRange, merge_candles
 from data_platform.domain.errors import ConflictError, DamagedFileError, StorageError
 from data_platform.domain.periods import Period
 from data_platform.storage.change import Judgement
@@ -113,8 +113,8 @@ def test_a_derived_partition_that_becomes_empty_loses_its_file_but_not_its_histo
     store: PartitionStore, root: Path
 ) -> None:
     one = partition(layer="filled")
-    commit(store, filled(candles([1])), one, merge=replace_rows)
-    result = commit(store, filled(candles([1])).clear(), one, merge=replace_rows)
+    commit(store, filled(candles([1])), one, merge=None)
+    result = commit(store, filled(candles([1])).clear(), one, merge=None)
     assert (result.rows, result.path) == (0, None)
     assert store.read(one) is None
     assert [name.split("/")[0] for name in everything(root)] == ["history"]
@@ -156,7 +156,7 @@ def test_rows_that_break_the_partition_are_never_published(
     commit(store, candles([5]))
     before = everything(root)
     with pytest.raises(StorageError, match=fault):
-        commit(store, rows, merge=replace_rows)
+        commit(store, rows, merge=None)
     assert everything(root) == before
 
 
@@ -213,7 +213,7 @@ def test_changed_inputs_or_code_are_noted_without_writing(store: PartitionStore)
     def derive(content: str, code: str = "1") -> bool:
         inputs = (InputRow("ohlcv", series(), at(0), at(1), content),)
         note = CommitNote(code_version=code, inputs=inputs)
-        return commit(store, rows, one, note=note, merge=replace_rows).written
+        return commit(store, rows, one, note=note, merge=None).written
 
     assert derive("a")
     assert not derive("a")
@@ -297,7 +297,7 @@ def test_a_file_that_is_gone_is_fetched_again(store: PartitionStore) -> None:
     result = commit(store, candles([1, 2]))
     assert result.written
     assert stored(store).height == 2
-    assert reasons(store) == ["new"]
+    assert reasons(store) == ["new", "repair"]
 
 
 @pytest.mark.parametrize("keep", [0, 100, -1])
@@ -323,6 +323,70 @@ def test_a_flipped_bit_is_noticed_by_readers_and_writers(store: PartitionStore) 
         store.read_range("ohlcv", series(), at(0), at(99))
     with pytest.raises(DamagedFileError):
         commit(store, candles([3]))
+
+
+def test_an_older_file_put_back_is_refused(store: PartitionStore) -> None:
+    path = commit(store, candles(range(3))).path
+    assert path
+    older = path.read_bytes()
+    commit(store, candles(range(5)))
+    path.write_bytes(older)
+    for read in (lambda: stored(store), lambda: store.times("ohlcv", series(), at(0), at(9))):
+        with pytest.raises(DamagedFileError, match="it holds 3 rows, 5 were stored"):
+            read()
+    with pytest.raises(DamagedFileError, match="Move the file away"):
+        commit(store, candles([7]))
+
+
+GRID = partition(layer="filled")
+
+
+@pytest.mark.parametrize("how", ["gone", "empty", "torn", "flipped", "older", "another's"])
+def test_a_damaged_file_gives_way_to_what_is_computed_whole(
+    store: PartitionStore, root: Path, how: str
+) -> None:
+    older, rows = filled(candles(range(50), price=3)), filled(candles(range(50)))
+    path = commit(store, older, GRID, merge=None).path
+    assert path
+    first = path.read_bytes()
+    commit(store, rows, GRID, merge=None)
+    whole = everything(root)
+    content = path.read_bytes()
+    other = partition(series(pair="ETH/USDT"), layer="filled")
+    foreign = commit(store, rows, other, merge=None).path
+    assert foreign
+    damaged = {
+        "empty": b"",
+        "torn": content[:-9],
+        "flipped": content[:90] + bytes([content[90] ^ 4]) + content[91:],
+        "older": first,
+        "another's": foreign.read_bytes(),
+    }
+    path.unlink()
+    if how in damaged:
+        path.write_bytes(damaged[how])
+    result = commit(store, rows, GRID, merge=None)
+    assert (result.written, result.rows) == (True, 50)
+    assert path.read_bytes() == content
+    foreign.unlink()
+    # Damage is no history.
+    assert everything(root) == whole
+    assert reasons(store) == ["new", "correction", "new", "repair"]
+
+
+@pytest.mark.parametrize("content", [b"", b"something"])
+def test_a_file_in_the_place_of_an_empty_partition_is_removed(
+    store: PartitionStore, root: Path, content: bytes
+) -> None:
+    none = filled(candles([1])).clear()
+    commit(store, none, GRID, merge=None)
+    path = store.layout.partition(GRID)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    result = commit(store, none, GRID, merge=None)
+    assert (result.rows, result.path, result.written) == (0, None, True)
+    assert everything(root) == {}
+    assert reasons(store) == ["new", "repair"]
 
 
 def test_a_lake_that_cannot_be_written_names_the_path(store: PartitionStore, root: Path) -> None:

@@ -24,6 +24,14 @@ def test_the_same_rows_again_make_no_further_file(tmp_path: Path) -> None:
     assert len(everything(tmp_path)) == 2
 
 
+def test_a_damaged_file_of_the_same_rows_is_written_again(tmp_path: Path) -> None:
+    path = keep_refused(Layout(tmp_path), partition(), REFUSED)
+    assert path is not None
+    path.write_bytes(b"")
+    keep_refused(Layout(tmp_path), partition(), REFUSED)
+    assert pl.read_parquet(path, hive_partitioning=False).equals(REFUSED)
+
+
 def test_nothing_refused_makes_no_file(tmp_path: Path) -> None:
     assert keep_refused(Layout(tmp_path), partition(), REFUSED.clear()) is None
     assert everything(tmp_path) == {}

@@ -4,7 +4,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from data_platform.domain.candles import TIME, replace_rows
+from data_platform.domain.candles import TIME
 from data_platform.domain.errors import DamagedFileError
 from data_platform.domain.periods import Period, period_of
 from data_platform.storage.partition_store import PartitionStore
@@ -120,7 +120,7 @@ def test_other_series_layers_and_sets_do_not_mix(store: PartitionStore) -> None:
     commit(store, candles([2]), partition(series(exchange="okx")))
     for name in ("base-v1", "base-v2"):
         into = partition(layer="features", feature_set=name)
-        commit(store, rows.with_columns(x=pl.lit(name[-1])), into, merge=replace_rows)
+        commit(store, rows.with_columns(x=pl.lit(name[-1])), into, merge=None)
     found = store.read_range(
         "features", series(), utc(2024), utc(2025), feature_set="base-v2", columns=["x"]
     )

@@ -1,4 +1,4 @@
-"""Make the journal, its heads, the inputs, the ledger, the verdicts and the breakers."""
+"""Make the journal, its heads and files, the inputs, the ledger, the verdicts, the breakers."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -14,15 +14,17 @@ _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Make the six tables."""
+    """Make the seven tables."""
     _make_journal()
+    _make_files()
     _make_ledger_and_verdicts()
     _make_breakers()
 
 
 def downgrade() -> None:
-    """Drop the six tables."""
-    for name in ("breakers", "quality", "gaps", "inputs", "partitions", "commits"):
+    """Drop the seven tables."""
+    names = ("breakers", "quality", "gaps", "files", "inputs", "partitions", "commits")
+    for name in names:
         op.drop_table(name)
 
 
@@ -60,6 +62,17 @@ def _make_journal() -> None:
         _text("content_hash"),
         sa.PrimaryKeyConstraint("commit_id", "position", name="inputs_key"),
     )
+
+
+def _make_files() -> None:
+    op.create_table(
+        "files",
+        sa.Column("path", sa.String, primary_key=True),
+        *(_text(name) for name in _PARTITION),
+        sa.Column("size", sa.BigInteger, nullable=False),
+        *(_text(name) for name in ("sha256", "stamp")),
+    )
+    op.create_index("files_partition", "files", list(_PARTITION))
 
 
 def _make_ledger_and_verdicts() -> None:

@@ -1,0 +1,175 @@
+"""What lies on disk: every file as it was last written, and whether it still is.
+
+Holds the table `files` and the comparison of a file with its row there: size first, then sha256.
+Hashing reads the file (1.5 GB/s from the page cache, the disk's speed else), so a file whose size,
+time and inode are those of its last hash counts as unchanged, unless the caller wants it hashed:
+what a disk loses by itself moves none of the three.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from data_platform.domain.layers import Partition
+from data_platform.domain.markets import Series
+from data_platform.domain.periods import Period
+from data_platform.domain.timeframes import Timeframe
+from data_platform.storage.atomic import FileState, hash_file, stamp_of
+from data_platform.storage.journal import Key, equal, file_key
+from data_platform.storage.layout import Layout
+from data_platform.storage.state import State
+from data_platform.storage.tables import FILES
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """One file as it was last written."""
+
+    path: str
+    """Below the lake's root."""
+    pair: str
+    """The pair's key."""
+    period: str
+    """The month's key; empty where the file holds a whole pair."""
+    feature_set: str
+    """Empty outside the layer features."""
+    is_shared: bool
+    """Whether all timeframes and months of the market use it: an instrument's definition."""
+    state: FileState
+
+    def belongs_to(self, period: Period | None, feature_set: str | None = None) -> bool:
+        """Tell whether a partition of the file's own series, or an export of it, needs the file."""
+        own = (self.period, self.feature_set) == (period.key if period else "", feature_set or "")
+        return own or self.is_shared
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """One file that is not what was written."""
+
+    file: StoredFile
+    fault: str
+    """What is wrong with it: `gone; 1,234 bytes were written`."""
+
+
+def shared_key(layer: str, series: Series) -> Key:
+    """Return the columns that name the files which all exports of a market share."""
+    return {**file_key(layer, series, None), "timeframe": ""}
+
+
+class StoredFiles:
+    """The files of one lake."""
+
+    def __init__(self, root: Path, state: State) -> None:
+        """Speak of the files below a folder.
+
+        Args:
+            root: the lake's folder.
+            state: its state database.
+        """
+        self._root = root
+        self._state = state
+
+    def record(self, connection: sa.Connection, key: Key, written: Mapping[str, FileState]) -> None:
+        """Note, in the caller's transaction, which files there are under a key, by their paths."""
+        connection.execute(FILES.delete().where(*equal(FILES, key)))
+        if written:
+            rows = [
+                {**key, "path": path, "size": it.size, "sha256": it.sha256, "stamp": it.stamp}
+                for path, it in written.items()
+            ]
+            connection.execute(FILES.insert(), rows)
+
+    def of_table(self, layer: str, exchange: str, timeframe: Timeframe) -> list[StoredFile]:
+        """Return the files of a layer of an exchange and timeframe, shared ones too, by path."""
+        return self._listed({"layer": layer, "exchange": exchange}, timeframe)
+
+    def of_series(self, layer: str, series: Series) -> list[StoredFile]:
+        """Return the files of a layer of a series, shared ones too, by path."""
+        market = {"layer": layer, "exchange": series.exchange, "pair": series.pair.key}
+        return self._listed(market, series.timeframe)
+
+    def damaged(
+        self, files: Iterable[StoredFile], hashed: Callable[[StoredFile], bool]
+    ) -> list[Damage]:
+        """Return those files that are not what was written, in the order given.
+
+        Args:
+            files: which to look at.
+            hashed: whether a file is to be hashed even if its size and stamp are as they were.
+
+        Raises:
+            StorageError: the state database cannot be written.
+        """
+        found: list[Damage] = []
+        moved: dict[str, str] = {}
+        for file in files:
+            fault, stamp = self._look(file, hashed=hashed(file))
+            if fault:
+                found.append(Damage(file, fault))
+            elif stamp != file.state.stamp:
+                moved[file.path] = stamp
+        if moved and not self._state.is_read_only:
+            self._remember(moved)
+        return found
+
+    def unknown(
+        self, layer: str, exchange: str, timeframe: Timeframe, known: Iterable[StoredFile]
+    ) -> list[Path]:
+        """Return files in the places of partitions that no commit has noted, by path.
+
+        A reader that globs, as DuckDB does, would take their rows for stored ones.
+        """
+        expected = {self._root / file.path for file in known}
+        places = Layout(self._root).find_partitions(layer, exchange, timeframe)
+        return sorted(place for place in places if place not in expected)
+
+    def is_in_the_way(self, partition: Partition) -> bool:
+        """Tell whether a file lies in the place of a partition that was stored as empty."""
+        return Layout(self._root).partition(partition).exists()
+
+    def _listed(self, key: Key, timeframe: Timeframe) -> list[StoredFile]:
+        query = (
+            sa.select(FILES)
+            .where(*equal(FILES, key), FILES.c.timeframe.in_(["", timeframe.name]))
+            .order_by(FILES.c.path)
+        )
+        with self._state.read() as connection:
+            rows = connection.execute(query).all()
+        return [
+            StoredFile(
+                path=row.path,
+                pair=row.pair,
+                period=row.period,
+                feature_set=row.feature_set,
+                is_shared=not row.timeframe,
+                state=FileState(row.size, row.sha256, row.stamp),
+            )
+            for row in rows
+        ]
+
+    def _look(self, file: StoredFile, *, hashed: bool) -> tuple[str, str]:
+        """Return what is wrong with a file, or nothing, and its stamp."""
+        path, expected = self._root / file.path, file.state
+        try:
+            status = path.stat()
+            if status.st_size != expected.size:
+                return f"{status.st_size:,} bytes, {expected.size:,} were written", ""
+            if not hashed and stamp_of(status) == expected.stamp:
+                return "", expected.stamp
+            found = hash_file(path)
+        except FileNotFoundError:
+            return f"gone; {expected.size:,} bytes were written", ""
+        except OSError as error:
+            return f"it cannot be read ({error.strerror or error})", ""
+        if found.sha256 != expected.sha256:
+            return "its bytes are not those that were written", ""
+        return "", found.stamp
+
+    def _remember(self, stamps: Mapping[str, str]) -> None:
+        update = FILES.update().where(FILES.c.path == sa.bindparam("which"))
+        rows = [{"which": path, "found": stamp} for path, stamp in stamps.items()]
+        with self._state.write() as connection:
+            connection.execute(update.values(stamp=sa.bindparam("found")), rows)
