@@ -14,7 +14,7 @@ from pathlib import Path
 import dagster as dg
 from dagster import DagsterEventType, DagsterInstance, DagsterRun, DagsterRunStatus
 
-from data_platform.assets.candles import FULL_TAG
+from data_platform.assets.candles import FULL_TAG, TICK_TAG
 from data_platform.assets.line import REFUSED_ROWS, asset_key
 from data_platform.domain.errors import WrongUseError
 from data_platform.domain.layers import Partition
@@ -22,9 +22,6 @@ from data_platform.domain.markets import Pair, Series
 from data_platform.domain.periods import Period
 from data_platform.domain.timeframes import Timeframe
 from data_platform.partitions import PartitionRange, from_partition_key, to_ranges
-
-TICK_TAG = "tick"
-"""Tag of a sensor's run: the exchange. Such runs are pruned once others have superseded them."""
 
 BACKFILL_TAG = "backfill"
 """Tag of a run over history: the exchange; one at a time (configs/dagster.yaml)."""

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 import dagster as dg
 
+from data_platform.assets.candles import TICK_TAG
 from data_platform.assets.line import Line, asset_key
 from data_platform.checks import (
     freshness_limits,
@@ -25,7 +26,7 @@ from data_platform.operations.lake import Lake, opened_lake
 from data_platform.operations.tick import Pace, Tick, plan_tick
 from data_platform.operations.verdicts import freshness_verdict
 from data_platform.partitions import RANGE_END_TAG, RANGE_START_TAG, PartitionRange
-from data_platform.runs import TICK_TAG, failure_reasons, is_busy
+from data_platform.runs import failure_reasons, is_busy
 from data_platform.settings import Settings
 
 TICK_SECONDS = 10

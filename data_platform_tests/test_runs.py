@@ -5,7 +5,8 @@ import dagster as dg
 import pytest
 from dagster import DagsterRunStatus
 
-from data_platform.runs import TICK_TAG, is_busy, prune_superseded_runs
+from data_platform.assets.candles import TICK_TAG
+from data_platform.runs import is_busy, prune_superseded_runs
 from data_platform_tests.small_line import SmallLine, waiting_run
 
 KEYS = {"BTC-USDT|2024-03", "ETH-USDT|2024-03"}

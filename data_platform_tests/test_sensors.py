@@ -5,8 +5,8 @@ import dagster as dg
 import pytest
 from dagster import DagsterRunStatus
 
+from data_platform.assets.candles import TICK_TAG
 from data_platform.domain.breaker import BreakerState
-from data_platform.runs import TICK_TAG
 from data_platform.sensors import Memory, read_memory
 from data_platform.sources.access import Access
 from data_platform.sources.breaker import BreakerStore

@@ -11,6 +11,7 @@ from data_platform.cli.download import is_success
 from data_platform.cli.main import main
 from data_platform.cli.messages import Outcome
 from data_platform.cli.worker_pool import PoolResult
+from data_platform.domain.breaker import BreakerState
 from data_platform.domain.markets import Pair, Series
 from data_platform.domain.periods import period_of
 from data_platform.domain.timeframes import to_timeframe
@@ -61,6 +62,27 @@ def test_one_exchange_is_downloaded_though_another_cannot_be_reached(
     assert "2 partitions of binance/ohlcv_1d BTC/USDT: " in done.stderr
     assert "Check the network" in done.stderr
     assert "Traceback" not in done.output
+
+
+def test_exchange_that_has_stopped_answering_fails_at_once_and_is_not_asked(lake: Path) -> None:
+    until = datetime.now(UTC) + timedelta(minutes=4)
+    with run_simulator(SimulatorConfig({"okx": SimulatedExchange("okx", (PAIR,))})) as simulator:
+        Path("configs/platform.yaml").write_text(
+            f"exchanges:\n  okx: {{base_url: '{simulator.url}/okx', pairs: [BTC/USDT],"
+            " timeframes: [1d], history_days: 1}\n"
+        )
+        opened = BreakerState("open", 5, until - timedelta(hours=1), until, "okx: HTTP 503.")
+        with opened_lake(lake, f"sqlite:///{lake / 'state.db'}") as found:
+            found.breakers.change("okx", lambda _: opened)
+        done = CliRunner().invoke(main, ["download"])
+        assert simulator.candle_requests == {"okx": 0}
+    assert done.exit_code == 1
+    assert "Traceback" not in done.output
+    [line] = done.stderr.splitlines()
+    assert line == (
+        f"data-platform: okx is not asked since {until - timedelta(hours=1):%Y-%m-%d %H:%M:%S} "
+        f"UTC, until {until:%Y-%m-%d %H:%M:%S} UTC: okx: HTTP 503. Run the same again after that."
+    )
 
 
 def serve(candles: pl.DataFrame) -> AbstractContextManager[Simulator]:
