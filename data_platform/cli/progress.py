@@ -59,10 +59,6 @@ class DownloadProgress:
         """Print a line above the bars."""
         self._progress.console.print(line)
 
-    def seconds(self, exchange: str) -> float:
-        """Return how long an exchange's bar has been running."""
-        return self._progress.tasks[self._tasks[exchange]].elapsed or 0.0
-
     def __enter__(self) -> Self:
         self._progress.start()
         return self

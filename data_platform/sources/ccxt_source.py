@@ -7,7 +7,7 @@ yet are bounded, whatever the range.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -32,22 +32,15 @@ class CcxtSource:
     request asks beyond it has no window, and a request wholly beyond it yields nothing.
     """
 
-    def __init__(
-        self,
-        access: Access,
-        breakers: BreakerStore | None = None,
-        progress: Callable[[FetchResult], None] | None = None,
-    ) -> None:
+    def __init__(self, access: Access, breakers: BreakerStore | None = None) -> None:
         """Start the thread; nothing is sent yet.
 
         Args:
             access: how the exchange is reached.
             breakers: keeps, for whoever shares it, whether the exchange answers at all; without
                 one this source alone remembers it.
-            progress: called in the consumer's thread with each result before it is yielded.
         """
         self._access = access
-        self._progress = progress
         self._client = CcxtClient(access, breakers)
         self._background: Background | None = Background(f"source-{access.exchange.name}")
 
@@ -68,10 +61,7 @@ class CcxtSource:
         cancels what is in flight.
         """
         places = _LOOK_AHEAD * self._access.concurrency
-        for result in self._open().stream(partial(self._produce, requests), places):
-            if self._progress:
-                self._progress(result)
-            yield result
+        yield from self._open().stream(partial(self._produce, requests), places)
 
     def close(self) -> None:
         """Release connections; further calls but this one are an error."""

@@ -436,15 +436,6 @@ def test_defect_in_the_walk_reaches_the_consumer(
     source.close()
 
 
-def test_progress_sees_every_result(wire: Wire) -> None:
-    seen: list[FetchResult] = []
-    source = CcxtSource(access_to(wire.url), progress=seen.append)
-    results = list(source.fetch([request_of(START, START + hours(50))]))
-    source.close()
-    assert seen == results
-    assert len(seen) == 3
-
-
 def test_exchange_that_ccxt_does_not_know_is_refused() -> None:
     source = CcxtSource(access_to("http://127.0.0.1:1", exchange_row("binnance")))
     with pytest.raises(PermanentError, match="ccxt_id"):
