@@ -10,6 +10,7 @@ from datetime import timedelta
 import dagster as dg
 from pydantic import PrivateAttr
 
+from data_platform.domain.errors import ConfigError
 from data_platform.domain.exchanges import exchange_row
 from data_platform.operations.lake import Lake, open_lake
 from data_platform.settings import ExchangeSettings, Settings
@@ -65,6 +66,9 @@ class SourceResource(dg.ConfigurableResource[CandleSource]):
         Args:
             breakers: keeps whether the exchange answers at all.
             priority: whose requests go first.
+
+        Raises:
+            ConfigError: a key is configured and not in the environment.
         """
         from data_platform.sources.ccxt_source import CcxtSource
 
@@ -74,10 +78,22 @@ class SourceResource(dg.ConfigurableResource[CandleSource]):
             requests_per_minute=self.requests_per_minute,
             timeout=timedelta(seconds=self.timeout_seconds),
             grace=timedelta(seconds=self.grace_seconds),
-            api_key=os.environ.get(self.api_key_env) if self.api_key_env else None,
+            api_key=self._key(),
             priority=priority,
         )
         return CcxtSource(access, breakers)
+
+    def _key(self) -> str | None:
+        if self.api_key_env is None:
+            return None
+        key = os.environ.get(self.api_key_env, "")
+        if not key or any(letter.isspace() for letter in key):
+            # Not even the name: somebody may have put the key in its place.
+            raise ConfigError(
+                f"exchanges.{self.exchange}.api_key_env: the environment variable that it names is "
+                "not set, is empty or holds spaces; set it to the key, or remove this line."
+            )
+        return key
 
 
 def source_key(exchange: str) -> str:

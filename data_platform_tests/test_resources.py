@@ -5,6 +5,7 @@ import dagster as dg
 import pytest
 from sqlalchemy.pool import QueuePool
 
+from data_platform.domain.errors import ConfigError
 from data_platform.operations.lake import Lake, opened_lake
 from data_platform.resources import LakeResource, build_resources, source_key
 from data_platform.settings import Settings, load_settings
@@ -46,6 +47,19 @@ def test_source_is_made_of_the_exchange_settings(
     assert access.requests_per_minute == 120
     assert access.api_key == "canary"
     assert access.priority == "live"
+
+
+@pytest.mark.parametrize("value", [None, "", "two words", "key\n"])
+def test_key_that_is_configured_and_not_there_is_refused_without_its_name(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, value: str | None
+) -> None:
+    monkeypatch.delenv("SPOT_KEY", raising=False)
+    if value is not None:
+        monkeypatch.setenv("SPOT_KEY", value)
+    resource = build_resources(settings)[source_key("spot")]
+    with pytest.raises(ConfigError, match=r"exchanges\.spot\.api_key_env: .* not set") as caught:
+        resource.open(MemoryBreakers(), "live")  # type: ignore[attr-defined]
+    assert "SPOT_KEY" not in str(caught.value)
 
 
 def test_key_itself_never_stands_in_the_configuration(

@@ -45,8 +45,9 @@ class ExchangeSettings:
     backup: str | None
     """Another exchange of the config that may fill open gaps."""
     requests_per_minute: float
+    """Of all processes of this machine together."""
     timeout: timedelta
-    """Total time one request may take."""
+    """Longest silence of one request."""
     grace: timedelta
     """How long after its close a candle may still be corrected."""
     api_key_env: str | None

@@ -20,10 +20,12 @@ from data_platform.config.values import (
     VARIABLE_PATTERN,
     DateField,
     DurationField,
+    GraceField,
     LimitField,
     NameField,
     PairField,
     TimeframeField,
+    TimeoutField,
     UrlField,
     VariableField,
     WindowField,
@@ -88,16 +90,20 @@ class ExchangeEntry(_Model):
         default=None, description="Another exchange of this file that may fill open gaps."
     )
     rate_limit: Annotated[float, Field(gt=0, le=1_000_000)] | None = Field(
-        default=None, description="Requests per minute, where other than the exchange's own limit."
+        default=None,
+        description=(
+            "Requests per minute of all processes of this machine together, where other than a "
+            "few percent below the exchange's own limit."
+        ),
     )
-    timeout: DurationField = Field(
+    timeout: TimeoutField = Field(
         default=timedelta(seconds=30),
-        description="Total time one request may take.",
+        description="Longest silence of one request, at most 10m; it may take twice that in all.",
         json_schema_extra={"default": "30s"},
     )
-    grace: DurationField = Field(
+    grace: GraceField = Field(
         default=timedelta(seconds=5),
-        description="Wait after a candle's close before asking.",
+        description="Wait after a candle's close before asking, at most 1h.",
         json_schema_extra={"default": "5s"},
     )
     api_key_env: VariableField | None = Field(

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, InstanceOf, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, WithJsonSchema
 
 from data_platform.domain.errors import WrongUseError
 from data_platform.domain.markets import Pair, read_pair
@@ -125,6 +125,31 @@ DurationField = Annotated[
     _of_text(to_duration, _DURATION_TEXT),
     WithJsonSchema({"type": "string", "pattern": f"^{_DURATION.pattern}$"}),
 ]
+
+
+def _at_most(text: str) -> AfterValidator:
+    """Refuse a duration that is longer than `text` says."""
+
+    def validate(value: timedelta) -> timedelta:
+        if value > to_duration(text):
+            raise ValueError(f"expected at most {text}, found {_spell_duration(value)}.")
+        return value
+
+    return AfterValidator(validate)
+
+
+def _spell_duration(value: timedelta) -> str:
+    seconds = round(value.total_seconds())
+    sizes = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
+    return next(f"{seconds // size}{unit}" for unit, size in sizes.items() if seconds % size == 0)
+
+
+TimeoutField = Annotated[DurationField, _at_most("10m")]
+"""How long an answer may take; with more, one silent exchange would hold a run for hours."""
+
+GraceField = Annotated[DurationField, _at_most("1h")]
+"""How long a closed candle is waited for; with more, the newest ones would never be there."""
+
 UrlField = Annotated[
     str,
     _of_text(to_base_url, "a URL like http://127.0.0.1:9100/binance"),
