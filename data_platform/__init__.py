@@ -18,7 +18,7 @@ Where do I go to...?
 | a path on disk | `storage/layout.py` |
 | a column, a unit | `domain/candles.py` |
 | an asset | `assets/`, one factory a layer |
-| a sensor, a schedule, a job | `sensors.py`, `schedules.py`, `jobs.py` |
+| a sensor, a schedule, a job | `sensors/`, `schedules.py`, `jobs.py` |
 | a command | `cli/`, one module a command |
 | a read function for people | `api.py` |
 """

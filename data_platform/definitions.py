@@ -9,12 +9,12 @@ from data_platform.assets.catalog import build_catalog_asset
 from data_platform.assets.graph import build_line
 from data_platform.assets.line import Clock, Line, utc_now
 from data_platform.checks import build_checks
-from data_platform.jobs import build_catalog_job, build_line_jobs, build_prune_job
+from data_platform.jobs import build_jobs
 from data_platform.operations.watch import Watch, nobody_watches
 from data_platform.partitions import build_partitions
 from data_platform.resources import build_resources
-from data_platform.schedules import build_nightly_schedule, build_prune_schedule
-from data_platform.sensors import build_sensors
+from data_platform.schedules import build_schedules
+from data_platform.sensors.every import build_sensors
 from data_platform.settings import Settings, load_settings, warn_without_home
 
 
@@ -35,15 +35,8 @@ def build_definitions(
     return dg.Definitions(
         assets=[build_catalog_asset(), *(asset for line in lines for asset in build_line(line))],
         asset_checks=[build_checks(line) for line in lines],
-        jobs=[
-            build_catalog_job(),
-            build_prune_job(),
-            *(job for line in lines for job in build_line_jobs(line)),
-        ],
-        schedules=[
-            build_prune_schedule(settings),
-            *map(build_nightly_schedule, lines),
-        ],
+        jobs=build_jobs(lines),
+        schedules=build_schedules(settings, lines),
         sensors=build_sensors(settings, lines),
         resources=build_resources(settings),
         executor=dg.in_process_executor,
@@ -51,20 +44,15 @@ def build_definitions(
 
 
 @dg.definitions
+@cache
 def defs() -> dg.Definitions:
     """Return the project as the environment configures it, for as long as the process lives."""
-    return _configured()
-
-
-@cache
-def _configured() -> dg.Definitions:
     # Dagster asks six times to materialize one asset; each building costs as much as importing it.
     warn_without_home()
     gc.disable()
     try:
         return build_definitions(load_settings())
     finally:
-        # What was built is never garbage: looking through it again and again costs a sixth of a
-        # short run.
+        # Never garbage: looking through it again and again costs a sixth of a short run.
         gc.freeze()
         gc.enable()

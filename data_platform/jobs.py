@@ -1,10 +1,23 @@
 """Jobs: named selections for the UI, cron and CI, and the housekeeping of runs."""
 
+from collections.abc import Sequence
+
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from data_platform.assets.line import Line, asset_key
 from data_platform.runs import prune_superseded_runs
+
+Job = UnresolvedAssetJobDefinition | dg.JobDefinition
+
+
+def build_jobs(lines: Sequence[Line]) -> list[Job]:
+    """Return every job: of the project, and of each exchange."""
+    return [
+        build_catalog_job(),
+        build_prune_job(),
+        *(job for line in lines for job in build_line_jobs(line)),
+    ]
 
 
 def line_job_name(exchange: str) -> str:

@@ -3,7 +3,7 @@
 They start stopped, as is Dagster's habit, unless the config says otherwise.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import dagster as dg
 
@@ -22,6 +22,11 @@ NIGHTLY = "17 0 * * *"
 """After the day's last candle has closed, off the full hour at which everybody asks."""
 
 PRUNING = "47 3 * * *"
+
+
+def build_schedules(settings: Settings, lines: Sequence[Line]) -> list[dg.ScheduleDefinition]:
+    """Return every schedule: of the project, and of each exchange."""
+    return [build_prune_schedule(settings), *map(build_nightly_schedule, lines)]
 
 
 def build_nightly_schedule(line: Line) -> dg.ScheduleDefinition:

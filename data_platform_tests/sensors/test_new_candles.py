@@ -7,49 +7,14 @@ from dagster import DagsterRunStatus
 
 from data_platform.assets.candles import TICK_TAG
 from data_platform.domain.breaker import BreakerState
-from data_platform.sensors import Memory, read_memory
+from data_platform.sensors.new_candles import Memory, read_memory
 from data_platform.sources.access import Access
 from data_platform.sources.breaker import BreakerStore
 from data_platform.sources.ccxt_client import CcxtClient
 from data_platform_tests.small_line import ALL_LAYERS, NOW, SmallLine, waiting_run
+from data_platform_tests.ticks import only_request, run, tick
 
 HOUR = timedelta(hours=1)
-
-
-def tick(
-    line: SmallLine, cursor: str | None = None, name: str = "binance_new_candle_sensor"
-) -> dg.SensorResult:
-    """Evaluate a sensor as the daemon would, and record its events."""
-    definitions = line.definitions
-    sensor = definitions.get_repository_def().get_sensor_def(name)
-    context = dg.build_sensor_context(
-        instance=line.instance, cursor=cursor, definitions=definitions
-    )
-    found = sensor.evaluate_tick(context)
-    for event in found.asset_events:
-        line.instance.report_runless_asset_event(event)
-    return dg.SensorResult(
-        run_requests=found.run_requests,
-        skip_reason=None if found.run_requests else found.skip_message,
-        cursor=found.cursor,
-        asset_events=found.asset_events,
-    )
-
-
-def run(line: SmallLine, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
-    job = line.definitions.resolve_job_def("materialize_binance_line_job")
-    return job.execute_in_process(
-        instance=line.instance,
-        tags=dict(request.tags),
-        asset_selection=request.asset_selection,
-        raise_on_error=False,
-    )
-
-
-def only_request(found: dg.SensorResult) -> dg.RunRequest:
-    requests = list(found.run_requests or [])
-    assert len(requests) == 1
-    return requests[0]
 
 
 def verdicts(found: dg.SensorResult) -> dict[str, bool]:
@@ -226,43 +191,3 @@ def test_memory_survives_its_way_through_the_cursor() -> None:
     assert read_memory(memory.to_cursor()) == memory
     assert read_memory(None) == Memory({}, {})
     assert json.loads(memory.to_cursor())["last"] == {"candles": "2024-03-02T12:00:07+00:00"}
-
-
-def test_catalogue_is_rebuilt_when_config_or_layers_change(stored_line: SmallLine) -> None:
-    first = tick(stored_line, None, "catalog_sensor")
-    assert first.run_requests
-    job = stored_line.definitions.resolve_job_def("rebuild_catalog_job")
-    assert job.execute_in_process(instance=stored_line.instance).success
-    assert (stored_line.root / "data/catalog.duckdb").exists()
-
-    assert not tick(stored_line, first.cursor, "catalog_sensor").run_requests
-    with stored_line.settings.config_path.open("a") as config:
-        config.write("# changed\n")
-    assert tick(stored_line, first.cursor, "catalog_sensor").run_requests
-
-
-def test_failed_run_is_told_in_one_line(
-    empty_line: SmallLine, caplog: pytest.LogCaptureFixture
-) -> None:
-    definitions = empty_line.definitions
-    job = definitions.resolve_job_def("fetch_binance_candles_job")
-    tags = {
-        "dagster/asset_partition_range_start": "SOL-USDT|2024-02",
-        "dagster/asset_partition_range_end": "BTC-USDT|2024-02",
-    }
-    result = job.execute_in_process(instance=empty_line.instance, raise_on_error=False, tags=tags)
-    event = next(it for it in result.all_events if it.event_type_value == "PIPELINE_FAILURE")
-    context = dg.build_run_status_sensor_context(
-        sensor_name="run_failure_sensor",
-        dagster_instance=empty_line.instance,
-        dagster_run=result.dagster_run,
-        dagster_event=event,
-    ).for_run_failure()
-    sensor = definitions.get_repository_def().get_sensor_def("run_failure_sensor")
-    context.log.addHandler(caplog.handler)
-    sensor(context)
-    (line,) = [it.getMessage() for it in caplog.records if result.run_id in it.getMessage()]
-    assert "\n" not in line
-    assert "SOL-USDT|2024-02...BTC-USDT|2024-02" in line
-    assert "fetch_binance_candles_job" in line
-    assert line.count("the run carries no partition") == 2
