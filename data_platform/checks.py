@@ -20,7 +20,9 @@ from data_platform.operations.report import spell_causes
 from data_platform.operations.verdicts import (
     CANDLE_STATEMENTS,
     DERIVED,
+    DERIVED_STATEMENTS,
     FETCHED,
+    FILES,
     Judged,
     Statement,
     Verdict,
@@ -28,8 +30,8 @@ from data_platform.operations.verdicts import (
 )
 from data_platform.partitions import from_partition_key
 
-COMPLETION = (FETCHED.name, DERIVED.name)
-"""The checks whose failure in this run makes the run fail."""
+COMPLETION = (FETCHED.name, DERIVED.name, FILES.name)
+"""The checks whose failure in a partition of the run makes the run fail."""
 
 
 def build_checks(line: Line) -> dg.AssetChecksDefinition:
@@ -48,12 +50,15 @@ def build_checks(line: Line) -> dg.AssetChecksDefinition:
         lake: Lake = context.resources.lake.open(context.run.run_id)
         wanted, run_keys = context.selected_asset_check_keys, _partition_keys(context)
         failed: dict[Partition, str] = {}
-        for judged, verdict in _verdicts(lake, line, {check.asset_key for check in wanted}):
+        assets = {check.asset_key for check in wanted}
+        for judged, verdict in _verdicts(lake, line, assets, run_keys):
             key = asset_key(judged.exchange, judged.layer, judged.timeframe)
             if dg.AssetCheckKey(key, verdict.name) in wanted:
                 yield to_evaluation(key, verdict)
             if verdict.name in COMPLETION:
-                failed |= _reasons(judged, verdict, run_keys)
+                # What kept a partition from being completed comes before the state of its file.
+                for partition, reason in _reasons(judged, verdict, run_keys or set()).items():
+                    failed.setdefault(partition, reason)
         if failed:
             raise dg.Failure(_spell_failures(failed))
 
@@ -68,8 +73,14 @@ def freshness_limits(line: Line) -> FreshnessLimits:
 
 def judged_asset(line: Line, layer: str, timeframe: Timeframe) -> Judged:
     """Return an asset as its verdicts need it."""
-    pairs = frozenset(pair.key for pair in line.exchange.pairs)
-    return Judged(line.exchange.name, layer, timeframe, pairs, line.settings.thresholds.limits)
+    return Judged(
+        exchange=line.exchange.name,
+        layer=layer,
+        timeframe=timeframe,
+        pairs=frozenset(pair.key for pair in line.exchange.pairs),
+        limits=line.settings.thresholds.limits,
+        feature_sets=frozenset(one.key for one in line.settings.feature_sets),
+    )
 
 
 def to_evaluation(key: dg.AssetKey, verdict: Verdict) -> dg.AssetCheckEvaluation:
@@ -88,7 +99,9 @@ def to_evaluation(key: dg.AssetKey, verdict: Verdict) -> dg.AssetCheckEvaluation
     )
 
 
-def _verdicts(lake: Lake, line: Line, wanted: set[dg.AssetKey]) -> Iterator[tuple[Judged, Verdict]]:
+def _verdicts(
+    lake: Lake, line: Line, wanted: set[dg.AssetKey], run_keys: set[str] | None
+) -> Iterator[tuple[Judged, Verdict]]:
     statuses = series_status(lake, line.exchange.series, freshness_limits(line), line.clock())
     for layer in LAYERS:
         for timeframe in line.exchange.timeframes:
@@ -96,7 +109,7 @@ def _verdicts(lake: Lake, line: Line, wanted: set[dg.AssetKey]) -> Iterator[tupl
             if key not in wanted:
                 continue
             judged = judged_asset(line, layer.name, timeframe)
-            for verdict in table_verdicts(lake, judged, statuses):
+            for verdict in table_verdicts(lake, judged, statuses, run_keys):
                 yield judged, verdict
 
 
@@ -104,7 +117,7 @@ def _statements(line: Line) -> Iterator[tuple[dg.AssetKey, Statement]]:
     for layer in LAYERS:
         for timeframe in line.exchange.timeframes:
             key = asset_key(line.exchange.name, layer.name, timeframe)
-            for statement in CANDLE_STATEMENTS if layer.name == "ohlcv" else (DERIVED,):
+            for statement in CANDLE_STATEMENTS if layer.name == "ohlcv" else DERIVED_STATEMENTS:
                 yield key, statement
 
 
@@ -112,10 +125,10 @@ def _spec(key: dg.AssetKey, statement: Statement) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(statement.name, asset=key, description=statement.description)
 
 
-def _partition_keys(context: dg.AssetCheckExecutionContext) -> set[str]:
+def _partition_keys(context: dg.AssetCheckExecutionContext) -> set[str] | None:
     # Checks started alone, from the UI, carry no partition.
     carries = context.has_partition_key or context.has_partition_key_range
-    return set(context.partition_keys) if carries else set()
+    return set(context.partition_keys) if carries else None
 
 
 def _spell_failures(failed: Mapping[Partition, str]) -> str:

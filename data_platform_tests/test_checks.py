@@ -1,8 +1,10 @@
 import json
 from collections import Counter
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import dagster as dg
+import pytest
 from dagster import DagsterRunStatus
 
 from data_platform.domain.layers import Partition
@@ -11,6 +13,7 @@ from data_platform.domain.periods import to_period
 from data_platform.partitions import PartitionRange
 from data_platform.runs import failure_reasons
 from data_platform.storage.verdicts import QualityRow
+from data_platform_tests.damage import damage
 from data_platform_tests.small_line import (
     ALL_LAYERS,
     BTC,
@@ -22,7 +25,8 @@ from data_platform_tests.small_line import (
 )
 
 CANDLES = dg.AssetKey(["binance", "ohlcv_1h"])
-CANDLE_CHECKS = 11
+CANDLE_CHECKS = 12
+DERIVED_CHECKS = 2
 
 
 def plant(
@@ -66,7 +70,8 @@ def test_every_asset_is_judged_once_in_a_run_of_the_whole_line(stored_line: Smal
     events = [it.event_log_entry.dagster_event for it in records]
     counts = Counter(event.event_type_value for event in events if event)
     tables = len(ALL_LAYERS) * len(TIMEFRAMES)
-    checks = CANDLE_CHECKS * len(TIMEFRAMES) + tables - len(TIMEFRAMES)
+    derived = tables - len(TIMEFRAMES)
+    checks = CANDLE_CHECKS * len(TIMEFRAMES) + DERIVED_CHECKS * derived
     assert counts["ASSET_CHECK_EVALUATION"] == checks
     # Events are what a run costs: none beside those that carry something.
     assert counts["STEP_OUTPUT"] == tables
@@ -153,3 +158,63 @@ def test_checks_run_alone_and_without_a_partition(stored_line: SmallLine) -> Non
     assert not found["series_fetched"].passed
     assert found["high_not_below_low"].passed
     assert BTC.key not in str(found["series_fetched"].metadata)
+
+
+def path_of(line: SmallLine, layer: str, pair: Pair, month: str = "2024-02") -> Path:
+    with line.lake() as lake:
+        rows = lake.store.journal_rows(layer, "binance", series(pair, "1h").timeframe, pair)
+    return line.root / "data" / next(str(row.path) for row in rows if str(row.period) == month)
+
+
+@pytest.mark.parametrize("how", ["gone", "flipped"])
+def test_damaged_candles_of_another_partition_are_red_and_fail_nothing(
+    stored_line: SmallLine, how: str
+) -> None:
+    damage(path_of(stored_line, "ohlcv", ETH), how)
+    result = fetch_candles(stored_line, "BTC-USDT|2024-03")
+    assert result.success
+    found = evaluations(result)["files_are_as_written"]
+    assert not found.passed
+    assert found.severity == dg.AssetCheckSeverity.ERROR
+    assert found.metadata["count"].value == 1
+    assert "pair=ETH-USDT/period=2024-02" in str(found.metadata["first_rows"].value)
+
+
+@pytest.mark.parametrize("how", ["empty", "flipped"])
+def test_damaged_candles_that_are_asked_for_fail_the_run_and_are_named_once(
+    stored_line: SmallLine, how: str
+) -> None:
+    path = path_of(stored_line, "ohlcv", ETH)
+    damage(path, how)
+    before = path.read_bytes()
+    outcome = stored_line.materialize((BTC, ETH), ALL_LAYERS, ("1h",))
+    assert not outcome.success
+    (failure,) = outcome.failures
+    assert failure.count(path.name) == 1
+    assert failure.startswith("binance/ohlcv_1h ETH-USDT|2024-02: ")
+    assert "Move the file away" in failure
+    assert path.read_bytes() == before
+    assert stored_line.simulator.candle_requests == {"binance": 0}
+
+
+@pytest.mark.parametrize("layer", ["filled", "indicators", "features", "nautilus"])
+def test_damaged_files_that_can_be_made_again_are_by_the_run_that_asks_for_them(
+    stored_line: SmallLine, layer: str
+) -> None:
+    path = path_of(stored_line, layer, ETH)
+    whole = path.read_bytes()
+    damage(path, "flipped")
+    assert stored_line.materialize((ETH,), (layer,), ("1h",)).success
+    assert path.read_bytes() == whole
+
+
+def test_checks_run_alone_hash_every_file(stored_line: SmallLine) -> None:
+    damage(path_of(stored_line, "features", ETH), "rotten")
+    checks = dg.AssetSelection.checks_for_assets(dg.AssetKey(["binance", "features_1h"]))
+    only = dg.define_asset_job("only_checks_job", selection=checks)
+    definitions = dg.Definitions.merge(stored_line.definitions, dg.Definitions(jobs=[only]))
+    result = definitions.resolve_job_def("only_checks_job").execute_in_process(
+        instance=stored_line.instance, raise_on_error=False
+    )
+    assert result.success
+    assert not evaluations(result)["files_are_as_written"].passed

@@ -67,13 +67,14 @@ def _rows(
     fresh = FreshnessLimits(exchange.grace, settings.refresh.candles, limits)
     statuses = series_status(lake, exchange.series, fresh, now)
     pairs = frozenset(pair.key for pair in exchange.pairs)
+    sets = frozenset(one.key for one in settings.feature_sets)
     rows = []
     for timeframe in exchange.timeframes:
         own = [status for status in statuses if status.series.timeframe == timeframe]
         verdicts: list[Verdict] = []
         for layer in LAYERS:
-            judged = Judged(exchange.name, layer.name, timeframe, pairs, limits)
-            verdicts += table_verdicts(lake, judged, own)
+            judged = Judged(exchange.name, layer.name, timeframe, pairs, limits, sets)
+            verdicts += table_verdicts(lake, judged, own, ())
         rows.append(LineRow(exchange.name, timeframe, own, verdicts))
     return rows
 

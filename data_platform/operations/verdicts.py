@@ -1,4 +1,4 @@
-"""What each check says of one asset now: read from the journal, the ledger and the clock.
+"""What each check says of one asset now: read from the journal, the ledger, the clock, the disk.
 
 A verdict covers every stored partition of the asset, so an old broken one stays red when a fresh
 one passes. Nothing is recomputed: rules ran at the write.
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from data_platform.domain.layers import LAYERS_BY_NAME
 from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.due import COUNTED, SeriesStatus
 from data_platform.operations.judge import (
@@ -24,6 +25,8 @@ from data_platform.operations.lake import Lake
 from data_platform.quality.continuity import GAP_RULES
 from data_platform.quality.freshness import FRESHNESS_RULES
 from data_platform.quality.rule import FreshnessRule, GapRule, Limits, Rule, Severity
+from data_platform.storage.parquet_file import remedy
+from data_platform.storage.stored_files import StoredFile
 
 Row = dict[str, object]
 
@@ -63,13 +66,25 @@ DERIVED = Statement(
     SERIES_DERIVED, "error", "Each partition was computed from what its inputs hold now."
 )
 
+FILES = Statement(
+    "files_are_as_written",
+    "error",
+    "Each stored file has the size and sha256 with which it was written, and none lies beside "
+    "them. Hashed are the files of the run's partitions and those that were touched since their "
+    "last hash; a run of the check alone, without partitions, hashes all.",
+)
+
 CANDLE_STATEMENTS: tuple[Statement, ...] = (
     FETCHED,
     *(_statement(rule) for rule in CANDLE_RULES),
     *(_statement(rule) for rule in GAP_RULES),
     *(_statement(rule) for rule in FRESHNESS_RULES),
+    FILES,
 )
 """The checks of a candle asset."""
+
+DERIVED_STATEMENTS: tuple[Statement, ...] = (DERIVED, FILES)
+"""The checks of a derived or exported asset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,37 +98,71 @@ class Judged:
     """Keys of the configured pairs; series no longer configured are not judged."""
     limits: Mapping[str, Limits]
     """Thresholds of the config by rule."""
+    feature_sets: Collection[str]
+    """`<name>-v<version>` of the configured sets; files of others are not judged."""
 
 
-def table_verdicts(lake: Lake, judged: Judged, statuses: Sequence[SeriesStatus]) -> list[Verdict]:
-    """Return every check's verdict on one asset of any layer; `statuses` as `candle_verdicts`."""
-    if judged.layer == "ohlcv":
-        return candle_verdicts(lake, judged, statuses)
-    return [derived_verdict(lake, judged)]
-
-
-def candle_verdicts(lake: Lake, judged: Judged, statuses: Sequence[SeriesStatus]) -> list[Verdict]:
-    """Return every check's verdict on one candle asset.
+def table_verdicts(
+    lake: Lake,
+    judged: Judged,
+    statuses: Sequence[SeriesStatus],
+    asked: Collection[str] | None,
+) -> list[Verdict]:
+    """Return every check's verdict on one asset of any layer.
 
     Args:
         lake: where candles lie.
-        judged: the asset, layer `ohlcv`.
+        judged: the asset.
         statuses: how far its series are, for freshness.
+        asked: as `files_verdict`.
     """
-    rules = [FETCHED, *(_statement(rule) for rule in CANDLE_RULES)]
     rows = _newest_verdicts(lake, judged)
+    files = files_verdict(lake, judged, asked)
+    if judged.layer != "ohlcv":
+        return [_stored_verdict(DERIVED, rows), files]
+    rules = [FETCHED, *(_statement(rule) for rule in CANDLE_RULES)]
     gaps = lake.ledger.gaps_of(judged.exchange, judged.timeframe, COUNTED)
     gaps = gaps.filter(pl.col("pair").is_in(list(judged.pairs)))
     return [
         *(_stored_verdict(rule, rows) for rule in rules),
         *(_gap_verdict(rule, gaps, judged) for rule in GAP_RULES),
         freshness_verdict(judged, statuses),
+        files,
     ]
 
 
-def derived_verdict(lake: Lake, judged: Judged) -> Verdict:
-    """Return the verdict on one derived or exported asset."""
-    return _stored_verdict(DERIVED, _newest_verdicts(lake, judged))
+def files_verdict(lake: Lake, judged: Judged, asked: Collection[str] | None) -> Verdict:
+    """Return the verdict on the files of one asset, as they lie on disk now.
+
+    Args:
+        lake: where they lie.
+        judged: the asset.
+        asked: keys of the partitions whose files are hashed in any case, with the files of their
+            pairs that hold several months; None: all are.
+    """
+    pairs = {key.partition("|")[0] for key in asked or ()}
+
+    def is_asked(file: StoredFile) -> bool:
+        named = f"{file.pair}|{file.period}" in (asked or ()) if file.period else file.pair in pairs
+        return asked is None or named
+
+    exchange, layer, timeframe = judged.exchange, judged.layer, judged.timeframe
+    listed = lake.files.of_table(layer, exchange, timeframe)
+    damages = lake.files.damaged([it for it in listed if _is_judged(it, judged)], is_asked)
+    if LAYERS_BY_NAME[layer].refresh != "exports":
+        strange = lake.files.unknown(layer, exchange, timeframe, listed)
+        damages += [it for it in strange if _is_judged(it.file, judged)]
+    partitions: dict[str, str] = {}
+    for damage in damages:
+        file, reason = damage.file, f"{damage}. {remedy(layer)}"
+        whole_pair = [key for key in asked or () if key.startswith(f"{file.pair}|")]
+        keys = [f"{file.pair}|{file.period}"] if file.period else whole_pair
+        partitions |= dict.fromkeys(keys, reason)
+    rows: list[Row] = [
+        {"pair": it.file.pair, "period": it.file.period, "file": it.file.path, "fault": it.fault}
+        for it in damages[:FIRST_ROWS]
+    ]
+    return Verdict(FILES.name, FILES.severity, len(damages), rows, {}, partitions)
 
 
 def freshness_verdict(judged: Judged, statuses: Sequence[SeriesStatus]) -> Verdict:
@@ -138,6 +187,11 @@ def freshness_verdict(judged: Judged, statuses: Sequence[SeriesStatus]) -> Verdi
         rows[:FIRST_ROWS],
         {"seconds": limits[judged.timeframe.name]},
     )
+
+
+def _is_judged(file: StoredFile, judged: Judged) -> bool:
+    is_configured = not file.feature_set or file.feature_set in judged.feature_sets
+    return is_configured and file.pair in judged.pairs
 
 
 def _newest_verdicts(lake: Lake, judged: Judged) -> pl.DataFrame:

@@ -53,6 +53,9 @@ class Damage:
     fault: str
     """What is wrong with it: `gone; 1,234 bytes were written`."""
 
+    def __str__(self) -> str:
+        return f"the file {self.file.path} is damaged: {self.fault}"
+
 
 def shared_key(layer: str, series: Series) -> Key:
     """Return the columns that name the files which all exports of a market share."""
@@ -117,14 +120,16 @@ class StoredFiles:
 
     def unknown(
         self, layer: str, exchange: str, timeframe: Timeframe, known: Iterable[StoredFile]
-    ) -> list[Path]:
-        """Return files in the places of partitions that no commit has noted, by path.
+    ) -> list[Damage]:
+        """Return the files in the places of partitions that are not among the known, by path.
 
-        A reader that globs, as DuckDB does, would take their rows for stored ones.
+        A reader that globs, as DuckDB does, takes their rows for stored ones.
         """
-        expected = {self._root / file.path for file in known}
-        places = Layout(self._root).find_partitions(layer, exchange, timeframe)
-        return sorted(place for place in places if place not in expected)
+        expected = {file.path for file in known}
+        layout = Layout(self._root)
+        found = (layout.relative(it) for it in layout.find_partitions(layer, exchange, timeframe))
+        strange = sorted(path for path in found if path not in expected)
+        return [Damage(_to_unknown(path), "no commit has written it") for path in strange]
 
     def is_in_the_way(self, partition: Partition) -> bool:
         """Tell whether a file lies in the place of a partition that was stored as empty."""
@@ -173,3 +178,15 @@ class StoredFiles:
         rows = [{"which": path, "found": stamp} for path, stamp in stamps.items()]
         with self._state.write() as connection:
             connection.execute(update.values(stamp=sa.bindparam("found")), rows)
+
+
+def _to_unknown(path: str) -> StoredFile:
+    names = dict(part.split("=", 1) for part in path.split("/") if "=" in part)
+    return StoredFile(
+        path=path,
+        pair=names["pair"],
+        period=names["period"],
+        feature_set=names.get("set", ""),
+        is_shared=False,
+        state=FileState(0, "", ""),
+    )

@@ -1,25 +1,48 @@
 import json
+from collections.abc import Collection
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
+import pytest
+
+from data_platform.converters import CONVERTERS
+from data_platform.domain.layers import LAYERS
 from data_platform.operations.due import SeriesStatus
+from data_platform.operations.export import export_layer
 from data_platform.operations.judge import SERIES_DERIVED, SERIES_FETCHED
 from data_platform.operations.lake import Lake
 from data_platform.operations.verdicts import (
     CANDLE_STATEMENTS,
+    DERIVED_STATEMENTS,
     Judged,
-    candle_verdicts,
-    derived_verdict,
+    files_verdict,
     freshness_verdict,
+    table_verdicts,
 )
+from data_platform.operations.watch import nobody_watches
 from data_platform.storage.verdicts import QualityRow
-from data_platform_tests.factories import gap_of, partition_of, plant_gaps, series_of, time
+from data_platform_tests.damage import DAMAGES, damage
+from data_platform_tests.factories import (
+    candles_at,
+    gap_of,
+    grid,
+    month_of,
+    partition_of,
+    partitions_of,
+    plant_gaps,
+    series_of,
+    store_candles,
+    time,
+)
+from data_platform_tests.operations.lines import derive_line
 
 BTC, ETH = series_of(pair="BTC/USDT"), series_of(pair="ETH/USDT")
 HOUR = BTC.timeframe
 
 
 def judged(layer: str = "ohlcv", *pairs: str) -> Judged:
-    return Judged("binance", layer, HOUR, pairs or ("BTC-USDT", "ETH-USDT"), {})
+    return Judged("binance", layer, HOUR, pairs or ("BTC-USDT", "ETH-USDT"), {}, {"small-v1"})
 
 
 def status(late: timedelta) -> SeriesStatus:
@@ -36,19 +59,20 @@ def plant(lake: Lake, rule: str, month: str, count: int, layer: str = "ohlcv") -
 
 
 def failed(lake: Lake, wanted: Judged) -> dict[str, int]:
-    return {it.name: it.count for it in candle_verdicts(lake, wanted, []) if it.count}
+    return {it.name: it.count for it in table_verdicts(lake, wanted, [], set()) if it.count}
 
 
 def test_every_statement_gets_a_verdict_and_an_empty_lake_breaks_none(lake: Lake) -> None:
-    found = candle_verdicts(lake, judged(), [])
-    assert [it.name for it in found] == [it.name for it in CANDLE_STATEMENTS]
+    for layer, statements in (("ohlcv", CANDLE_STATEMENTS), ("filled", DERIVED_STATEMENTS)):
+        found = table_verdicts(lake, judged(layer), [], set())
+        assert [it.name for it in found] == [it.name for it in statements]
     assert failed(lake, judged()) == {}
 
 
 def test_an_old_broken_partition_stays_red_when_a_fresh_one_passes(lake: Lake) -> None:
     plant(lake, SERIES_FETCHED, "2024-01", 1)
     plant(lake, SERIES_FETCHED, "2024-02", 0)
-    verdict = candle_verdicts(lake, judged(), [])[0]
+    verdict = table_verdicts(lake, judged(), [], set())[0]
     assert verdict.count == 1
     assert sorted(verdict.partitions) == ["BTC-USDT|2024-01"]
     assert verdict.rows == [{"partition": "BTC-USDT|2024-01", "reason": "planted"}]
@@ -66,10 +90,107 @@ def test_gaps_that_count_break_the_three_gap_rules_and_quiet_times_none(lake: La
     assert failed(lake, judged()) == {"no_long_gaps": 1, "days_complete": 1, "history_complete": 1}
 
 
+MONTHS = [month_of("2024-01"), month_of("2024-02")]
+KEYS = {"BTC-USDT|2024-01", "BTC-USDT|2024-02"}
+
+
+@pytest.fixture
+def whole(lake: Lake) -> Lake:
+    """Two months of two pairs, derived and exported."""
+    for series in (BTC, ETH):
+        store_candles(lake, series, candles_at(grid("2024-01-20", "2024-02-10")))
+        derive_line(lake, series, MONTHS)
+        for converter in CONVERTERS:
+            asked = partitions_of(series, "2024-01", "2024-02", converter.name)
+            export_layer(lake, asked, converter, nobody_watches())
+    return lake
+
+
+def judge_files(
+    lake: Lake, layer: str, asked: Collection[str] | None = (), *pairs: str
+) -> tuple[int, dict[str, str]]:
+    verdict = files_verdict(lake, judged(layer, *pairs), asked)
+    assert verdict.name == "files_are_as_written"
+    assert len(verdict.rows) == min(verdict.count, 10)
+    return verdict.count, dict(verdict.partitions)
+
+
+def path_in(lake: Lake, layer: str, pair: str = "BTC-USDT", month: str = "2024-01") -> Path:
+    rows = [
+        row
+        for row in lake.store.journal_rows(layer, "binance")
+        if row.series.pair.key == pair and str(row.period) in (month, "None")
+    ]
+    return lake.store.root / str(rows[0].path)
+
+
+LAYERS_STORED = [layer.name for layer in LAYERS]
+
+
+@pytest.mark.parametrize("layer", LAYERS_STORED)
+def test_files_as_they_were_written_break_nothing(whole: Lake, layer: str) -> None:
+    assert judge_files(whole, layer) == judge_files(whole, layer, None) == (0, {})
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+@pytest.mark.parametrize("layer", LAYERS_STORED)
+def test_damaged_file_of_a_partition_that_the_run_carries_is_named(
+    whole: Lake, layer: str, how: str
+) -> None:
+    path = path_in(whole, layer)
+    damage(path, how)
+    count, partitions = judge_files(whole, layer, KEYS)
+    assert count == 1
+    assert set(partitions) == (KEYS if layer in ("vectorbt", "freqtrade") else {min(KEYS)})
+    for reason in partitions.values():
+        assert path.relative_to(whole.store.root).as_posix() in reason
+        remedy = "Move the file away" if layer == "ohlcv" else "Materialize the partition again"
+        assert remedy in reason
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_damaged_file_of_another_partition_is_red_too_but_for_silent_rot(
+    whole: Lake, how: str
+) -> None:
+    damage(path_in(whole, "ohlcv", "ETH-USDT"), how)
+    count, partitions = judge_files(whole, "ohlcv", KEYS)
+    assert (count, set(partitions)) == (
+        (0, set()) if how == "rotten" else (1, {"ETH-USDT|2024-01"})
+    )
+    # Run alone, a check hashes everything.
+    assert judge_files(whole, "ohlcv", None)[0] == 1
+
+
+def test_damaged_definition_of_a_market_is_named_for_its_pair(whole: Lake) -> None:
+    [path] = (whole.store.root / "exports").rglob("currency_pair/BTC*/*.parquet")
+    damage(path, "empty")
+    count, partitions = judge_files(whole, "nautilus", {*KEYS, "ETH-USDT|2024-01"})
+    assert (count, set(partitions)) == (1, KEYS)
+
+
+def test_file_that_no_commit_wrote_is_named(whole: Lake) -> None:
+    strange = whole.store.layout.partition(partition_of(BTC, "2024-05", "filled"))
+    strange.parent.mkdir()
+    strange.write_bytes(path_in(whole, "filled").read_bytes())
+    count, partitions = judge_files(whole, "filled")
+    assert (count, set(partitions)) == (1, {"BTC-USDT|2024-05"})
+    assert "no commit has written it" in partitions["BTC-USDT|2024-05"]
+
+
+def test_files_of_a_pair_or_set_that_is_no_longer_configured_are_not_judged(whole: Lake) -> None:
+    damage(path_in(whole, "ohlcv", "ETH-USDT"), "gone")
+    assert judge_files(whole, "ohlcv", None, "BTC-USDT") == (0, {})
+    features = path_in(whole, "features")
+    damage(features, "gone")
+    assert judge_files(whole, "features")[0] == 1
+    retired = replace(judged("features"), feature_sets={"other-v1"})
+    assert files_verdict(whole, retired, None).count == 0
+
+
 def test_a_derived_asset_speaks_of_its_own_layer(lake: Lake) -> None:
     plant(lake, SERIES_DERIVED, "2024-01", 1, layer="filled")
-    assert derived_verdict(lake, judged("filled")).count == 1
-    assert derived_verdict(lake, judged("indicators")).count == 0
+    assert table_verdicts(lake, judged("filled"), [], set())[0].count == 1
+    assert table_verdicts(lake, judged("indicators"), [], set())[0].count == 0
 
 
 def test_freshness_names_the_late_pair_its_lateness_and_the_limit() -> None:

@@ -191,7 +191,9 @@ def test_files_that_no_commit_noted_are_named(lake: PartitionStore, files: Store
     strange = place(lake, Period(2024, 3))
     strange.parent.mkdir()
     strange.write_bytes(b"")
-    assert files.unknown("ohlcv", "binance", HOUR, listed) == [strange]
+    (found,) = files.unknown("ohlcv", "binance", HOUR, listed)
+    assert lake.root / found.file.path == strange
+    assert (found.file.pair, found.file.period) == ("BTC-USDT", "2024-03")
     assert files.unknown("ohlcv", "binance", DAY, files.of_table("ohlcv", "binance", DAY)) == []
     assert files.is_in_the_way(partition(period=Period(2024, 3)))
     assert not files.is_in_the_way(partition(period=Period(2024, 4)))
@@ -205,7 +207,8 @@ def test_feature_sets_are_told_apart(store: PartitionStore) -> None:
     listed = files.of_table("features", "binance", HOUR)
     assert [it.feature_set for it in listed] == ["base-v1", "base-v2"]
     assert [it.belongs_to(JANUARY, "base-v2") for it in listed] == [False, True]
-    assert files.unknown("features", "binance", HOUR, listed[:1]) == [store.root / listed[1].path]
+    (found,) = files.unknown("features", "binance", HOUR, listed[:1])
+    assert (found.file.path, found.file.feature_set) == (listed[1].path, "base-v2")
 
 
 def test_a_shared_file_belongs_to_every_export_of_its_market(store: PartitionStore) -> None:
