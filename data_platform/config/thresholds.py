@@ -19,7 +19,10 @@ _RULES: tuple[Rule | GapRule | FreshnessRule, ...] = (
     *freshness.FRESHNESS_RULES,
 )
 
-RULE_LIMITS: Mapping[str, Limits] = {rule.name: rule.limits for rule in _RULES if rule.limits}
+RULE_LIMITS: Mapping[str, Limits] = {
+    **{rule.name: rule.limits for rule in _RULES if rule.limits},
+    continuity.QUIET_TIMES: continuity.QUIET_LIMITS,
+}
 """The rules that have limits, with the defaults that hold where the file is silent."""
 
 

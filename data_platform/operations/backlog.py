@@ -115,7 +115,7 @@ def _due(lake: Lake, exchange: str, now: datetime) -> set[Key]:
     waiting = lake.ledger.gaps_of(exchange, statuses=("open", "refused"))
     due: set[Key] = set()
     for (pair, name), gaps in waiting.group_by("pair", "timeframe"):
-        settled = settled_ranges(gaps, to_timeframe(str(name)), now)
+        settled = settled_ranges(gaps, to_timeframe(str(name)), 1, now)
         known = gaps.join(settled, on="start", how="left", suffix="_settled")
         left = known.select(pl.coalesce("end_settled", "start").alias("start"), "end")
         for start, end in left.filter(pl.col("start") < pl.col("end")).rows():

@@ -24,7 +24,7 @@ from data_platform.quality.rule import RuleInput
 from data_platform.storage.change import Judgement
 from data_platform.storage.ledger import Gap, Status
 
-EMPTY: tuple[Status, ...] = ("no_trades", "outage", "before_listing", "after_delisting", "repaired")
+EMPTY: tuple[Status, ...] = ("no_trades", "outage", "before_listing", "after_delisting")
 """Statuses by which a finer time is confirmed to hold no candle."""
 
 

@@ -4,9 +4,9 @@ Everything that one slice says goes into one commit; nothing is fetched here.
 """
 
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 import polars as pl
 
@@ -14,8 +14,9 @@ from data_platform.domain.candles import TIME, closed_before, empty_candles, mer
 from data_platform.domain.errors import DamagedFileError
 from data_platform.domain.layers import LAYERS_BY_NAME, Partition
 from data_platform.domain.markets import Series
+from data_platform.operations.belief import judge_run, quiet_of
 from data_platform.operations.collect import Slice
-from data_platform.operations.holes import Evidence, explain_holes, settled_status
+from data_platform.operations.holes import Evidence, explain_holes
 from data_platform.operations.judge import RULE_HISTORY, judge_candles
 from data_platform.operations.lake import Lake
 from data_platform.operations.plan import UpdateRules
@@ -23,6 +24,8 @@ from data_platform.quality.rule import RuleInput
 from data_platform.quality.schema import audit_candles
 from data_platform.storage.change import CommitResult, Judgement
 from data_platform.storage.journal import CommitNote
+from data_platform.storage.ledger import Gap
+from data_platform.storage.ledger_runs import judge_again
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +39,8 @@ class SliceCommitter:
     now: datetime
     """The exchange's clock when the fetch began."""
     _edges: dict[Series, tuple[datetime | None, datetime | None]] = field(default_factory=dict)
+    _seams: dict[Series, set[datetime]] = field(default_factory=dict)
+    """Where slices began and ended: a hole may go on behind."""
 
     def commit(self, piece: Slice) -> CommitResult:
         """Store a slice's sound rows, quarantine the others, and note what is missing and why.
@@ -43,6 +48,7 @@ class SliceCommitter:
         Raises:
             StorageError: nothing was changed.
         """
+        self._seams.setdefault(piece.series, set()).update(_edges(piece))
         partition = Partition("ohlcv", piece.series, piece.period)
         refused_times: list[pl.Series] = []
 
@@ -87,11 +93,19 @@ class SliceCommitter:
         with self.lake.state.write() as connection:
             self.lake.ledger.record(connection, piece.series, *_edges(piece), gaps)
 
-    def settle(self, series: Iterable[Series]) -> None:
-        """Give holes their final reason where candles on both sides are known by now."""
-        status = settled_status(self.rules.exchange.quiet_candle)
-        for each in series:
-            self.lake.ledger.settle(each, status)
+    def settle(self) -> list[Gap]:
+        """Judge the holes of every series anew by all candles that are known by now.
+
+        Returns:
+            What was believed and is open again.
+        """
+        opened: list[Gap] = []
+        for series, seams in self._seams.items():
+            quiet = quiet_of(self.rules.exchange, series.timeframe, self.rules.limits)
+            judge = partial(judge_run, quiet=quiet, at=self.now)
+            changed = judge_again(self.lake.state, series, seams, judge)
+            opened += [gap for gap in changed if not gap.confirmed]
+        return opened
 
     def _judge(
         self, partition: Partition, piece: Slice, merged: pl.DataFrame, refused: pl.Series
@@ -105,7 +119,7 @@ class SliceCommitter:
     def _evidence(self, piece: Slice, refused: pl.Series) -> Evidence:
         first, last = self._known(piece.series)
         known = self.lake.ledger.gaps(piece.series, *_edges(piece))
-        quiet = self.rules.exchange.quiet_candle
+        quiet = quiet_of(self.rules.exchange, piece.series.timeframe, self.rules.limits)
         return Evidence(piece.series, piece.windows, refused, first, last, quiet, known)
 
     def _history(self, partition: Partition) -> pl.DataFrame:

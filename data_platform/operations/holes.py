@@ -1,6 +1,7 @@
 """Why grid times hold no candle, as far as one fetch can tell.
 
-Turns the windows of a fetch and the rows the audit refused into ledger rows; reads nothing.
+Turns the windows of a fetch and the rows the audit refused into ledger rows; reads nothing. How
+long a hole is believed stands in `belief.py`.
 """
 
 from bisect import bisect_right
@@ -11,10 +12,10 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from data_platform.domain.candles import TimeRange, join_ranges, missing_ranges, subtract_ranges
-from data_platform.domain.exchanges import QuietCandle
 from data_platform.domain.markets import Series
+from data_platform.operations.belief import SETTLED, Quiet, next_belief, status_of_confirmed
 from data_platform.sources.base import Window
-from data_platform.storage.ledger import Gap, Status
+from data_platform.storage.ledger import Gap
 
 REFUSED_RETRY = timedelta(hours=1)
 """An exchange that sent a broken candle may mend it; asking at every tick would not help."""
@@ -36,7 +37,7 @@ class Evidence:
     """The series' first stored candle, this fetch included."""
     last: datetime | None
     """The series' newest stored candle, this fetch included."""
-    quiet_candle: QuietCandle
+    quiet: Quiet
     known: Sequence[Gap] = ()
     """The ledger's rows that touch the slice, in time order."""
 
@@ -49,7 +50,8 @@ class Evidence:
 def explain_holes(times: pl.Series, evidence: Evidence) -> list[Gap]:
     """Return one ledger row for each run of missing times with the same reason.
 
-    What a valid answer has confirmed stays as it was where this fetch failed or came too late.
+    What a valid answer has confirmed stays as it was where this fetch failed or came too late. A
+    hole that an answer had confirmed and that holds candles now keeps its row as `repaired`.
 
     Args:
         times: stored opening times, sorted, unique; at least those of the slice.
@@ -58,86 +60,87 @@ def explain_holes(times: pl.Series, evidence: Evidence) -> list[Gap]:
     timeframe = evidence.series.timeframe
     covered = evidence.slice
     holes = missing_ranges(times, timeframe, covered.start, covered.end)
+    gaps = _repaired_gaps(evidence, holes)
     if not holes:
-        return []
+        return gaps
     times_refused = {timeframe.floor(time) for time in evidence.refused.unique()}
     refused = [TimeRange(time, time + timeframe.duration) for time in times_refused]
-    confirmed = [gap for gap in evidence.known if gap.confirmed]
-    gaps: list[Gap] = []
+    honest = subtract_ranges(holes, refused)
+    broken = join_ranges(subtract_ranges(holes, honest))
     for window in evidence.windows:
-        inside = _inside(holes, TimeRange(window.start, window.end))
-        if window.outcome != "answered":
-            kept = [piece for part in inside for piece in _pieces(confirmed, part)]
-            gaps += kept
-            inside = subtract_ranges(inside, [TimeRange(gap.start, gap.end) for gap in kept])
-        untouched = subtract_ranges(inside, refused)
-        broken = join_ranges(subtract_ranges(inside, untouched))
-        gaps += [_refused_gap(evidence, part, window) for part in broken]
-        gaps += [_gap(evidence, part, window) for part in untouched]
+        gaps += [_refused_gap(evidence, part, window) for part, _ in _inside(broken, window)]
+        for part, whole in _inside(honest, window):
+            gaps += _explain(evidence, part, whole, window)
     return sorted(gaps, key=lambda gap: gap.start)
 
 
-def status_of_confirmed(
-    hole: TimeRange, first: datetime | None, last: datetime | None, quiet_candle: QuietCandle
-) -> Status:
-    """Return the status of times that the exchange has confirmed to hold no candle.
-
-    Args:
-        hole: the missing times.
-        first: the series' first stored candle, or None.
-        last: the series' newest stored candle, or None.
-        quiet_candle: what the exchange sends for a time without trades.
-
-    Returns:
-        `before_listing` before the first candle; `no_trades` or `outage` between two candles;
-        `open` after the newest, where a candle may still come.
-    """
-    if first is None or last is None or hole.end <= first:
-        return "before_listing"
-    if hole.start > last:
-        return "open"
-    return settled_status(quiet_candle)
+def _explain(
+    evidence: Evidence, part: TimeRange, whole: TimeRange, window: Window
+) -> Iterator[Gap]:
+    if window.outcome == "answered":
+        yield _confirmed_gap(evidence, part, whole, window)
+        return
+    known = [gap for gap in _pieces(evidence.known, part) if gap.confirmed]
+    kept = [gap for gap in known if gap.status != "repaired"]
+    for gap in kept:
+        # Out of reach by now: there is no use in asking again.
+        yield replace(gap, next_try=None) if window.outcome == "unavailable" else gap
+    for rest in subtract_ranges([part], [TimeRange(gap.start, gap.end) for gap in kept]):
+        yield _unanswered_gap(evidence, rest, window)
 
 
-def settled_status(quiet_candle: QuietCandle) -> Status:
-    """Return what a confirmed hole between two candles is."""
-    return "no_trades" if quiet_candle == "omitted" else "outage"
-
-
-def _gap(evidence: Evidence, part: TimeRange, window: Window) -> Gap:
-    status: Status
-    if window.outcome == "failed":
-        status, confirmed, reason = "open", False, _first_reason(evidence.windows)
-    elif window.outcome == "unavailable":
-        status, confirmed, reason = "unavailable", True, "older than the exchange's history"
-    else:
-        status = status_of_confirmed(part, evidence.first, evidence.last, evidence.quiet_candle)
-        confirmed, reason = True, "a valid answer held no candle"
-    retry = window.fetched_at + evidence.series.timeframe.duration if confirmed else None
-    return Gap(
-        series=evidence.series,
-        start=part.start,
-        end=part.end,
-        missing=evidence.series.timeframe.count(part.start, part.end),
-        status=status,
-        confirmed=confirmed,
-        evidence=reason,
-        tries=_tries(evidence, part),
-        next_try=retry if status == "open" else None,
+def _confirmed_gap(evidence: Evidence, part: TimeRange, whole: TimeRange, window: Window) -> Gap:
+    status = status_of_confirmed(whole, evidence.first, evidence.last, evidence.quiet)
+    before = [gap for gap in _pieces(evidence.known, part) if gap.confirmed]
+    gap = _gap(evidence, part, "a valid answer held no candle")
+    if status == "open":
+        tries = _tries(it for it in before if it.status == "open")
+        soon = window.fetched_at + evidence.series.timeframe.duration
+        return replace(gap, confirmed=True, tries=tries, next_try=soon)
+    waits = evidence.quiet.is_doubtful(whole, status)
+    settled = [it for it in before if it.status in SETTLED]
+    tries, next_try = next_belief(settled, window.fetched_at)
+    return replace(
+        gap, status=status, confirmed=True, tries=tries, next_try=next_try if waits else None
     )
 
 
+def _unanswered_gap(evidence: Evidence, part: TimeRange, window: Window) -> Gap:
+    if window.outcome == "unavailable":
+        gap = _gap(evidence, part, "older than the exchange's history")
+        return replace(gap, status="unavailable", confirmed=True)
+    return _gap(evidence, part, _first_reason(evidence.windows))
+
+
 def _refused_gap(evidence: Evidence, part: TimeRange, window: Window) -> Gap:
+    gap = _gap(evidence, part, "a candle came and failed the audit; see quarantine")
+    return replace(gap, status="refused", next_try=window.fetched_at + REFUSED_RETRY)
+
+
+def _repaired_gaps(evidence: Evidence, holes: Sequence[TimeRange]) -> list[Gap]:
+    covered, found = evidence.slice, []
+    for gap in evidence.known:
+        if not gap.confirmed or gap.status not in (*SETTLED, "repaired"):
+            continue
+        whole = TimeRange(max(gap.start, covered.start), min(gap.end, covered.end))
+        was = f"a later answer held candles; was {gap.status}"
+        for part in subtract_ranges([whole], holes) if whole.start < whole.end else []:
+            repaired = _gap(evidence, part, gap.evidence if gap.status == "repaired" else was)
+            found.append(replace(repaired, status="repaired", confirmed=True, tries=gap.tries))
+    return found
+
+
+def _gap(evidence: Evidence, part: TimeRange, reason: str) -> Gap:
+    failures = (gap for gap in _pieces(evidence.known, part) if not gap.confirmed)
     return Gap(
         series=evidence.series,
         start=part.start,
         end=part.end,
         missing=evidence.series.timeframe.count(part.start, part.end),
-        status="refused",
+        status="open",
         confirmed=False,
-        evidence="a candle came and failed the audit; see quarantine",
-        tries=_tries(evidence, part),
-        next_try=window.fetched_at + REFUSED_RETRY,
+        evidence=reason,
+        tries=_tries(failures),
     )
 
 
@@ -147,8 +150,8 @@ def _first_reason(windows: Iterable[Window]) -> str:
     return next(reasons, "no valid answer")[:MAX_REASON]
 
 
-def _tries(evidence: Evidence, part: TimeRange) -> int:
-    return 1 + max((gap.tries for gap in _pieces(evidence.known, part)), default=0)
+def _tries(before: Iterable[Gap]) -> int:
+    return 1 + max((gap.tries for gap in before), default=0)
 
 
 def _pieces(gaps: Sequence[Gap], part: TimeRange) -> Iterator[Gap]:
@@ -160,12 +163,11 @@ def _pieces(gaps: Sequence[Gap], part: TimeRange) -> Iterator[Gap]:
         yield replace(gap, start=max(gap.start, part.start), end=min(gap.end, part.end))
 
 
-def _inside(ranges: Sequence[TimeRange], limit: TimeRange) -> list[TimeRange]:
-    found = []
-    first = bisect_right(ranges, limit.start, key=lambda part: part.end)
+def _inside(ranges: Sequence[TimeRange], window: Window) -> Iterator[tuple[TimeRange, TimeRange]]:
+    """Yield each range's part inside a window, and the whole range."""
+    first = bisect_right(ranges, window.start, key=lambda part: part.end)
     for number in range(first, len(ranges)):
-        part = ranges[number]
-        if part.start >= limit.end:
-            break
-        found.append(TimeRange(max(part.start, limit.start), min(part.end, limit.end)))
-    return found
+        whole = ranges[number]
+        if whole.start >= window.end:
+            return
+        yield TimeRange(max(whole.start, window.start), min(whole.end, window.end)), whole

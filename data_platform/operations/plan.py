@@ -3,7 +3,7 @@
 Decides from the lake, the ledger and the clock; sends nothing.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -19,14 +19,11 @@ from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.lake import Lake
 from data_platform.quality.rule import Limits
 from data_platform.sources.base import FetchRequest
+from data_platform.sources.pages import LATE_CANDLES
+from data_platform.storage.ledger import WAITING, Gap
 
 OVERLAP_CANDLES = 2
 """Newest stored candles asked for again with the tail, to notice that the exchange changed them."""
-
-LATE_CANDLES = 10
-"""Of a confirmed hole behind the newest candle, so many of the last are asked for again: an
-exchange may publish late. What it confirmed before is believed, or a halted market would cost more
-requests with every tick."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,46 +83,89 @@ def plan_needs(
     Raises:
         StorageError: what is stored cannot be read.
     """
+    wanted = _wanted(series, months, rules, now)
+    if wanted.start >= wanted.end:
+        return []
+    parts = [wanted] if rules.full else _missing(lake, series, wanted, rules, now)
+    return [Need(series, part, wanted.start) for part in parts]
+
+
+def needs_of_gaps(
+    gaps: Sequence[Gap], partitions: Iterable[Partition], rules: UpdateRules, now: datetime
+) -> list[Need]:
+    """Return what gaps lack of the months that are asked for.
+
+    Args:
+        gaps: to be asked for, of any series.
+        partitions: what is asked for.
+        rules: starts and grace.
+        now: the clock that tells which candles are closed.
+    """
+    needs = []
+    for series, months in contiguous_ranges(partitions):
+        wanted = _wanted(series, months, rules, now)
+        for gap in gaps:
+            start, end = max(gap.start, wanted.start), min(gap.end, wanted.end)
+            if gap.series == series and start < end:
+                needs.append(Need(series, TimeRange(start, end), wanted.start))
+    return needs
+
+
+def _wanted(series: Series, months: TimeRange, rules: UpdateRules, now: datetime) -> TimeRange:
     timeframe = series.timeframe
     start = max(months.start, timeframe.ceil(rules.starts[series.pair]))
     end = min(months.end, closed_before(now, timeframe, rules.grace))
-    if start >= end:
-        return []
-    wanted = TimeRange(start, end)
-    parts = [wanted] if rules.full else _missing(lake, series, wanted, now)
-    return [Need(series, part, start) for part in parts]
+    return TimeRange(start, end)
 
 
-def _missing(lake: Lake, series: Series, wanted: TimeRange, now: datetime) -> list[TimeRange]:
+def _missing(
+    lake: Lake, series: Series, wanted: TimeRange, rules: UpdateRules, now: datetime
+) -> list[TimeRange]:
     times = lake.store.times("ohlcv", series, wanted.start, wanted.end)
     if len(times) == series.timeframe.count(wanted.start, wanted.end):
         return []
     gaps = lake.sums.ranges(series, wanted.start, wanted.end)
+    settled = settled_ranges(gaps, series.timeframe, rules.exchange.page_size, now)
     stored = pl.DataFrame({"start": times, "end": times + series.timeframe.duration})
     edge = pl.DataFrame({"start": [wanted.end], "end": [wanted.end]}, {"start": TIME, "end": TIME})
-    covered = pl.concat([stored, settled_ranges(gaps, series.timeframe, now), edge]).sort("start")
+    covered = pl.concat([stored, settled, edge]).sort("start")
     # One pass over both: an illiquid series has tens of thousands of explained holes a year.
     reach = pl.max_horizontal(pl.col("end").cum_max().shift(1), pl.lit(wanted.start, TIME))
     holes = covered.select(reach.alias("hole"), "start").filter(pl.col("hole") < pl.col("start"))
     return [TimeRange(hole, start) for hole, start in holes.rows()]
 
 
-def settled_ranges(gaps: pl.DataFrame, timeframe: Timeframe, now: datetime) -> pl.DataFrame:
+def settled_ranges(
+    gaps: pl.DataFrame, timeframe: Timeframe, page_size: int, now: datetime
+) -> pl.DataFrame:
     """Return the parts of gaps that are not to be asked for again now.
+
+    Of a confirmed hole behind the newest candle only the last candles are asked for again, which
+    may come late: a halted market would cost more requests with every tick. Of the time before
+    the listing only the page before the first candle: an exchange may have years of it.
 
     Args:
         gaps: the ledger's rows of one series (start, end, status, confirmed, next_try).
         timeframe: of the series.
+        page_size: candles in one answer.
         now: the clock.
 
     Returns:
         start and end, in the order given.
     """
-    waiting = pl.col("status").is_in(["open", "refused"])
-    ripe = pl.col("next_try").is_null() | (pl.col("next_try") <= now)
+    status, next_try = pl.col("status"), pl.col("next_try")
+    is_due = (next_try <= now) | (next_try.is_null() & status.is_in(WAITING))
     late = pl.col("end") - LATE_CANDLES * timeframe.duration
-    believed = pl.col("confirmed") & (pl.col("status") == "open")
-    end = pl.when(~(waiting & ripe)).then("end").when(believed).then(late).otherwise("start")
+    page = pl.col("end") - page_size * timeframe.duration
+    end = (
+        pl.when(~is_due.fill_null(value=False))
+        .then("end")
+        .when(pl.col("confirmed") & (status == "open"))
+        .then(late)
+        .when(status == "before_listing")
+        .then(page)
+        .otherwise("start")
+    )
     return gaps.select("start", end=end).filter(pl.col("start") < pl.col("end"))
 
 

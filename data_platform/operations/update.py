@@ -19,11 +19,18 @@ from data_platform.operations.collect import Collector, Slice
 from data_platform.operations.commit_slice import SliceCommitter
 from data_platform.operations.judge import SERIES_FETCHED, note_completion
 from data_platform.operations.lake import Lake
-from data_platform.operations.plan import Need, UpdateRules, contiguous_ranges, plan_needs
+from data_platform.operations.plan import (
+    Need,
+    UpdateRules,
+    contiguous_ranges,
+    needs_of_gaps,
+    plan_needs,
+)
 from data_platform.operations.report import LayerReport, Outcome, report_of
 from data_platform.operations.watch import Progress, StoppedError, Watch
 from data_platform.sources.base import CandleSource, FetchResult
 from data_platform.storage.journal import CommitNote
+from data_platform.storage.ledger import Gap
 from data_platform.storage.parquet_file import damaged
 from data_platform.storage.stored_files import Damage
 
@@ -71,7 +78,11 @@ class CandleUpdate:
         needs = self._plan(partitions)
         if needs:
             with closing(self.open_source()) as source:
-                self._fetch(source, needs)
+                opened = self._fetch(source, needs)
+                # What this fetch has put in doubt is asked for at once.
+                needs = needs_of_gaps(opened, partitions, self.rules, self.clock())
+                if needs:
+                    self._fetch(source, needs)
                 self.report.requests = source.requests_made
         damages = self._damages(partitions)
         for partition in partitions:
@@ -101,30 +112,36 @@ class CandleUpdate:
                 self._fail(series, month, error)
         return needs
 
-    def _fetch(self, source: CandleSource, needs: Sequence[Need]) -> None:
+    def _fetch(self, source: CandleSource, needs: Sequence[Need]) -> list[Gap]:
         try:
             now = source.now()
         except SourceError as error:
             for need in needs:
                 self._fail(need.series, need.missing, error)
-            return
+            return []
         closed = closed_before(now, needs[0].series.timeframe, self.rules.grace)
         requests = [request for need in needs if (request := need.to_request(closed))]
         if not requests:
-            return
+            return []
         collector, committer = Collector(), SliceCommitter(self.lake, self.rules, now)
-        # A walk that is left early must be closed here, not by the garbage collector.
-        with closing(cast("Generator[FetchResult]", source.fetch(requests))) as results:
-            for result in results:
-                self.report.candles += result.candles.height
-                is_past = result.window.start < period_of(now).start
-                self.report.past_pages += is_past and result.window.outcome != "unavailable"
-                for piece in collector.add(result):
-                    self._commit(committer, piece)
-                self._tell(source)
-        for piece in collector.rest():
-            self._commit(committer, piece)
-        committer.settle({request.series for request in requests})
+        try:
+            # A walk that is left early must be closed here, not by the garbage collector.
+            with closing(cast("Generator[FetchResult]", source.fetch(requests))) as results:
+                for result in results:
+                    self._count(result, now)
+                    for piece in collector.add(result):
+                        self._commit(committer, piece)
+                    self._tell(source)
+            for piece in collector.rest():
+                self._commit(committer, piece)
+        finally:
+            opened = committer.settle()
+        return opened
+
+    def _count(self, result: FetchResult, now: datetime) -> None:
+        self.report.candles += result.candles.height
+        is_past = result.window.start < period_of(now).start
+        self.report.past_pages += is_past and result.window.outcome != "unavailable"
 
     def _commit(self, committer: SliceCommitter, piece: Slice) -> None:
         if self.watch.should_stop():

@@ -17,6 +17,13 @@ from data_platform.quality.rule import GapRule, Limits, Rule, RuleInput
 COUNTED_STATUSES = ("open", "refused", "outage")
 """The ledger's statuses that count as missing."""
 
+QUIET_TIMES = "quiet_times"
+"""Names the limits that part times without trades from outages; they have no check of their own."""
+
+QUIET_LIMITS: Limits = {row.name: 6 * 3600.0 for row in TIMEFRAMES}
+"""Longest confirmed hole that is a time without trades where quiet candles are omitted, seconds,
+by timeframe. A day without a single trade is an outage on every timeframe."""
+
 DAY = timedelta(days=1)
 
 

@@ -18,7 +18,7 @@ from data_platform.domain.markets import Series
 from data_platform.domain.timeframes import Timeframe
 from data_platform.storage.journal import series_key
 from data_platform.storage.state import State
-from data_platform.storage.tables import COMMITS, GAPS, PARTITIONS, SERIES, to_frame, to_ms, to_time
+from data_platform.storage.tables import GAPS, SERIES, to_frame, to_ms, to_time
 
 Status = Literal[
     "open",
@@ -30,6 +30,9 @@ Status = Literal[
     "unavailable",
     "repaired",
 ]
+
+WAITING: tuple[Status, ...] = ("open", "refused")
+"""What no answer has settled: to be asked for until one does."""
 
 GAP_SCHEMA = pl.Schema(
     {
@@ -62,9 +65,10 @@ class Gap:
     evidence: str
     """What tells so, for people."""
     tries: int = 0
-    """How often it was asked for."""
+    """How often it was asked for with this outcome."""
     next_try: datetime | None = None
-    """Not to be asked for again before; None: at any time."""
+    """Not to be asked for again before. None: `open` and `refused` ones at any time, others not
+    again."""
 
 
 class Ledger:
@@ -88,11 +92,11 @@ class Ledger:
             end: of the range, exclusive.
             statuses: only these; None: all.
         """
-        query = _overlapping(series, start, end)
+        query = overlapping(series, start, end)
         if statuses is not None:
             query = query.where(GAPS.c.status.in_(sorted(statuses)))
         with self._state.read() as connection:
-            return [_to_gap(series, row) for row in connection.execute(query).mappings()]
+            return [to_gap(series, row) for row in connection.execute(query).mappings()]
 
     def gaps_of(
         self,
@@ -132,65 +136,13 @@ class Ledger:
         """
         # One step further on both sides: what only touches the range may have to be joined.
         step = series.timeframe.duration
-        rows = connection.execute(_overlapping(series, start - step, end + step)).mappings().all()
-        kept = [piece for row in rows for piece in _outside(_to_gap(series, row), start, end)]
-        _rewrite(connection, [row["id"] for row in rows], _join([*kept, *gaps]))
-
-    def settle(self, series: Series, status: Status) -> int:
-        """Give confirmed gaps at the series' edges their status once candles surround them.
-
-        At an edge, a hole is `open` (a candle may still come) or `before_listing`; later fetches
-        may show candles on its other side.
-
-        Args:
-            series: whose gaps.
-            status: `no_trades` where quiet candles are omitted, else `outage`.
-
-        Returns:
-            How many rows were settled.
-        """
-        with self._state.read() as connection:
-            if not _surrounded(connection, series):
-                return 0
-        with self._state.write() as connection:
-            found = {row["id"]: _to_gap(series, row) for row in _surrounded(connection, series)}
-            if not found:
-                return 0
-            step = series.timeframe.duration
-            start = min(gap.start for gap in found.values()) - step
-            end = max(gap.end for gap in found.values()) + step
-            near = connection.execute(_overlapping(series, start, end)).mappings().all()
-            gaps = [
-                replace(found[row["id"]], status=status, next_try=None)
-                if row["id"] in found
-                else _to_gap(series, row)
-                for row in near
-            ]
-            _rewrite(connection, [row["id"] for row in near], _join(gaps))
-            return len(found)
+        rows = connection.execute(overlapping(series, start - step, end + step)).mappings().all()
+        kept = [piece for row in rows for piece in _outside(to_gap(series, row), start, end)]
+        rewrite(connection, [row["id"] for row in rows], join([*kept, *gaps]))
 
 
-def _surrounded(connection: sa.Connection, series: Series) -> Sequence[sa.RowMapping]:
-    key = series_key(series)
-    stored = (
-        sa.select(sa.func.min(COMMITS.c.first_open), sa.func.max(COMMITS.c.last_open))
-        .select_from(PARTITIONS.join(COMMITS, COMMITS.c.id == PARTITIONS.c.commit_id))
-        .where(PARTITIONS.c.layer == "ohlcv", *_equal(PARTITIONS, key))
-    )
-    first, last = connection.execute(stored).one()
-    if first is None:
-        return []
-    query = sa.select(GAPS).where(
-        *_equal(GAPS, key),
-        GAPS.c.status.in_(["open", "before_listing"]),
-        GAPS.c.confirmed.is_(True),
-        GAPS.c.start > first,
-        GAPS.c.end <= last,
-    )
-    return connection.execute(query).mappings().all()
-
-
-def _overlapping(series: Series, start: datetime, end: datetime) -> sa.Select[Any]:
+def overlapping(series: Series, start: datetime, end: datetime) -> sa.Select[Any]:
+    """Return the query of every row that shares a grid time with a range, in time order."""
     # Rows of a series never overlap, so the last one that begins by `start` is the first to look
     # at: the index then spares the years before.
     mine = _equal(GAPS, series_key(series))
@@ -216,7 +168,8 @@ def _outside(gap: Gap, start: datetime, end: datetime) -> list[Gap]:
     return [piece for piece in pieces if piece.start < piece.end]
 
 
-def _join(gaps: Iterable[Gap]) -> list[Gap]:
+def join(gaps: Iterable[Gap]) -> list[Gap]:
+    """Return gaps in time order, those that touch and agree as one."""
     joined: list[Gap] = []
     for gap in sorted(gaps, key=lambda gap: gap.start):
         last = joined[-1] if joined else None
@@ -233,18 +186,24 @@ def _agree(one: Gap, other: Gap) -> bool:
 
 def _joined(one: Gap, other: Gap) -> Gap:
     times = [gap.next_try for gap in (one, other) if gap.next_try is not None]
+    if one.status in WAITING:
+        # One half that may be asked for at any time makes the whole due.
+        next_try = min(times) if len(times) == 2 else None  # noqa: PLR2004  # the two joined
+    else:
+        # Of a hole that was believed only a part may have been asked for again.
+        next_try = max(times, default=None)
     evidence = dict.fromkeys(part for part in (one.evidence, other.evidence) if part)
     return replace(
         one,
         end=other.end,
         evidence="; ".join(evidence),
         tries=max(one.tries, other.tries),
-        # One half that may be asked for at any time makes the whole due.
-        next_try=min(times) if len(times) == 2 else None,  # noqa: PLR2004  # the two joined
+        next_try=next_try,
     )
 
 
-def _rewrite(connection: sa.Connection, ids: list[int], gaps: Sequence[Gap]) -> None:
+def rewrite(connection: sa.Connection, ids: list[int], gaps: Sequence[Gap]) -> None:
+    """Put gaps into the place of rows, in the caller's transaction."""
     if ids:
         connection.execute(GAPS.delete().where(GAPS.c.id == sa.bindparam("row")), _each(ids))
     if gaps:
@@ -269,7 +228,8 @@ def _values(gap: Gap) -> dict[str, Any]:
     }
 
 
-def _to_gap(series: Series, row: sa.RowMapping) -> Gap:
+def to_gap(series: Series, row: sa.RowMapping) -> Gap:
+    """Return a row of the table as a value."""
     start, end = to_time(row["start"]), to_time(row["end"])
     if start is None or end is None:  # the columns are NOT NULL
         raise ValueError(f"a gap of {series} without edges")

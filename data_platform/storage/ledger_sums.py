@@ -35,7 +35,7 @@ class LedgerSums:
         self._state = state
 
     def missing(self, series: Series, start: datetime, end: datetime) -> int:
-        """Return how many grid times of a range the ledger explains, whatever the status.
+        """Return how many grid times of a range are holes that the ledger knows, of any status.
 
         Args:
             series: whose gaps.
@@ -64,7 +64,7 @@ class LedgerSums:
             series: whose gaps.
             start: of the range.
             end: of the range, exclusive.
-            statuses: only these; None: all.
+            statuses: only these; None: all that are holes.
 
         Returns:
             `RANGE_SCHEMA`.
@@ -86,7 +86,7 @@ class LedgerSums:
                 # Rows of a series never overlap: the one that starts last ends last.
                 query = (
                     sa.select(GAPS.c.end)
-                    .where(*equal(GAPS, series_key(series)), GAPS.c.confirmed.is_(True))
+                    .where(*equal(GAPS, series_key(series)), IS_HOLE, GAPS.c.confirmed.is_(True))
                     .order_by(GAPS.c.start.desc())
                     .limit(1)
                 )
@@ -96,9 +96,14 @@ class LedgerSums:
         return found
 
 
+IS_HOLE = GAPS.c.status != "repaired"
+"""What was repaired holds candles again; its rows only tell that it was a hole once."""
+
+
 def _inside(series: Series, start: datetime, end: datetime) -> list[sa.ColumnElement[bool]]:
     return [
         *equal(GAPS, series_key(series)),
+        IS_HOLE,
         GAPS.c.start < to_ms(end),
         GAPS.c.end > to_ms(start),
     ]

@@ -28,6 +28,7 @@ def test_the_shipped_file_says_what_the_rulings_say() -> None:
         "no_long_gaps": {"1m": 5, "5m": 2, "15m": 1, "1h": 1, "4h": 1, "1d": 1},
         "days_complete": {"share": 0.01},
         "history_complete": {"missing": 0},
+        "quiet_times": dict.fromkeys(("1m", "5m", "15m", "1h", "4h", "1d"), 6 * 3600),
         "candles_fresh": {
             "1m": 60, "5m": 300, "15m": 900, "1h": 3600, "4h": 3600, "1d": 86400
         },

@@ -154,7 +154,7 @@ def test_window_at_the_end_of_a_month_waits_for_the_next(lake: Lake) -> None:
     derive(lake, both)
     assert stored(lake, COARSE)["open_time"][-1] == time("2024-01-31 16:00")
     store_candles(lake, FINE, candles_at(grid("2024-02-01", "2024-02-01 04:00")))
-    lake.ledger.settle(FINE, "no_trades")
+    plant_gaps(lake, gap_of(FINE, "2024-01-31 22:00", "2024-02-01", "no_trades", confirmed=True))
     derive(lake, both)
     assert stored(lake, COARSE)["open_time"].to_list()[-2:] == [
         time("2024-01-31 20:00"),

@@ -4,18 +4,17 @@ from datetime import datetime, timedelta
 import polars as pl
 import pytest
 
-from data_platform.domain.candles import TIME, TimeRange
+from data_platform.domain.candles import TIME
 from data_platform.domain.errors import TransientError
 from data_platform.domain.exchanges import QuietCandle
+from data_platform.operations.belief import Quiet
 from data_platform.operations.holes import (
     REFUSED_RETRY,
     Evidence,
     explain_holes,
-    settled_status,
-    status_of_confirmed,
 )
 from data_platform.sources.base import Outcome, Window
-from data_platform.storage.ledger import Gap
+from data_platform.storage.ledger import Gap, Status
 from data_platform_tests.factories import gap_of, grid, series_of, time
 
 SERIES = series_of()
@@ -42,7 +41,7 @@ def evidence(
         pl.Series(refused, dtype=TIME),
         time(first) if first else None,
         time(last) if last else None,
-        quiet,
+        Quiet(quiet, timedelta(hours=6)),
         known,
     )
 
@@ -62,13 +61,16 @@ def test_no_hole_needs_no_explanation() -> None:
     assert explain_holes(times_without(), evidence()) == []
 
 
-@pytest.mark.parametrize(("quiet", "status"), [("omitted", "no_trades"), ("flat", "outage")])
+@pytest.mark.parametrize(
+    ("quiet", "status", "next_try"),
+    [("omitted", "no_trades", None), ("flat", "outage", AT + timedelta(hours=1))],
+)
 def test_confirmed_hole_between_candles_is_what_the_exchange_does(
-    quiet: QuietCandle, status: str
+    quiet: QuietCandle, status: str, next_try: datetime | None
 ) -> None:
     gaps = explain_holes(times_without(4, 5, 9), evidence(quiet=quiet))
     assert short(gaps) == [(4, 2, status, True), (9, 1, status, True)]
-    assert [gap.next_try for gap in gaps] == [None, None]
+    assert [gap.next_try for gap in gaps] == [next_try, next_try]
 
 
 def test_hole_before_the_first_candle_is_before_the_listing() -> None:
@@ -149,10 +151,85 @@ def test_known_gap_that_reaches_out_of_the_slice_is_cut() -> None:
     assert (gap.start, gap.end) == (time(DAY[0]), time(DAY[1]))
 
 
-def test_new_answer_replaces_what_was_known_and_counts_the_try() -> None:
+def test_answers_are_counted_apart_from_failures_to_answer() -> None:
     known = [gap_of(SERIES, "2024-01-01 02:00", "2024-01-01 05:00", "open", tries=4)]
+    [gap] = explain_holes(times_without(3), evidence(window("failed"), known=known))
+    assert (gap.status, gap.tries) == ("open", 5)
     [gap] = explain_holes(times_without(3), evidence(known=known))
-    assert (gap.status, gap.tries) == ("outage", 5)
+    assert (gap.status, gap.tries) == ("outage", 1)
+
+
+def outage(next_try: datetime | None, tries: int = 1) -> Gap:
+    hours = ("2024-01-01 03:00", "2024-01-01 05:00")
+    return gap_of(SERIES, *hours, "outage", confirmed=True, next_try=next_try, tries=tries)
+
+
+def test_hole_that_is_confirmed_again_when_it_was_due_is_believed_longer() -> None:
+    known = [outage(AT, tries=2)]
+    [gap] = explain_holes(times_without(3, 4), evidence(known=known))
+    assert (gap.status, gap.tries, gap.next_try) == ("outage", 3, AT + timedelta(days=7))
+
+
+def test_hole_that_is_confirmed_before_its_time_is_believed_no_longer() -> None:
+    known = [outage(AT + timedelta(seconds=1), tries=2)]
+    [gap] = explain_holes(times_without(3, 4), evidence(known=known))
+    assert (gap.tries, gap.next_try) == (2, AT + timedelta(seconds=1))
+
+
+def test_failure_leaves_a_believed_hole_due_and_being_out_of_reach_never() -> None:
+    known = [outage(AT, tries=2)]
+    [gap] = explain_holes(times_without(3, 4), evidence(window("failed"), known=known))
+    assert (gap.status, gap.tries, gap.next_try) == ("outage", 2, AT)
+    [gap] = explain_holes(times_without(3, 4), evidence(window("unavailable"), known=known))
+    assert (gap.status, gap.tries, gap.next_try) == ("outage", 2, None)
+
+
+def test_time_without_trades_is_asked_again_only_when_it_is_of_unusual_length() -> None:
+    gaps = explain_holes(times_without(1, 2, 3, 6, 7, 8, 9), evidence(quiet="omitted"))
+    assert short(gaps) == [(1, 3, "no_trades", True), (6, 4, "no_trades", True)]
+    assert [gap.next_try for gap in gaps] == [None, AT + timedelta(hours=1)]
+
+
+@pytest.mark.parametrize(("hours", "status"), [(6, "no_trades"), (7, "outage")])
+def test_hole_longer_than_the_limit_is_an_outage_though_quiet_candles_are_omitted(
+    hours: int, status: str
+) -> None:
+    # In pages of two hours: the hole is one all the same.
+    pages = [window(start=f"2024-01-01 {at:02}:00", end=end(at + 2)) for at in range(0, 24, 2)]
+    gaps = explain_holes(times_without(*range(5, 5 + hours)), evidence(*pages, quiet="omitted"))
+    assert {gap.status for gap in gaps} == {status}
+    assert sum(gap.missing for gap in gaps) == hours
+
+
+def end(hour: int) -> str:
+    return f"2024-01-01 {hour:02}:00" if hour < 24 else DAY[1]
+
+
+def test_refused_candle_parts_two_quiet_times() -> None:
+    refused = [time("2024-01-01 08:00")]
+    gaps = explain_holes(times_without(*range(4, 12)), evidence(refused=refused, quiet="omitted"))
+    assert short(gaps) == [
+        (4, 4, "no_trades", True),
+        (8, 1, "refused", False),
+        (9, 3, "no_trades", True),
+    ]
+
+
+def test_hole_that_was_confirmed_and_holds_candles_now_keeps_its_row() -> None:
+    [still, gone] = explain_holes(times_without(3), evidence(known=[outage(AT, tries=2)]))
+    assert short([still, gone]) == [(3, 1, "outage", True), (4, 1, "repaired", True)]
+    assert (gone.tries, gone.next_try) == (2, None)
+    assert gone.evidence == "a later answer held candles; was outage"
+    [again] = explain_holes(times_without(), evidence(known=[gone]))
+    assert again == gone
+    [lost] = explain_holes(times_without(4), evidence(known=[gone]))
+    assert lost.status == "outage"
+
+
+@pytest.mark.parametrize(("status", "confirmed"), [("open", True), ("open", False)])
+def test_late_or_failed_candles_that_came_leave_no_row(status: Status, confirmed: bool) -> None:
+    known = [gap_of(SERIES, "2024-01-01 03:00", "2024-01-01 05:00", status, confirmed=confirmed)]
+    assert explain_holes(times_without(), evidence(known=known)) == []
 
 
 def test_thousands_of_holes_and_pages_are_explained_in_a_moment() -> None:
@@ -162,27 +239,13 @@ def test_thousands_of_holes_and_pages_are_explained_in_a_moment() -> None:
     windows = (*pages[:-1], Window(pages[-1].start, time("2024-02-01"), "answered", AT))
     every_third = pl.Series([at for at in times if at.minute % 3], dtype=TIME)
     given = Evidence(
-        minutes, windows, pl.Series([], dtype=TIME), times[1], time("2024-03"), "omitted"
+        minutes,
+        windows,
+        pl.Series([], dtype=TIME),
+        times[1],
+        time("2024-03"),
+        Quiet("omitted", timedelta(hours=6)),
     )
     gaps = explain_holes(every_third, given)
     assert len(gaps) == 31 * 24 * 20
     assert sum(gap.missing for gap in gaps) == 31 * 24 * 20
-
-
-@pytest.mark.parametrize(
-    ("start", "end", "status"),
-    [
-        ("2024-01-01", "2024-01-03", "before_listing"),
-        ("2024-01-04", "2024-01-05", "outage"),
-        ("2024-01-11", "2024-01-12", "open"),
-    ],
-)
-def test_place_of_a_confirmed_hole_tells_its_status(start: str, end: str, status: str) -> None:
-    hole = TimeRange(time(start), time(end))
-    found = status_of_confirmed(hole, time("2024-01-03"), time("2024-01-10"), "flat")
-    assert found == status
-
-
-def test_quiet_times_of_an_exchange_that_omits_them_are_no_outage() -> None:
-    assert settled_status("omitted") == "no_trades"
-    assert settled_status("flat") == "outage"

@@ -2,7 +2,8 @@
 
 import json
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
@@ -17,11 +18,14 @@ from data_platform.domain.errors import (
 )
 from data_platform.domain.layers import Partition
 from data_platform.operations.lake import Lake
-from data_platform.operations.watch import Progress, StoppedError, Watch
+from data_platform.operations.update import CandleUpdate
+from data_platform.operations.watch import Progress, StoppedError, Watch, nobody_watches
+from data_platform.sources.ccxt_source import CcxtSource
 from data_platform.storage.journal import HEADS
 from data_platform.storage.partition_store import PartitionStore
 from data_platform_tests.damage import DAMAGES, damage
 from data_platform_tests.factories import (
+    GRACE,
     candles_at,
     files_of,
     gaps_in,
@@ -36,7 +40,8 @@ from data_platform_tests.factories import (
     time,
 )
 from data_platform_tests.operations.scripted import ScriptedSource
-from data_platform_tests.operations.venues import EXCHANGES, NOW, Venues, market
+from data_platform_tests.operations.venues import EXCHANGES, NOW, Venues, market, rules_of
+from data_platform_tests.sources.wire import Reply, access_to, row, wire_server
 
 MONTHS = ("2024-01", "2024-02", "2024-03")
 PAIRS = [series_of(pair=f"C{number}/USDT") for number in range(10)]
@@ -540,16 +545,131 @@ def test_hole_at_the_end_of_a_month_is_settled_when_the_next_one_arrives(lake: L
     assert gaps_in(lake, series) == [("2024-01-31 22:00", "2024-02-01 03:00", "outage", True)]
 
 
-@pytest.mark.parametrize(("exchange", "status"), [("binance", "outage"), ("coinbase", "no_trades")])
+# Six hours without a trade may be; of seven, four in one month and three in the other, no part.
+@pytest.mark.parametrize(
+    ("exchange", "end", "status"),
+    [
+        ("binance", "2024-02-01 02:00", "outage"),
+        ("coinbase", "2024-02-01 02:00", "no_trades"),
+        ("coinbase", "2024-02-01 03:00", "outage"),
+    ],
+)
 def test_gap_across_the_turn_of_the_month_is_one_row(
-    lake: Lake, exchange: str, status: str
+    lake: Lake, exchange: str, end: str, status: str
 ) -> None:
     series = series_of(exchange, "BTC/USD")
-    truth = candles_at(
-        [*grid("2024-01-01", "2024-01-31 20:00"), *grid("2024-02-01 04:00", "2024-03-01")]
-    )
+    truth = candles_at([*grid("2024-01-01", "2024-01-31 20:00"), *grid(end, "2024-03-01")])
     ScriptedSource({series: truth}).update(lake, partitions_of(series, "2024-01", "2024-02"))
-    assert gaps_in(lake, series) == [("2024-01-31 20:00", "2024-02-01 04:00", status, True)]
+    assert gaps_in(lake, series) == [("2024-01-31 20:00", end, status, True)]
+
+
+def test_one_odd_first_answer_is_not_the_time_before_the_listing_for_ever(lake: Lake) -> None:
+    series = series_of()
+    truth = candles_at(grid("2024-01-01", "2024-03-01"))
+    lost = pl.col("open_time") < time("2024-01-20")
+    source = ScriptedSource({series: truth.filter(~lost)})
+    both = partitions_of(series, "2024-01", "2024-02")
+    source.update(lake, both)
+    assert gaps_in(lake, series) == [
+        ("2024-01-01 00:00", "2024-01-20 00:00", "before_listing", True)
+    ]
+    source.asked()
+    source.candles[series] = truth
+    source.update(lake, both)
+    assert source.asked() == []
+    source.clock += timedelta(hours=1)
+    source.update(lake, both)
+    assert source.asked() == [("BTC-USDT", "2024-01-01 00:00", "2024-01-20 00:00")]
+    assert stored(lake, series).equals(truth)
+    assert gaps_in(lake, series) == [("2024-01-01 00:00", "2024-01-20 00:00", "repaired", True)]
+
+
+def test_years_before_the_listing_cost_a_page_and_all_of_them_only_when_it_holds_candles(
+    lake: Lake,
+) -> None:
+    series = series_of("okx", timeframe="1d")
+    truth = candles_at(grid("2019-01-01", "2024-03-01", "1d"))
+    lost = pl.col("open_time") < time("2024-01-20")
+    source = ScriptedSource({series: truth.filter(~lost)})
+    months = partitions_of(series, "2019-01", "2024-02")
+    source.update(lake, months)
+    source.asked()
+    source.clock += timedelta(hours=1)
+    source.update(lake, months)
+    # 300 candles are a page of okx.
+    assert source.asked() == [("BTC-USDT", "2023-03-26 00:00", "2024-01-20 00:00")]
+    source.clock += timedelta(days=1)
+    source.candles[series] = truth
+    source.update(lake, months)
+    assert source.asked() == [
+        ("BTC-USDT", "2019-01-01 00:00", "2023-03-26 00:00"),
+        ("BTC-USDT", "2023-03-26 00:00", "2024-01-20 00:00"),
+    ]
+    assert stored(lake, series).equals(truth)
+
+
+def test_time_before_the_listing_that_older_candles_belie_is_asked_for_in_the_same_run(
+    lake: Lake,
+) -> None:
+    series = series_of()
+    truth = candles_at(grid("2023-12-01", "2024-03-15"))
+    lost = pl.col("open_time") < time("2024-02-05")
+    source = ScriptedSource({series: truth.filter(~lost)})
+    source.update(lake, partitions_of(series, "2024-02", "2024-02"))
+    source.asked()
+    source.candles[series] = truth
+    report = source.update(lake, partitions_of(series, "2023-12", "2024-02"))
+    assert source.asked() == [
+        ("BTC-USDT", "2023-12-01 00:00", "2024-02-01 00:00"),
+        ("BTC-USDT", "2024-02-01 00:00", "2024-02-05 00:00"),
+    ]
+    assert not report.failures
+    assert stored(lake, series).equals(truth.filter(pl.col("open_time") < time("2024-03-01")))
+    source.update(lake, partitions_of(series, "2023-12", "2024-02"))
+    assert source.asked() == []
+
+
+def test_confirmed_outage_is_asked_again_a_few_times_and_then_rarely(lake: Lake) -> None:
+    series = series_of()
+    hole = pl.col("open_time").is_between(time("2024-01-09 05:00"), time("2024-01-09 07:00"))
+    source = ScriptedSource({series: candles_at(grid("2024-01-01", "2024-02-01")).filter(~hole)})
+    month = [partition_of(series)]
+    source.update(lake, month)
+    source.asked()
+    begun, when = source.clock, []
+    # Every hour of two days, every day of two months, every month of three years.
+    for hours in [*range(49), *range(49, 60 * 24, 24), *range(60 * 24, 3 * 365 * 24, 30 * 24)]:
+        source.clock = begun + timedelta(hours=hours)
+        source.update(lake, month)
+        asked = source.asked()
+        assert asked in ([], [("BTC-USDT", "2024-01-09 05:00", "2024-01-09 08:00")])
+        when += [timedelta(hours=hours)] if asked else []
+    waits = [(after - before).days for before, after in pairwise(when)]
+    assert when[0] == timedelta(hours=1)
+    assert waits[:3] == [1, 7, 30]
+    assert len(waits) == 5
+    assert all(365 <= wait < 365 + 30 for wait in waits[3:])
+    assert gaps_in(lake, series) == [("2024-01-09 05:00", "2024-01-09 08:00", "outage", True)]
+
+
+def test_valid_half_page_is_no_outage_for_ever(lake: Lake) -> None:
+    start, end = time("2024-02-20"), time("2024-02-21")
+    series = series_of(timeframe="1m")
+    with wire_server() as wire:
+        wire.scripted = [Reply(json.dumps([row(at) for at in grid_of(start, 120)]))]
+        access = access_to(wire.url)
+        rules = rules_of([partition_of(series, "2024-02")], start=start)
+        update = CandleUpdate(
+            lake, lambda: CcxtSource(access), rules, nobody_watches(), clock=lambda: end + GRACE
+        )
+        report = update.run([partition_of(series, "2024-02")])
+    assert not report.failures
+    assert stored(lake, series)["open_time"].to_list() == grid_of(start, 1440)
+    assert gaps_in(lake, series) == []
+
+
+def grid_of(start: datetime, count: int) -> list[datetime]:
+    return [start + timedelta(minutes=number) for number in range(count)]
 
 
 def test_earlier_history_turns_before_listing_into_what_it_was(lake: Lake) -> None:

@@ -5,12 +5,10 @@ import polars as pl
 import pytest
 
 from data_platform.domain.markets import Series
-from data_platform.domain.periods import Period
 from data_platform.storage.ledger import GAP_SCHEMA, Gap, Ledger, Status
 from data_platform.storage.partition_store import PartitionStore
-from data_platform_tests.storage.lake import HOUR, JANUARY, at, candles, commit, partition, series
+from data_platform_tests.storage.lake import HOUR, JANUARY, at, series
 
-FEBRUARY = Period(2024, 2)
 LONG_AGO, FAR_AHEAD = at(-10_000), at(10_000)
 
 
@@ -96,6 +94,15 @@ def test_a_joined_gap_is_due_when_one_half_is(ledger: Ledger) -> None:
     assert ledger.gaps(series(), at(0), at(10))[0].next_try is None
 
 
+def test_a_joined_hole_that_was_believed_waits_for_its_latest_confirmation(ledger: Ledger) -> None:
+    once = replace(gap(1, 3, "before_listing"), next_try=at(40), tries=1)
+    again = replace(gap(3, 5, "before_listing"), next_try=at(64), tries=2)
+    record(ledger, 0, 10, once, again, gap(5, 6, "before_listing"))
+    (joined,) = ledger.gaps(series(), at(0), at(10))
+    assert (joined.start, joined.end) == (at(1), at(6))
+    assert (joined.next_try, joined.tries) == (at(64), 2)
+
+
 def test_other_series_are_left_alone(ledger: Ledger) -> None:
     other = series(exchange="okx")
     record(ledger, 0, 10, gap(1, 3, of=other), of=other)
@@ -122,62 +129,6 @@ def test_gaps_of_an_exchange_as_a_frame(ledger: Ledger) -> None:
     ]
     assert ledger.gaps_of("binance").height == 3
     assert ledger.gaps_of("okx").equals(GAP_SCHEMA.to_frame())
-
-
-def lake_with_candles(store: PartitionStore, *stored: int) -> None:
-    commit(store, candles(stored))
-
-
-def test_a_confirmed_gap_is_settled_once_candles_lie_on_both_sides(
-    store: PartitionStore, ledger: Ledger
-) -> None:
-    record(ledger, 0, 20, gap(2, 4), gap(6, 8))
-    lake_with_candles(store, 0, 1, 4, 5)
-    assert ledger.settle(series(), "no_trades") == 1
-    assert spans(ledger) == [(2, 4, "no_trades"), (6, 8, "open")]
-    lake_with_candles(store, 8)
-    assert ledger.settle(series(), "outage") == 1
-    assert spans(ledger) == [(2, 4, "no_trades"), (6, 8, "outage")]
-    assert ledger.settle(series(), "outage") == 0
-
-
-def test_unconfirmed_leading_and_other_gaps_are_not_settled(
-    store: PartitionStore, ledger: Ledger
-) -> None:
-    unconfirmed = gap(3, 4, confirmed=False)
-    record(ledger, -5, 20, gap(-2, 1), unconfirmed, gap(5, 6, "refused"))
-    lake_with_candles(store, 1, 2, 4, 6)
-    assert ledger.settle(series(), "no_trades") == 0
-    assert ledger.settle(series(exchange="okx"), "no_trades") == 0
-
-
-def test_what_looked_like_before_listing_is_settled_when_older_candles_come(
-    store: PartitionStore, ledger: Ledger
-) -> None:
-    record(ledger, 0, 20, gap(2, 4, "before_listing"))
-    lake_with_candles(store, 4)
-    assert ledger.settle(series(), "outage") == 0
-    lake_with_candles(store, 1)
-    assert ledger.settle(series(), "outage") == 1
-    assert spans(ledger) == [(2, 4, "outage")]
-
-
-def test_settled_gaps_join_their_neighbours(store: PartitionStore, ledger: Ledger) -> None:
-    record(ledger, 0, 20, gap(2, 4, "no_trades"), gap(4, 6))
-    lake_with_candles(store, 0, 1, 6)
-    assert ledger.settle(series(), "no_trades") == 1
-    assert spans(ledger) == [(2, 6, "no_trades")]
-
-
-def test_a_gap_across_a_month_is_settled_by_the_candles_of_both(
-    store: PartitionStore, ledger: Ledger
-) -> None:
-    month = HOUR.count(JANUARY.start, JANUARY.end)
-    record(ledger, 0, month + 10, gap(month - 2, month + 2))
-    lake_with_candles(store, month - 3)
-    assert ledger.settle(series(), "outage") == 0
-    commit(store, candles([2], period=FEBRUARY), partition(period=FEBRUARY))
-    assert ledger.settle(series(), "outage") == 1
 
 
 def test_random_records_agree_with_a_plain_list(ledger: Ledger) -> None:

@@ -36,6 +36,13 @@ def test_gaps_are_summed_inside_the_range_only(
     assert lake.sums.missing(series_of(pair="ETH/USDT"), time(start), time(end)) == 0
 
 
+def test_what_was_repaired_is_no_hole_any_more(lake: Lake) -> None:
+    plant_gaps(lake, gap_of(SERIES, "2024-02-20", "2024-02-25", "repaired", confirmed=True))
+    assert lake.sums.missing(SERIES, time("2024-02-15"), time("2024-03-01")) == 0
+    assert lake.sums.ranges(SERIES, time("2024-02-15"), time("2024-03-01")).is_empty()
+    assert lake.sums.confirmed_until([SERIES]) == {SERIES: time("2024-02-01 04:00")}
+
+
 def test_ranges_are_whole_in_order_and_of_the_wanted_status(lake: Lake) -> None:
     found = lake.sums.ranges(SERIES, time("2024-01-31 22:00"), time("2024-03-01"))
     assert found.select("start", "end", "status").rows() == [
