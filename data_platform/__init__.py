@@ -19,6 +19,9 @@ Where do I go to...?
 | a column, a unit | `domain/candles.py` |
 | an asset | `assets/`, one factory a layer |
 | a sensor, a schedule, a job | `sensors/`, `schedules.py`, `jobs.py` |
+| a fault of simulated exchanges | `simulator/answer_faults.py`, `simulator/page_faults.py` |
+| a change to simulated markets | `simulator/market_faults.py` |
+| how a simulated exchange speaks | `simulator/`, one module a dialect |
 | a command | `cli/`, one module a command |
 | a read function for people | `api.py` |
 """

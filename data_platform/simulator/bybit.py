@@ -7,21 +7,31 @@ candle. Every answer but those of the gateway is 200; its `retCode` says what we
 """
 
 import json
+from dataclasses import replace
 
 import polars as pl
 
 from data_platform.domain.markets import Pair
 from data_platform.domain.timeframes import Timeframe
+from data_platform.simulator.limits import Limit, Window
 from data_platform.simulator.rows import WireRows
 from data_platform.simulator.venue import (
     FAR_FUTURE_MS,
-    Answer,
     Dialect,
-    Query,
+    Excuses,
+    RowFields,
     Venue,
     VenueMarket,
     known_timeframes,
-    whole_number,
+)
+from data_platform.simulator.wire import (
+    TEXT,
+    Answer,
+    Endpoint,
+    Query,
+    Question,
+    Reader,
+    whole_number_or,
 )
 
 _LIMIT = 1000
@@ -34,6 +44,14 @@ _INTERVALS = known_timeframes(
     }
 )
 _CATEGORIES = ("spot", "linear", "inverse", "option")
+
+
+_KLINE = "v5/market/kline"
+_ENDPOINTS: dict[str, Endpoint] = {
+    "v5/market/instruments-info": "markets",
+    "v5/market/time": "time",
+}
+_READER = Reader((_KLINE,), _ENDPOINTS, _INTERVALS, "symbol", "interval", "start", "limit")
 
 
 def _wire_names(pair: Pair) -> tuple[str, ...]:
@@ -50,16 +68,14 @@ def _encode(rows: WireRows, timeframe: Timeframe, is_closed: bool) -> pl.Series:
     return rows.frame.select(row.alias("row"))["row"]
 
 
-def _answer(venue: Venue, path: str, query: Query) -> Answer | None:
-    if path == "v5/market/kline":
-        return _klines(venue, query)
-    if path == "v5/market/time":
+def _answer(venue: Venue, question: Question) -> Answer | None:
+    if question.endpoint == "ohlcv":
+        return _klines(venue, question.query)
+    if question.endpoint == "time":
         now = venue.now_ms()
         result = {"timeSecond": str(now // 1000), "timeNano": f"{now}000000"}
         return Answer(_envelope(json.dumps(result), now))
-    if path == "v5/market/instruments-info":
-        return _instruments(venue, query)
-    return None
+    return _instruments(venue, question.query) if question.endpoint == "markets" else None
 
 
 def _klines(venue: Venue, query: Query) -> Answer:
@@ -70,9 +86,9 @@ def _klines(venue: Venue, query: Query) -> Answer:
         return _error("Not supported symbols", now)
     if timeframe is None:
         return _error("Invalid period!", now)
-    start = whole_number(query.get("start"), -1)
-    end = whole_number(query.get("end"), FAR_FUTURE_MS)
-    limit = whole_number(query.get("limit"), _DEFAULT_LIMIT)
+    start = whole_number_or(query.get("start"), -1)
+    end = whole_number_or(query.get("end"), FAR_FUTURE_MS)
+    limit = whole_number_or(query.get("limit"), _DEFAULT_LIMIT)
     if start is None or end is None or limit is None:
         return _error("params error: start, end or limit is invalid", now)
     # The candle that holds `start` is the first one; an end makes it the newest rows up to there.
@@ -84,23 +100,27 @@ def _klines(venue: Venue, query: Query) -> Answer:
     )
     rows = ",".join(reversed(page.texts))
     result = f'{{"category":"spot","symbol":"{market.wire_id}","list":[{rows}]}}'
-    return Answer(_envelope(result, now), is_candles=True)
+    return Answer(_envelope(result, now))
 
 
 def _envelope(result: str, now_ms: int) -> str:
     return f'{{"retCode":0,"retMsg":"OK","result":{result},"retExtInfo":{{}},"time":{now_ms}}}'
 
 
-def _error(message: str, now_ms: int, *, is_candles: bool = True) -> Answer:
-    body = {"retCode": 10001, "retMsg": message, "result": {}, "retExtInfo": {}, "time": now_ms}
-    return Answer(json.dumps(body), is_candles=is_candles)
+def _error(message: str, now_ms: int) -> Answer:
+    return _says(10001, message, now_ms)
+
+
+def _says(code: int, message: str, now_ms: int = 0, status: int = 200) -> Answer:
+    body = {"retCode": code, "retMsg": message, "result": {}, "retExtInfo": {}, "time": now_ms}
+    return Answer(json.dumps(body), status)
 
 
 def _instruments(venue: Venue, query: Query) -> Answer:
     category = query.get("category", "")
     now = venue.now_ms()
     if category not in _CATEGORIES:
-        return _error("params error: category is invalid", now, is_candles=False)
+        return _error("params error: category is invalid", now)
     # Only spot is traded here.
     markets = venue.markets if category == "spot" else []
     listed = [_instrument(market) for market in markets]
@@ -130,4 +150,25 @@ def _instrument(market: VenueMarket) -> dict[str, object]:
     }
 
 
-DIALECT = Dialect("bybit", _wire_names, _encode, _answer)
+def _banned(seconds: float, now_ms: int) -> Answer:
+    del now_ms
+    body = "403, access too frequent"
+    return Answer(body, 403, TEXT, refusal="banned", wait_seconds=seconds)
+
+
+DIALECT = Dialect(
+    "bybit",
+    _wire_names,
+    _encode,
+    _READER.read,
+    _answer,
+    RowFields(0, 1, 2, 3, 4),
+    Excuses(
+        _says(10016, "System error. Please try again later.", status=500),
+        _says(10016, "The system is under maintenance. Please try again later."),
+        lambda seconds, now_ms: replace(_banned(seconds, now_ms), refusal="rejected"),
+        _banned,
+    ),
+    # https://bybit-exchange.github.io/docs/v5/rate-limit: by address; then 403 for ten minutes.
+    Limit((Window("requests", 600, 5),), ban_after=1, ban_seconds=600),
+)

@@ -7,21 +7,30 @@ knows FOUR_HOUR, which ccxt does not.
 """
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import polars as pl
 
 from data_platform.domain.markets import Pair
 from data_platform.domain.timeframes import Timeframe
+from data_platform.simulator.limits import Limit, Window
 from data_platform.simulator.rows import WireRows
 from data_platform.simulator.venue import (
-    Answer,
     Dialect,
-    Query,
+    Excuses,
+    RowFields,
     Venue,
     VenueMarket,
     known_timeframes,
-    whole_number,
+)
+from data_platform.simulator.wire import (
+    Answer,
+    Endpoint,
+    Query,
+    Question,
+    Reader,
+    whole_number_or,
 )
 
 _LIMIT = 350
@@ -41,6 +50,26 @@ _GRANULARITIES = known_timeframes(
 _PRODUCTS = "api/v3/brokerage/market/products"
 
 
+_ENDPOINTS: dict[str, Endpoint] = {
+    _PRODUCTS: "markets",
+    "v2/currencies": "markets",
+    "v2/currencies/crypto": "markets",
+    "v2/exchange-rates": "markets",
+    "v2/time": "time",
+    "api/v3/brokerage/time": "time",
+}
+_CANDLES = f"{_PRODUCTS}/{{product_id}}/candles"
+_READER = Reader(
+    (_CANDLES,),
+    _ENDPOINTS,
+    _GRANULARITIES,
+    "product_id",
+    "granularity",
+    "start",
+    since_unit_ms=1000,
+)
+
+
 def _wire_names(pair: Pair) -> tuple[str, ...]:
     return (f"{pair.base}-{pair.quote}",)
 
@@ -56,24 +85,30 @@ def _encode(rows: WireRows, timeframe: Timeframe, is_closed: bool) -> pl.Series:
     return rows.frame.select(row.alias("row"))["row"]
 
 
-def _answer(venue: Venue, path: str, query: Query) -> Answer | None:
+def _read(path: str, query: Query) -> Question:
     if path.startswith(f"{_PRODUCTS}/") and path.endswith("/candles"):
         product = path.removeprefix(f"{_PRODUCTS}/").removesuffix("/candles")
-        return _candles(venue, product, query)
-    if path == _PRODUCTS:
+        return replace(_READER.read(_CANDLES, {**query, "product_id": product}), path=path)
+    return _READER.read(path, query)
+
+
+def _answer(venue: Venue, question: Question) -> Answer | None:
+    if question.endpoint == "ohlcv":
+        return _candles(venue, question.query)
+    if question.path == _PRODUCTS:
         # Spot and whatever is asked without a type; there are no futures here.
-        markets = [] if query.get("product_type", "SPOT") != "SPOT" else venue.markets
-        products = [_product(market) for market in markets]
+        is_spot = question.query.get("product_type", "SPOT") == "SPOT"
+        products = [_product(market) for market in (venue.markets if is_spot else [])]
         return Answer(json.dumps({"products": products, "num_products": len(products)}))
-    if path in ("v2/time", "api/v3/brokerage/time"):
-        return _time(venue.now_ms(), is_v2=path == "v2/time")
-    return _currencies(venue, path)
+    if question.endpoint == "time":
+        return _time(venue.now_ms(), is_v2=question.path == "v2/time")
+    return _currencies(venue, question.path)
 
 
-def _candles(venue: Venue, product: str, query: Query) -> Answer:
-    market = venue.market(product)
+def _candles(venue: Venue, query: Query) -> Answer:
+    market = venue.market(query["product_id"])
     timeframe = _GRANULARITIES.get(query.get("granularity", ""))
-    start, end = whole_number(query.get("start"), -1), whole_number(query.get("end"), -1)
+    start, end = whole_number_or(query.get("start"), -1), whole_number_or(query.get("end"), -1)
     if market is None:
         return _error("valid product_id is required", status=404, error="NOT_FOUND")
     if timeframe is None:
@@ -86,12 +121,12 @@ def _candles(venue: Venue, product: str, query: Query) -> Answer:
             f"than {_LIMIT} "
         )
     page = venue.newest(market, timeframe, start * 1000, end * 1000 + 1, _LIMIT)
-    return Answer(f'{{"candles":[{",".join(reversed(page.texts))}]}}', is_candles=True)
+    return Answer(f'{{"candles":[{",".join(reversed(page.texts))}]}}')
 
 
 def _error(details: str, *, status: int = 400, error: str = "INVALID_ARGUMENT") -> Answer:
     body = {"error": error, "error_details": details, "message": details}
-    return Answer(json.dumps(body), status, is_candles=True)
+    return Answer(json.dumps(body), status)
 
 
 def _time(now_ms: int, *, is_v2: bool) -> Answer:
@@ -166,4 +201,30 @@ def _product(market: VenueMarket) -> dict[str, object]:
     }
 
 
-DIALECT = Dialect("coinbase", _wire_names, _encode, _answer)
+def _too_many(seconds: float, now_ms: int) -> Answer:
+    del seconds, now_ms
+    error = {"id": "rate_limit_exceeded", "message": "Too many requests"}
+    return Answer(json.dumps({"errors": [error]}), 429, refusal="rejected")
+
+
+_SERVER_ERROR = {
+    "id": "internal_server_error",
+    "message": "An error has occurred. If this problem persists, please contact support.",
+}
+
+DIALECT = Dialect(
+    "coinbase",
+    _wire_names,
+    _encode,
+    _read,
+    _answer,
+    RowFields("start", "open", "high", "low", "close", time_unit_ms=1000),
+    Excuses(
+        Answer(json.dumps({"errors": [_SERVER_ERROR]}), 500),
+        _error("Coinbase is under maintenance", status=503, error="UNAVAILABLE"),
+        _too_many,
+        lambda seconds, now_ms: replace(_too_many(seconds, now_ms), refusal="banned"),
+    ),
+    # Public endpoints, by address: 10 a second, up to 15 in a burst.
+    Limit((Window("second", 15, 1), Window("burst", 15, 1.5, "bucket"))),
+)

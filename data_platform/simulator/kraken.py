@@ -7,22 +7,32 @@ have prefixed names: XXBT for BTC, ZUSD for USD.
 """
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import polars as pl
 
 from data_platform.domain.markets import Pair
 from data_platform.domain.timeframes import Timeframe
+from data_platform.simulator.limits import Limit, Window
 from data_platform.simulator.rows import WireRows
 from data_platform.simulator.venue import (
     FAR_FUTURE_MS,
-    Answer,
     Dialect,
-    Query,
+    Excuses,
+    RowFields,
     Venue,
     VenueMarket,
     known_timeframes,
-    whole_number,
+)
+from data_platform.simulator.wire import (
+    Answer,
+    Endpoint,
+    Query,
+    Question,
+    Reader,
+    Refusal,
+    whole_number_or,
 )
 
 _REACH = 720
@@ -30,6 +40,14 @@ _LOT_PLACES = 8
 _INTERVALS = known_timeframes(
     {"1": "1m", "5": "5m", "15": "15m", "30": "30m", "60": "1h", "240": "4h", "1440": "1d"}
 )
+
+_OHLC = "0/public/OHLC"
+_ENDPOINTS: dict[str, Endpoint] = {
+    "0/public/AssetPairs": "markets",
+    "0/public/Assets": "markets",
+    "0/public/Time": "time",
+}
+_READER = Reader((_OHLC,), _ENDPOINTS, _INTERVALS, "pair", "interval", "since", since_unit_ms=1000)
 
 # Our name -> (kraken's name, its name in pairs).
 _OLD_NAMES = {
@@ -73,28 +91,26 @@ def _encode(rows: WireRows, timeframe: Timeframe, is_closed: bool) -> pl.Series:
     return rows.frame.select(row.alias("row"))["row"]
 
 
-def _answer(venue: Venue, path: str, query: Query) -> Answer | None:
-    if path == "0/public/OHLC":
-        return _ohlc(venue, query)
-    if path == "0/public/Time":
+def _answer(venue: Venue, question: Question) -> Answer | None:
+    if question.endpoint == "ohlcv":
+        return _ohlc(venue, question.query)
+    if question.endpoint == "time":
         now = datetime.fromtimestamp(venue.now_ms() // 1000, UTC)
         return _result(
             {"unixtime": int(now.timestamp()), "rfc1123": f"{now:%a, %d %b %y %T +0000}"}
         )
-    if path == "0/public/SystemStatus":
+    if question.path == "0/public/SystemStatus":
         now = datetime.fromtimestamp(venue.now_ms() // 1000, UTC)
         return _result({"status": "online", "timestamp": f"{now:%Y-%m-%dT%H:%M:%SZ}"})
-    if path == "0/public/AssetPairs":
+    if question.path == "0/public/AssetPairs":
         return _result({market.wire_id: _asset_pair(market) for market in venue.markets})
-    if path == "0/public/Assets":
-        return _result(_assets(venue))
-    return None
+    return _result(_assets(venue)) if question.path == "0/public/Assets" else None
 
 
 def _ohlc(venue: Venue, query: Query) -> Answer:
     market = venue.market(query.get("pair", ""))
     timeframe = _INTERVALS.get(query.get("interval", "1"))
-    since = whole_number(query.get("since"), -1)
+    since = whole_number_or(query.get("since"), -1)
     if market is None:
         return _error("EQuery:Unknown asset pair")
     if timeframe is None or since is None:
@@ -106,15 +122,15 @@ def _ohlc(venue: Venue, query: Query) -> Answer:
     last = closed[-1] // 1000 if closed else max(0, since)
     rows = ",".join(page.texts)
     body = f'{{"error":[],"result":{{"{market.wire_id}":[{rows}],"last":{last}}}}}'
-    return Answer(body, is_candles=True)
+    return Answer(body)
 
 
 def _result(result: dict[str, object]) -> Answer:
     return Answer(json.dumps({"error": [], "result": result}))
 
 
-def _error(message: str) -> Answer:
-    return Answer(json.dumps({"error": [message]}), is_candles=True)
+def _error(message: str, refusal: Refusal = "") -> Answer:
+    return Answer(json.dumps({"error": [message]}), refusal=refusal)
 
 
 def _asset_pair(market: VenueMarket) -> dict[str, object]:
@@ -160,4 +176,20 @@ def _assets(venue: Venue) -> dict[str, object]:
     }
 
 
-DIALECT = Dialect("kraken", _wire_names, _encode, _answer)
+DIALECT = Dialect(
+    "kraken",
+    _wire_names,
+    _encode,
+    _READER.read,
+    _answer,
+    RowFields(0, 1, 2, 3, 4, time_unit_ms=1000),
+    Excuses(
+        replace(_error("EGeneral:Internal error"), status=500),
+        _error("EService:Unavailable"),
+        lambda _seconds, _now_ms: _error("EGeneral:Too many requests", "rejected"),
+        lambda _seconds, _now_ms: _error("EAPI:Rate limit exceeded", "banned"),
+    ),
+    # https://docs.kraken.com/api/docs/guides/spot-rest-ratelimits: once a second stays within the
+    # limit of the public endpoints; how much more at once, and what follows, is not told.
+    Limit((Window("counter", 15, 15, "bucket"),), ban_after=50, ban_seconds=60),
+)

@@ -8,21 +8,30 @@ other time zones are not simulated.
 """
 
 import json
+from dataclasses import replace
 
 import polars as pl
 
 from data_platform.domain.markets import Pair
 from data_platform.domain.timeframes import Timeframe
+from data_platform.simulator.limits import Limit, Window
 from data_platform.simulator.rows import WireRows
 from data_platform.simulator.venue import (
     FAR_FUTURE_MS,
-    Answer,
     Dialect,
-    Query,
+    Excuses,
+    RowFields,
     Venue,
     VenueMarket,
     known_timeframes,
-    whole_number,
+)
+from data_platform.simulator.wire import (
+    Answer,
+    Endpoint,
+    Query,
+    Question,
+    Reader,
+    whole_number_or,
 )
 
 _LIMIT = 300
@@ -42,6 +51,15 @@ _BARS = known_timeframes(
 _INSTRUMENT_TYPES = ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION")
 
 
+_CANDLES = "api/v5/market/candles"
+_HISTORY = "api/v5/market/history-candles"
+_ENDPOINTS: dict[str, Endpoint] = {
+    "api/v5/public/instruments": "markets",
+    "api/v5/public/time": "time",
+}
+_READER = Reader((_CANDLES, _HISTORY), _ENDPOINTS, _BARS, "instId", "bar", "before", "limit")
+
+
 def _wire_names(pair: Pair) -> tuple[str, ...]:
     return (f"{pair.base}-{pair.quote}",)
 
@@ -59,16 +77,12 @@ def _encode(rows: WireRows, timeframe: Timeframe, is_closed: bool) -> pl.Series:
     return rows.frame.select(row.alias("row"))["row"]
 
 
-def _answer(venue: Venue, path: str, query: Query) -> Answer | None:
-    if path == "api/v5/market/candles":
-        return _candles(venue, query, is_history=False)
-    if path == "api/v5/market/history-candles":
-        return _candles(venue, query, is_history=True)
-    if path == "api/v5/public/time":
+def _answer(venue: Venue, question: Question) -> Answer | None:
+    if question.endpoint == "ohlcv":
+        return _candles(venue, question.query, is_history=question.path == _HISTORY)
+    if question.endpoint == "time":
         return Answer(_envelope(json.dumps({"ts": str(venue.now_ms())})))
-    if path == "api/v5/public/instruments":
-        return _instruments(venue, query)
-    return None
+    return _instruments(venue, question.query) if question.endpoint == "markets" else None
 
 
 def _candles(venue: Venue, query: Query, *, is_history: bool) -> Answer:
@@ -76,9 +90,9 @@ def _candles(venue: Venue, query: Query, *, is_history: bool) -> Answer:
     timeframe = _BARS.get(query.get("bar", "1m"))
     if market is None:
         return _error("51001", "Instrument ID, Instrument ID code, or Spread ID doesn't exist.")
-    after = whole_number(query.get("after"), FAR_FUTURE_MS)
-    before = whole_number(query.get("before"), -1)
-    limit = whole_number(query.get("limit"), _DEFAULT_LIMIT)
+    after = whole_number_or(query.get("after"), FAR_FUTURE_MS)
+    before = whole_number_or(query.get("before"), -1)
+    limit = whole_number_or(query.get("limit"), _DEFAULT_LIMIT)
     if timeframe is None or after is None or before is None or limit is None:
         wrong = "bar" if timeframe is None else "after, before or limit"
         return _error("51000", f"Parameter {wrong} error")
@@ -89,22 +103,21 @@ def _candles(venue: Venue, query: Query, *, is_history: bool) -> Answer:
     else:
         start = max(start, open_time - (_RECENT - 1) * timeframe.ms)
     page = venue.newest(market, timeframe, start, end, min(max(1, limit), _LIMIT))
-    return Answer(_envelope(",".join(reversed(page.texts))), is_candles=True)
+    return Answer(_envelope(",".join(reversed(page.texts))))
 
 
 def _envelope(rows: str) -> str:
     return f'{{"code":"0","msg":"","data":[{rows}]}}'
 
 
-def _error(code: str, message: str) -> Answer:
-    return Answer(json.dumps({"code": code, "msg": message, "data": []}), is_candles=True)
+def _error(code: str, message: str, status: int = 200) -> Answer:
+    return Answer(json.dumps({"code": code, "msg": message, "data": []}), status)
 
 
 def _instruments(venue: Venue, query: Query) -> Answer:
     kind = query.get("instType", "")
     if kind not in _INSTRUMENT_TYPES:
-        body = {"code": "51000", "msg": "Parameter instType error", "data": []}
-        return Answer(json.dumps(body), 400)
+        return _error("51000", "Parameter instType error", 400)
     markets = venue.markets if kind == "SPOT" else []
     return Answer(_envelope(",".join(json.dumps(_instrument(market)) for market in markets)))
 
@@ -139,4 +152,31 @@ def _instrument(market: VenueMarket) -> dict[str, object]:
     }
 
 
-DIALECT = Dialect("okx", _wire_names, _encode, _answer)
+def _too_many(seconds: float, now_ms: int) -> Answer:
+    del seconds, now_ms
+    return replace(_error("50011", "Too Many Requests", 429), refusal="rejected")
+
+
+DIALECT = Dialect(
+    "okx",
+    _wire_names,
+    _encode,
+    _READER.read,
+    _answer,
+    RowFields(0, 1, 2, 3, 4),
+    Excuses(
+        _error("63999", "Internal system error", 500),
+        _error("50001", "Service temporarily unavailable. Try again later.", 503),
+        _too_many,
+        lambda seconds, now_ms: replace(_too_many(seconds, now_ms), refusal="banned"),
+    ),
+    # By address and endpoint, as each endpoint's page says.
+    Limit(
+        (
+            Window("candles", 40, 2, paths=frozenset({_CANDLES})),
+            Window("history-candles", 20, 2, paths=frozenset({_HISTORY})),
+            Window("instruments", 20, 2, paths=frozenset({"api/v5/public/instruments"})),
+            Window("time", 10, 2, paths=frozenset({"api/v5/public/time"})),
+        )
+    ),
+)

@@ -97,7 +97,7 @@ def with_client(exchange: str, url: str, ask: Callable[[Client], Awaitable[T]]) 
     async def run() -> T:
         import ccxt.async_support as ccxt
 
-        client: Client = _move(getattr(ccxt, exchange)({"enableRateLimit": False}), exchange, url)
+        client: Client = moved(getattr(ccxt, exchange)({"enableRateLimit": False}), exchange, url)
         try:
             return await ask(client)
         finally:
@@ -110,16 +110,16 @@ def sync_client(exchange: str, url: str) -> SyncClient:
     """Return the unmodified sync client of ccxt pointed at `url`."""
     import ccxt
 
-    client: SyncClient = _move(getattr(ccxt, exchange)({"enableRateLimit": False}), exchange, url)
+    client: SyncClient = moved(getattr(ccxt, exchange)({"enableRateLimit": False}), exchange, url)
     return client
 
 
-def _move(client: Any, exchange: str, url: str) -> Any:  # noqa: ANN401 - ccxt is not typed
-    client.urls["api"] = _moved(client.urls["api"], f"{url}/{exchange}")
+def moved(client: Any, exchange: str, url: str) -> Any:  # noqa: ANN401 - ccxt is not typed
+    client.urls["api"] = _elsewhere(client.urls["api"], f"{url}/{exchange}")
     return client
 
 
-def _moved(value: Any, base: str) -> Any:  # noqa: ANN401 - ccxt nests dicts freely
+def _elsewhere(value: Any, base: str) -> Any:  # noqa: ANN401 - ccxt nests dicts freely
     if isinstance(value, dict):
-        return {name: _moved(inner, base) for name, inner in value.items()}
+        return {name: _elsewhere(inner, base) for name, inner in value.items()}
     return base + urlsplit(value).path if isinstance(value, str) else value

@@ -4,7 +4,7 @@ import re
 import pytest
 
 from data_platform.simulator.server import Simulator
-from data_platform.simulator.venue import Answer
+from data_platform.simulator.wire import Answer
 from data_platform_tests.simulator.simulated import LISTED, NOW, at, config, ms, rows_of, series_of
 
 OPEN = ms(NOW) // 60_000 * 60

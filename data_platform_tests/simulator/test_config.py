@@ -12,6 +12,7 @@ from data_platform.simulator.config import (
     DIALECTS,
     SimulatedExchange,
     SimulatorConfig,
+    build_limits,
     build_venues,
 )
 from data_platform_tests.simulator.simulated import NOW, ms
@@ -56,3 +57,34 @@ def test_the_clock_may_be_fixed_a_function_or_the_real_one() -> None:
     assert SimulatorConfig(exchanges, clock=lambda: later).now_ms() == ms(later)
     before = datetime.now(UTC)
     assert SimulatorConfig(exchanges).now_ms() >= ms(before) - 1
+
+
+def test_limits_are_those_of_the_dialect_unless_given() -> None:
+    limits = {"mine": {"history-candles": 5.0}}
+    built = build_limits(SimulatorConfig(configured().exchanges, limits=limits))
+    assert {window.name: window.amount for window in built["mine"].windows} == {
+        "candles": 40,
+        "history-candles": 5,
+        "instruments": 20,
+        "time": 10,
+    }
+    assert build_limits(configured()) == {}
+
+
+def test_limits_of_an_exchange_that_is_not_simulated_are_refused() -> None:
+    with pytest.raises(WrongUseError, match=r"limits of 'okx': not simulated. Simulated: mine"):
+        build_limits(SimulatorConfig(configured().exchanges, limits={"okx": {}}))
+
+
+def test_each_dialect_has_the_documented_limit() -> None:
+    limits = {
+        dialect.name: [(window.amount, window.seconds) for window in dialect.limit.windows]
+        for dialect in DIALECTS
+    }
+    assert limits == {
+        "binance": [(6000, 60)],
+        "bybit": [(600, 5)],
+        "coinbase": [(15, 1), (15, 1.5)],
+        "kraken": [(15, 15)],
+        "okx": [(40, 2), (20, 2), (20, 2), (10, 2)],
+    }

@@ -4,9 +4,11 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -18,7 +20,9 @@ from data_platform.domain.exchanges import EXCHANGES as EXCHANGE_ROWS
 from data_platform.domain.exchanges import exchange_row
 from data_platform.domain.markets import Pair, Series
 from data_platform.domain.timeframes import TIMEFRAMES, to_timeframe
+from data_platform.simulator.fault_orders import to_order
 from data_platform.simulator.server import Simulator, run_simulator
+from data_platform_tests.simulator.raw_http import RawAnswer, candles, get
 from data_platform_tests.simulator.simulated import (
     EXCHANGES,
     LISTED,
@@ -247,7 +251,8 @@ def test_requests_for_candles_are_counted_and_others_are_not() -> None:
         client.fetch_ohlcv("BTC/USD", "1m")
         client.fetch_ohlcv("LINK/USD", "1h")
         with urllib.request.urlopen(f"{simulator.url}/_score") as answer:  # noqa: S310
-            score = json.load(answer)
+            scores = json.load(answer)
+        score = {name: each["ohlcv_requests"] for name, each in scores.items()}
         assert score == simulator.candle_requests
         assert score == {**dict.fromkeys(EXCHANGES, 0), "kraken": 2}
 
@@ -319,10 +324,110 @@ def test_serve_prints_its_address_and_stops_on_a_signal(number: signal.Signals) 
         url = line.split()[-1]
         assert line == f"simulator listening on {url}\n"
         with urllib.request.urlopen(f"{url}/_score") as answer:  # noqa: S310
-            assert json.load(answer)["binance"] == 0
+            assert json.load(answer)["binance"]["requests"] == 0
         process.send_signal(number)
         rest, _ = process.communicate(timeout=10)
         assert (process.returncode, rest) == (0, "")
     finally:
         process.kill()
         process.wait()
+
+
+def test_a_limit_that_is_not_switched_on_is_scored_only() -> None:
+    with run_simulator(config()) as simulator:
+        statuses = {candles(simulator.url, "coinbase", start=0, end=60).status for _ in range(40)}
+        assert statuses == {200}
+        score = simulator.scorer.scores()["coinbase"]
+        assert score.windows["second"].most > score.windows["second"].allowed
+
+
+def refused(simulator: Simulator, exchange: str, count: int) -> list[RawAnswer]:
+    asked = {"start": 0, "end": 60} if exchange == "coinbase" else {"limit": 1}
+    return [candles(simulator.url, exchange, **asked) for _ in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("exchange", "values", "allowed", "status", "said"),
+    [
+        ("binance", {"weight": 10}, 5, 429, "Too much request weight used"),
+        ("coinbase", {}, 15, 429, "rate_limit_exceeded"),
+        ("okx", {}, 20, 429, "50011"),
+        ("bybit", {"requests": 12}, 12, 403, "403, access too frequent"),
+        ("kraken", {}, 15, 200, "EGeneral:Too many requests"),
+    ],
+)
+def test_a_limit_refuses_in_the_exchanges_own_way(
+    exchange: str, values: dict[str, float], allowed: int, status: int, said: str
+) -> None:
+    with run_simulator(replace(config(), limits={exchange: values})) as simulator:
+        answers = refused(simulator, exchange, allowed + 3)
+        good, bad = answers[:allowed], answers[allowed:]
+        assert {answer.status for answer in good} == {200}
+        assert not any(said in answer.body.decode() for answer in good)
+        assert {answer.status for answer in bad} == {status}
+        assert all(said in answer.body.decode() for answer in bad)
+        score = simulator.scorer.scores()[exchange]
+        assert score.rejected + score.banned == 3
+        assert score.ohlcv_requests == allowed + 3
+
+
+def test_binance_tells_the_weight_and_when_to_come_back_and_bans_who_does_not_listen() -> None:
+    values = {"weight": 24.0, "seconds": 2.0, "ban_after": 3.0, "ban_seconds": 2.0}
+    with run_simulator(replace(config(), limits={"binance": values})) as simulator:
+        first = get(simulator.url, "binance/api/v3/exchangeInfo")
+        assert first.headers["X-MBX-USED-WEIGHT-1M"] == "20"
+        seen = [get(simulator.url, "binance/api/v3/time") for _ in range(4)]
+        assert [answer.headers["X-MBX-USED-WEIGHT-1M"] for answer in seen] == [
+            *("21", "22", "23", "24")
+        ]
+        answers = refused(simulator, "binance", 4)
+        assert [answer.status for answer in answers] == [429, 429, 418, 418]
+        assert [answer.headers["Retry-After"] for answer in answers] == ["2", "2", "2", "2"]
+        assert "IP banned until" in answers[2].body.decode()
+        score = simulator.scorer.scores()["binance"]
+        assert (score.rejected, score.banned, score.early) == (2, 2, 3)
+        time.sleep(2.05)
+        assert refused(simulator, "binance", 1)[0].status == 200
+
+
+def test_okx_counts_each_endpoint_by_itself() -> None:
+    with run_simulator(replace(config(), limits={"okx": {}})) as simulator:
+        history = refused(simulator, "okx", 21)
+        asked = {"instId": "BTC-USDT", "bar": "1m"}
+        recent = [get(simulator.url, "okx/api/v5/market/candles", **asked) for _ in range(41)]
+        assert [answer.status for answer in history] == [200] * 20 + [429]
+        assert [answer.status for answer in recent] == [200] * 40 + [429]
+
+
+def test_bybit_bans_at_once_for_as_long_as_is_configured() -> None:
+    values = {"requests": 5.0, "seconds": 0.5, "ban_seconds": 0.8}
+    with run_simulator(replace(config(), limits={"bybit": values})) as simulator:
+        assert [answer.status for answer in refused(simulator, "bybit", 6)] == [200] * 5 + [403]
+        assert get(simulator.url, "bybit/v5/market/time").status == 403
+        time.sleep(0.85)
+        assert refused(simulator, "bybit", 1)[0].status == 200
+        assert simulator.scorer.scores()["bybit"].early == 1
+
+
+def test_kraken_allows_about_one_a_second_and_says_more_to_who_keeps_asking() -> None:
+    values = {"counter": 2.0, "seconds": 0.4, "ban_after": 3.0, "ban_seconds": 0.3}
+    with run_simulator(replace(config(), limits={"kraken": values})) as simulator:
+        bodies = [answer.body.decode() for answer in refused(simulator, "kraken", 5)]
+        assert ["error" in body and "EGeneral" in body for body in bodies] == [
+            *(False, False, True, True, False)
+        ]
+        assert "EAPI:Rate limit exceeded" in bodies[4]
+        time.sleep(0.35)
+        assert '"error":[]' in refused(simulator, "kraken", 1)[0].body.decode()
+
+
+def test_faults_of_the_config_hold_from_the_first_request() -> None:
+    order = to_order({"name": "http_500", "exchange": "okx", "first": 1})
+    with run_simulator(replace(config(), faults=(order,))) as simulator:
+        assert [answer.status for answer in refused(simulator, "okx", 2)] == [500, 200]
+
+
+def test_a_fault_of_what_is_not_simulated_is_refused_at_the_start() -> None:
+    order = to_order({"name": "http_500", "exchange": "mtgox"})
+    with pytest.raises(WrongUseError, match="exchange 'mtgox' is not simulated"):
+        Simulator(replace(config(), faults=(order,)))

@@ -5,7 +5,7 @@ import pytest
 
 from data_platform.domain.timeframes import TIMEFRAMES, Timeframe, to_timeframe
 from data_platform.simulator.config import build_venues
-from data_platform.simulator.venue import FAR_FUTURE_MS, Venue, VenueMarket, whole_number
+from data_platform.simulator.venue import FAR_FUTURE_MS, Venue, VenueMarket
 from data_platform_tests.simulator.simulated import LISTED, NOW, at, config, ms
 
 MINUTE = to_timeframe("1m")
@@ -83,11 +83,3 @@ def test_a_running_clock_opens_and_closes_candles() -> None:
 
 def test_an_unknown_name_is_no_market(venue: Venue) -> None:
     assert venue.market("LINK/USDT") is None
-
-
-@pytest.mark.parametrize(
-    ("text", "number"),
-    [(None, 7), ("", 7), ("12", 12), ("-3", -3), ("1.5", None), ("ten", None), ("²", None)],
-)
-def test_query_numbers_are_whole_or_nothing(text: str | None, number: int | None) -> None:
-    assert whole_number(text, 7) == number
