@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 
 import polars as pl
 
+from data_platform.domain.errors import StorageError
 from data_platform.operations.lake import Lake
-from data_platform.operations.report import LayerReport
+from data_platform.operations.report import LayerReport, spell_causes
 from data_platform.quality import continuity, ohlc
 from data_platform.quality.rule import Limits, Rule, RuleInput
 from data_platform.storage.verdicts import QualityRow
@@ -41,22 +42,39 @@ def note_completion(lake: Lake, rule: str, report: LayerReport) -> None:
         lake: gets the verdicts.
         rule: `SERIES_FETCHED` or `SERIES_DERIVED`.
         report: what the operation did.
+
+    Raises:
+        StorageError: they cannot be noted; names every cause that could not be.
     """
+    try:
+        _note_completion(lake, rule, report)
+    except StorageError as error:
+        # A full disk refuses the reasons, too: they go with the error.
+        reasons = report.failures or {it.partition: str(error) for it in report.partitions}
+        causes = spell_causes(reasons)
+        if str(error) not in reasons.values():
+            causes.append(f"nor could that be noted: {error}")
+        raise StorageError("; ".join(causes)) from error
+
+
+def _note_completion(lake: Lake, rule: str, report: LayerReport) -> None:
     if not report.partitions:
         return
     series = report.partitions[0].partition.series
     layer = report.partitions[0].partition.layer
     known = lake.verdicts.newest(series.exchange, layer, series.timeframe)
     failing = set(known.filter(rule=rule, count=1).select("pair", "period").rows())
-    with lake.state.write() as connection:
-        for done in report.partitions:
-            reason = report.failures.get(done.partition)
-            key = (done.partition.series.pair.key, done.partition.period.key)
-            if reason is None and key not in failing:
-                continue
+    verdicts = []
+    for done in report.partitions:
+        reason = report.failures.get(done.partition)
+        key = (done.partition.series.pair.key, done.partition.period.key)
+        if reason is not None or key in failing:
             rows: list[dict[str, object]] = [{"reason": reason}] if reason else []
-            verdict = _row(rule, "error", len(rows), rows, {})
-            lake.verdicts.record(connection, done.partition, (verdict,))
+            verdicts.append((done.partition, _row(rule, "error", len(rows), rows, {})))
+    if verdicts:
+        with lake.state.write() as connection:
+            for partition, verdict in verdicts:
+                lake.verdicts.record(connection, partition, (verdict,))
 
 
 def merge_limits(rule: str, own: Limits, limits: Mapping[str, Limits]) -> Limits:

@@ -77,13 +77,11 @@ class CandleUpdate:
             )
         needs = self._plan(partitions)
         if needs:
-            with closing(self.open_source()) as source:
-                opened = self._fetch(source, needs)
-                # What this fetch has put in doubt is asked for at once.
-                needs = needs_of_gaps(opened, partitions, self.rules, self.clock())
-                if needs:
-                    self._fetch(source, needs)
-                self.report.requests = source.requests_made
+            try:
+                self._ask(needs, partitions)
+            except StorageError as error:
+                for need in needs:
+                    self._fail(need.series, need.missing, error)
         damages = self._damages(partitions)
         for partition in partitions:
             self._finish(partition, damages.get(partition))
@@ -111,6 +109,15 @@ class CandleUpdate:
             except StorageError as error:
                 self._fail(series, month, error)
         return needs
+
+    def _ask(self, needs: Sequence[Need], partitions: Sequence[Partition]) -> None:
+        with closing(self.open_source()) as source:
+            opened = self._fetch(source, needs)
+            # What this fetch has put in doubt is asked for at once.
+            again = needs_of_gaps(opened, partitions, self.rules, self.clock())
+            if again:
+                self._fetch(source, again)
+            self.report.requests = source.requests_made
 
     def _fetch(self, source: CandleSource, needs: Sequence[Need]) -> list[Gap]:
         try:

@@ -7,11 +7,13 @@ what a disk loses by itself moves none of the three.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
 
+from data_platform.domain.errors import StorageError
 from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Series
 from data_platform.domain.periods import Period
@@ -102,9 +104,6 @@ class StoredFiles:
         Args:
             files: which to look at.
             hashed: whether a file is to be hashed even if its size and stamp are as they were.
-
-        Raises:
-            StorageError: the state database cannot be written.
         """
         found: list[Damage] = []
         moved: dict[str, str] = {}
@@ -115,7 +114,9 @@ class StoredFiles:
             elif stamp != file.state.stamp:
                 moved[file.path] = stamp
         if moved and not self._state.is_read_only:
-            self._remember(moved)
+            # What cannot be remembered is hashed again: no reason to keep the answer back.
+            with suppress(StorageError):
+                self._remember(moved)
         return found
 
     def unknown(

@@ -2,7 +2,9 @@ import json
 from datetime import UTC, datetime
 
 import polars as pl
+import pytest
 
+from data_platform.domain.errors import StorageError
 from data_platform.operations.judge import (
     CANDLE_RULES,
     SERIES_FETCHED,
@@ -14,6 +16,7 @@ from data_platform.operations.judge import (
 from data_platform.operations.lake import Lake
 from data_platform.operations.report import LayerReport, report_of
 from data_platform.quality.rule import RuleInput
+from data_platform_tests.damage import fill_disk
 from data_platform_tests.factories import candles_at, grid, partition_of, series_of
 
 HOUR = series_of().timeframe
@@ -54,6 +57,25 @@ def test_a_failure_is_noted_until_the_partition_is_completed(lake: Lake) -> None
     assert noted(lake) == [("2024-01", 1, '[{"reason": "451: not here"}]')]
     note(lake, None)
     assert noted(lake) == [("2024-01", 0, "[]")]
+
+
+def test_a_failure_that_cannot_be_noted_is_told_with_its_partition(lake: Lake) -> None:
+    note(lake, "451: not here")
+    fill_disk(lake.state, "read-only")
+    with pytest.raises(
+        StorageError, match=r"^binance/ohlcv_1h .*-01: 403: not you; nor .* cannot write .*db"
+    ):
+        note(lake, "403: not you")
+    with pytest.raises(
+        StorageError, match=r"^binance/ohlcv_1h BTC-USDT\|2024-01: cannot write .*db"
+    ):
+        note(lake, None)
+
+
+def test_nothing_to_note_writes_nothing(lake: Lake) -> None:
+    fill_disk(lake.state, "read-only")
+    note(lake, None)
+    assert noted(lake) == []
 
 
 def test_the_config_overrides_single_limits_of_a_rule() -> None:

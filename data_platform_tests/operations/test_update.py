@@ -14,6 +14,7 @@ from data_platform.domain.errors import (
     GarbageError,
     PermanentError,
     SourceError,
+    StorageError,
     TransientError,
 )
 from data_platform.domain.layers import Partition
@@ -23,7 +24,7 @@ from data_platform.operations.watch import Progress, StoppedError, Watch, nobody
 from data_platform.sources.ccxt_source import CcxtSource
 from data_platform.storage.journal import HEADS
 from data_platform.storage.partition_store import PartitionStore
-from data_platform_tests.damage import DAMAGES, damage
+from data_platform_tests.damage import DAMAGES, damage, fill_disk
 from data_platform_tests.factories import (
     GRACE,
     candles_at,
@@ -531,6 +532,35 @@ def test_folder_that_cannot_be_written_is_named_and_harms_nothing(
     assert [it.outcome for it in report.partitions] == ["failed", "failed"]
     assert [lake.store.journal(it) for it in asked] == [None, None]
     assert set(files_of(root)) <= {blocked}
+
+
+@pytest.mark.parametrize(
+    ("how", "words"), [("full", "disk is full"), ("read-only", "readonly database")]
+)
+def test_state_database_that_cannot_be_written_is_told_with_series_path_and_remedy(
+    lake: Lake, root: Path, how: str, words: str
+) -> None:
+    asked = partitions_of(first="2021-01", last="2024-02")
+    truth = candles_at(grid("2021-01-01", "2024-03-01", "4h"))
+    source = ScriptedSource({series_of(): truth})
+    fill_disk(lake.state, how)
+    with pytest.raises(StorageError) as caught:
+        source.update(lake, asked)
+    (told,) = str(caught.value).splitlines()
+    for part in ("binance/ohlcv_1h BTC/USDT", str(root / "state.db"), words, "Check free space"):
+        assert part in told
+    assert told.count("state.db") == 1
+    lake.state.close()
+    again = lake_at(root)
+    # What was noted before the disk was full is stored; the same command does the rest.
+    noted = [again.store.journal(it) for it in asked]
+    assert None in noted
+    report = source.update(again, asked)
+    assert not report.failures
+    assert sum(journal_of(again, it).rows for it in asked) == truth.height
+    listed = again.files.of_series("ohlcv", series_of())
+    assert again.files.damaged(listed, hashed=lambda _: True) == []
+    again.state.close()
 
 
 def test_hole_at_the_end_of_a_month_is_settled_when_the_next_one_arrives(lake: Lake) -> None:
