@@ -16,8 +16,9 @@ from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Pair, Series
 from data_platform.domain.periods import Period, periods_between
 from data_platform.domain.timeframes import Timeframe, to_timeframe
-from data_platform.operations.derive import JournalBook, Recipe, is_stale
+from data_platform.operations.derive import Recipe, is_stale
 from data_platform.operations.export import stale_export_months
+from data_platform.operations.journal_book import JournalBook
 from data_platform.operations.lake import Lake
 from data_platform.operations.plan import settled_ranges
 

@@ -13,7 +13,8 @@ from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Series
 from data_platform.domain.timeframes import Timeframe
 from data_platform.features.resample import resample_candles
-from data_platform.operations.derive import Ingredients, Recipe, derive_layer, ledger_input
+from data_platform.operations.derive import Ingredients, Recipe, derive_layer
+from data_platform.operations.journal_book import ledger_input
 from data_platform.operations.judge import RULE_HISTORY, judge_candles
 from data_platform.operations.lake import Lake
 from data_platform.operations.plan import UpdateRules

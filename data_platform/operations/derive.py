@@ -5,33 +5,20 @@ was read. What a layer reads and how it computes stands in its recipe (`recipes.
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import polars as pl
 
-from data_platform.domain.candles import TimeRange, content_hash
 from data_platform.domain.errors import DamagedFileError, DataPlatformError
 from data_platform.domain.layers import Partition
-from data_platform.domain.markets import Series
-from data_platform.domain.periods import Period
+from data_platform.operations.journal_book import LEDGER, QUIET, JournalBook, Read
 from data_platform.operations.judge import SERIES_DERIVED, note_completion
 from data_platform.operations.lake import Lake
 from data_platform.operations.report import LayerReport, Outcome, PartitionReport, report_of
 from data_platform.operations.watch import Progress, StoppedError, Watch
 from data_platform.storage.change import Judgement
-from data_platform.storage.journal import CommitNote, InputRow, JournalRow
-from data_platform.storage.ledger import Status
-from data_platform.storage.stored_files import StoredFile
-
-LEDGER = "ledger"
-"""Names, among a partition's inputs, what was known about missing candles."""
-
-QUIET = "ledger no_trades"
-"""Names, among a partition's inputs, the times that were known to be without trades."""
-
-Read = tuple[str, Series]
-"""A layer and a series that a partition is computed from."""
+from data_platform.storage.journal import CommitNote, InputRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,48 +45,6 @@ class Recipe:
     gather: Callable[[Lake, Partition], Ingredients]
     feature_set: str | None = None
     """`<name>-v<version>` in the layer features, else None."""
-
-
-@dataclass(slots=True)
-class JournalBook:
-    """The newest journal rows and the files of whole series, read once each."""
-
-    lake: Lake
-    is_thorough: bool = False
-    """Whether files are hashed even if size, time and inode are as they were."""
-    _rows: dict[Read, list[JournalRow]] = field(default_factory=dict)
-    _files: dict[Read, list[StoredFile]] = field(default_factory=dict)
-
-    def rows(self, layer: str, series: Series) -> list[JournalRow]:
-        """Return a layer's journal rows of a series, in the order of time."""
-        read = (layer, series)
-        if read not in self._rows:
-            self._rows[read] = self.lake.store.journal_rows(
-                layer, series.exchange, series.timeframe, series.pair
-            )
-        return self._rows[read]
-
-    def row(self, partition: Partition) -> JournalRow | None:
-        """Return a partition's journal row, or None when it was never committed."""
-        names = (partition.period, partition.feature_set)
-        rows = self.rows(partition.layer, partition.series)
-        return next((row for row in rows if (row.period, row.feature_set) == names), None)
-
-    def is_damaged(
-        self, layer: str, series: Series, period: Period | None, feature_set: str | None = None
-    ) -> bool:
-        """Tell whether a file of a partition, or of an export, is not what was written."""
-        read = (layer, series)
-        if read not in self._files:
-            self._files[read] = self.lake.files.of_series(layer, series)
-        own = [file for file in self._files[read] if file.belongs_to(period, feature_set)]
-        return bool(self.lake.files.damaged(own, hashed=lambda _: self.is_thorough))
-
-    def forget(self, partition: Partition) -> None:
-        """Read a series again when it is next asked for: it has been written."""
-        read = (partition.layer, partition.series)
-        self._rows.pop(read, None)
-        self._files.pop(read, None)
 
 
 def derive_layer(
@@ -162,12 +107,11 @@ def is_stale(partition: Partition, recipe: Recipe, book: JournalBook) -> bool:
     names = (partition.layer, partition.series, partition.period, partition.feature_set)
     if book.is_damaged(*names):
         return True
-    noted = book.lake.store.inputs(partition)
+    noted = book.inputs(partition)
     months = _months_read(partition, recipe, book)
     if noted[: len(months)] != months:
         return True
-    known = (it for it in noted if it.layer in (LEDGER, QUIET))
-    return any(it != _ledger_now(book.lake, it) for it in known)
+    return not all(book.is_as_noted(it) for it in noted if it.layer in (LEDGER, QUIET))
 
 
 def _months_read(partition: Partition, recipe: Recipe, book: JournalBook) -> tuple[InputRow, ...]:
@@ -177,41 +121,18 @@ def _months_read(partition: Partition, recipe: Recipe, book: JournalBook) -> tup
 
 def _months_of(read: Read, partition: Partition, book: JournalBook) -> InputRow:
     layer, series = read
-    rows = [(row.period, row) for row in book.rows(layer, series) if row.rows and row.period]
+    months = book.months(layer, series)
     is_own = read == (partition.layer, partition.series)
     end = partition.period.start if is_own else partition.period.end
-    reach = [row for period, row in rows if period.start < end]
-    parts = [f"{row.period}:{row.content_hash}" for row in reach]
+    reach = [month for month in months if month.start < end]
+    parts = [month.content for month in reach]
     if not is_own:
         # A hole at the end of a month is filled once the series goes on in a later one.
         last = reach[-1].last if reach else None
         ends_open = last is None or last < end - series.timeframe.duration
-        parts.append(str(ends_open and any(period.start >= end for period, _ in rows)))
+        parts.append(str(ends_open and len(reach) < len(months)))
     digest = hashlib.sha256(",".join(parts).encode()).hexdigest()
     return InputRow(f"months of {layer}", series, None, None, digest)
-
-
-def ledger_input(lake: Lake, series: Series, known: TimeRange, name: str = LEDGER) -> InputRow:
-    """Return, as an input, what the ledger says of the times of a range.
-
-    Args:
-        lake: whose ledger.
-        series: whose gaps.
-        known: the range.
-        name: `LEDGER` for every gap, `QUIET` for times without trades alone.
-    """
-    statuses: Collection[Status] | None = {"no_trades"} if name == QUIET else None
-    gaps = lake.sums.ranges(series, known.start, known.end, statuses)
-    inside = gaps.select(
-        pl.col("start").clip(known.start), pl.col("end").clip(upper_bound=known.end), "status"
-    )
-    return InputRow(name, series, known.start, known.end, content_hash(inside))
-
-
-def _ledger_now(lake: Lake, noted: InputRow) -> InputRow:
-    if noted.first is None or noted.last is None:
-        return noted
-    return ledger_input(lake, noted.series, TimeRange(noted.first, noted.last), noted.layer)
 
 
 def _derive(lake: Lake, partition: Partition, recipe: Recipe, book: JournalBook) -> bool:

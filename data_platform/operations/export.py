@@ -17,7 +17,7 @@ from data_platform.domain.errors import DataPlatformError
 from data_platform.domain.layers import LAYERS_BY_NAME, Partition
 from data_platform.domain.markets import Series
 from data_platform.domain.periods import Period
-from data_platform.operations.derive import JournalBook
+from data_platform.operations.journal_book import JournalBook
 from data_platform.operations.judge import SERIES_DERIVED, note_completion
 from data_platform.operations.lake import Lake
 from data_platform.operations.report import LayerReport, Outcome, PartitionReport, report_of

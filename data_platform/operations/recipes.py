@@ -23,7 +23,8 @@ from data_platform.features.feature_set import (
 from data_platform.features.fill import Carry, fill_candles, segment_of_last
 from data_platform.features.timeframes import coarse_range
 from data_platform.indicators.columns import add_indicators, warm_up
-from data_platform.operations.derive import QUIET, Ingredients, Read, Recipe, ledger_input
+from data_platform.operations.derive import Ingredients, Recipe
+from data_platform.operations.journal_book import QUIET, Read, ledger_input
 from data_platform.operations.lake import Lake
 from data_platform.storage.journal import ABSENT, InputRow
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Pair, Series
+from data_platform.domain.periods import Period, to_period
 from data_platform.domain.timeframes import Timeframe
 from data_platform.storage.journal import (
     HEADS,
@@ -18,15 +19,15 @@ from data_platform.storage.journal import (
     InputRow,
     JournalRow,
     equal,
-    inputs_of,
     newest_row,
     partition_key,
     series_key,
     to_row,
+    to_series,
 )
 from data_platform.storage.layout import Layout
 from data_platform.storage.state import State
-from data_platform.storage.tables import COMMITS, PARTITION, PARTITIONS, to_time
+from data_platform.storage.tables import COMMITS, INPUTS, PARTITION, PARTITIONS, SERIES, to_time
 
 
 class JournalReader:
@@ -76,8 +77,22 @@ class JournalReader:
 
     def inputs(self, partition: Partition) -> tuple[InputRow, ...]:
         """Return what the newest commit of a partition was computed from."""
+        return self.inputs_of_series(partition.layer, partition.series, partition.period).get(
+            (partition.period, partition.feature_set), ()
+        )
+
+    def inputs_of_series(
+        self, layer: str, series: Series, period: Period | None = None
+    ) -> dict[tuple[Period | None, str | None], tuple[InputRow, ...]]:
+        """Return what the newest commit of each partition was computed from, by month and set.
+
+        Args:
+            layer: of the partitions.
+            series: of the partitions.
+            period: this month alone; None: all.
+        """
         with self.state.read() as connection:
-            return inputs_of(connection, partition_key(partition))
+            return inputs_by_partition(connection, layer, series, period)
 
 
 def newest_rows(
@@ -99,6 +114,35 @@ def newest_rows(
     query = NEWEST.where(*equal(PARTITIONS, given))
     order = (PARTITIONS.c[name] for name in PARTITION)
     return [to_row(found) for found in connection.execute(query.order_by(*order)).mappings()]
+
+
+def inputs_by_partition(
+    connection: sa.Connection, layer: str, series: Series, period: Period | None
+) -> dict[tuple[Period | None, str | None], tuple[InputRow, ...]]:
+    """Return what the newest commit of each partition was computed from, by month and set."""
+    key = {"layer": layer, **series_key(series), **({"period": period.key} if period else {})}
+    query = (
+        sa.select(INPUTS, PARTITIONS.c.period.label("own_period"), PARTITIONS.c.feature_set)
+        .join(PARTITIONS, PARTITIONS.c.commit_id == INPUTS.c.commit_id)
+        .where(*equal(PARTITIONS, key))
+        .order_by(INPUTS.c.commit_id, INPUTS.c.position)
+    )
+    found: dict[tuple[Period | None, str | None], tuple[InputRow, ...]] = {}
+    for row in connection.execute(query).mappings():
+        month = to_period(row["own_period"]) if row["own_period"] else None
+        own = (month, row["feature_set"] or None)
+        found[own] = (*found.get(own, ()), _to_input(row))
+    return found
+
+
+def _to_input(row: sa.RowMapping) -> InputRow:
+    return InputRow(
+        row["layer"],
+        to_series(*(row[name] for name in SERIES)),
+        to_time(row["first_open"]),
+        to_time(row["last_open"]),
+        row["content_hash"],
+    )
 
 
 def rows_of_series(

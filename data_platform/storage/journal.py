@@ -179,26 +179,6 @@ def newest_row(connection: sa.Connection, key: Key) -> JournalRow | None:
     return to_row(found) if found else None
 
 
-def inputs_of(connection: sa.Connection, key: Key) -> tuple[InputRow, ...]:
-    """Return what the newest commit of a partition was computed from."""
-    query = (
-        sa.select(INPUTS)
-        .join(PARTITIONS, PARTITIONS.c.commit_id == INPUTS.c.commit_id)
-        .where(*equal(PARTITIONS, key))
-        .order_by(INPUTS.c.position)
-    )
-    return tuple(
-        InputRow(
-            row["layer"],
-            to_series(*(row[name] for name in SERIES)),
-            to_time(row["first_open"]),
-            to_time(row["last_open"]),
-            row["content_hash"],
-        )
-        for row in connection.execute(query).mappings()
-    )
-
-
 def fetched_later(
     connection: sa.Connection, key: Key, than: datetime
 ) -> list[tuple[datetime, datetime]]:

@@ -5,10 +5,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from data_platform.domain.candles import TimeRange
 from data_platform.domain.periods import Period
 from data_platform.features.feature_set import FeatureSet
-from data_platform.operations.derive import JournalBook, derive_layer, is_stale, ledger_input
+from data_platform.operations.derive import derive_layer, is_stale
+from data_platform.operations.journal_book import JournalBook
 from data_platform.operations.lake import Lake
 from data_platform.operations.recipes import features_recipe, filled_recipe, indicators_recipe
 from data_platform.operations.watch import Progress, StoppedError, Watch, nobody_watches
@@ -345,19 +345,6 @@ def test_stopping_leaves_what_was_committed(lake: Lake) -> None:
     assert [it.done for it in heard] == [1]
     assert journal_of(lake, asked[0]).rows > 0
     assert lake.store.journal(asked[1]) is None
-
-
-def test_ledger_input_tells_ranges_and_statuses_apart(lake: Lake) -> None:
-    january = TimeRange(JAN.start, JAN.end)
-    nothing = ledger_input(lake, SERIES, january)
-    plant_gaps(lake, gap_of(SERIES, "2024-01-30", "2024-02-02", "open"))
-    with_open = ledger_input(lake, SERIES, january)
-    # What lies outside the range does not matter.
-    plant_gaps(lake, gap_of(SERIES, "2024-01-30", "2024-02-05", "open"))
-    assert ledger_input(lake, SERIES, january) == with_open
-    plant_gaps(lake, gap_of(SERIES, "2024-01-30", "2024-02-05", "outage"))
-    hashes = {it.content_hash for it in (nothing, with_open, ledger_input(lake, SERIES, january))}
-    assert len(hashes) == 3
 
 
 def test_small_set_is_what_the_line_makes(lake: Lake) -> None:

@@ -8,8 +8,8 @@ from data_platform.converters.converter import Converter, ExportFile, no_compani
 from data_platform.converters.nautilus import CONVERTER as NAUTILUS
 from data_platform.converters.vectorbt import CONVERTER as VECTORBT
 from data_platform.domain.errors import ExportError
-from data_platform.operations.derive import JournalBook
 from data_platform.operations.export import export_layer, stale_export_months
+from data_platform.operations.journal_book import JournalBook
 from data_platform.operations.lake import Lake
 from data_platform.operations.report import LayerReport
 from data_platform.operations.watch import Progress, StoppedError, Watch, nobody_watches

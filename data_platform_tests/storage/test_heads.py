@@ -3,7 +3,7 @@ import sqlalchemy as sa
 
 from data_platform.domain.periods import Period
 from data_platform.storage import heads
-from data_platform.storage.journal import CommitNote, InputRow
+from data_platform.storage.journal import ABSENT, CommitNote, InputRow
 from data_platform.storage.partition_store import PartitionStore
 from data_platform_tests.storage.lake import (
     DAY,
@@ -38,6 +38,29 @@ def test_the_newest_time_of_every_series_of_an_exchange(lake: PartitionStore) ->
     }
     assert lake.newest("kraken") == {}
     assert lake.newest("binance", "filled") == {}
+
+
+def test_inputs_are_those_of_the_newest_commit_of_each_month_and_set(
+    store: PartitionStore,
+) -> None:
+    old = InputRow("indicators", series(), at(0), at(5), "h1")
+    new = (
+        InputRow("indicators", series(), at(0), at(6), "h2"),
+        InputRow("indicators", series(exchange="okx"), None, None, ABSENT),
+    )
+    first = partition(layer="features", feature_set="a-v1")
+    other = partition(layer="features", feature_set="b-v1")
+    later = partition(layer="features", feature_set="a-v1", period=FEBRUARY)
+    for into, inputs in ((first, (old,)), (first, new), (other, (old,)), (later, new[1:])):
+        commit(store, candles([]), into, note=CommitNote(inputs=inputs))
+    assert [store.inputs(it) for it in (first, other, later)] == [new, (old,), new[1:]]
+    assert store.inputs_of_series("features", series()) == {
+        (JANUARY, "a-v1"): new,
+        (JANUARY, "b-v1"): (old,),
+        (FEBRUARY, "a-v1"): new[1:],
+    }
+    assert store.inputs(partition()) == ()
+    assert store.inputs_of_series("features", series("okx")) == {}
 
 
 def test_what_a_tick_asks_is_one_statement_that_uses_an_index(lake: PartitionStore) -> None:

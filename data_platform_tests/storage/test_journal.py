@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from data_platform.domain.errors import StorageError
 from data_platform.domain.periods import Period
 from data_platform.storage import journal
-from data_platform.storage.journal import ABSENT, CommitNote, Entry, InputRow, partition_key
+from data_platform.storage.journal import CommitNote, Entry, partition_key
 from data_platform.storage.partition_store import PartitionStore
 from data_platform.storage.tables import COMMITS
 from data_platform_tests.storage.lake import JANUARY, at, partition, series, utc
@@ -102,19 +102,6 @@ def test_two_writers_of_one_version_are_noticed(
 class _Stubborn(dict[str, object]):
     def __or__(self, _other: object) -> "_Stubborn":  # type: ignore[override]
         return self
-
-
-def test_inputs_are_those_of_the_newest_commit(store: PartitionStore) -> None:
-    old = InputRow("ohlcv", series(), at(0), at(5), "h1")
-    new = (
-        InputRow("ohlcv", series(), at(0), at(6), "h2"),
-        InputRow("ohlcv", series(exchange="okx"), None, None, ABSENT),
-    )
-    with store.state.write() as connection:
-        journal.append_row(connection, KEY, entry(), CommitNote(inputs=(old,)))
-        journal.append_row(connection, KEY, entry(), CommitNote(inputs=new))
-    with store.state.read() as connection:
-        assert journal.inputs_of(connection, KEY) == new
 
 
 def test_later_fetches_are_found_by_when_they_began(store: PartitionStore) -> None:
