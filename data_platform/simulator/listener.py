@@ -97,8 +97,8 @@ def _exchange(desk: Desk) -> _Handler:
         if visit is None:
             return _nothing(request.path)
         try:
-            if desk.latency_seconds:
-                await asyncio.sleep(desk.latency_seconds)
+            # Without latency too: requests that came meanwhile are in flight beside this one.
+            await asyncio.sleep(desk.latency_seconds)
             return await send(request, visit.answer)
         finally:
             desk.leave(visit)

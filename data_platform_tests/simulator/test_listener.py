@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -39,6 +40,22 @@ def test_faults_are_placed_told_and_taken_back_while_it_runs(simulator: Simulato
     assert control(simulator.url, "DELETE", "_faults")[0] == 200
     assert control(simulator.url, "GET", "_faults") == (200, b"[]")
     assert simulator.faults.orders() == []
+
+
+def test_an_order_strikes_one_pair_at_one_endpoint_of_one_exchange(simulator: Simulator) -> None:
+    wish = {"name": "http_500", "exchange": "okx", "symbol": "LINK/USDT", "endpoint": "ohlcv"}
+    place(simulator, {**wish, "every": 2})
+    place(simulator, {"name": "http_451", "exchange": "binance", "endpoint": "markets"})
+
+    def okx(wire_name: str) -> int | None:
+        return candles(simulator.url, "okx", instId=wire_name).status
+
+    assert [okx("LINK-USDT") for _ in range(4)] == [200, 500, 200, 500]
+    assert [okx("BTC-USDT") for _ in range(4)] == [200] * 4
+    assert get(simulator.url, "okx/api/v5/public/time").status == 200
+    assert candles(simulator.url, "binance", symbol="LINKUSDT").status == 200
+    assert get(simulator.url, "binance/api/v3/exchangeInfo").status == 451
+    assert get(simulator.url, "binance/api/v3/time").status == 200
 
 
 @pytest.mark.parametrize(
@@ -114,8 +131,6 @@ def test_what_is_not_simulated_is_neither_counted_nor_logged(simulator: Simulato
 
 
 def test_latency_is_waited_by_many_requests_at_once() -> None:
-    from dataclasses import replace
-
     with (
         run_simulator(replace(config(), latency_ms=300)) as simulator,
         ThreadPoolExecutor(30) as threads,
