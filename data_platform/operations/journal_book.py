@@ -7,6 +7,7 @@ partitions an exchange, and each asked by itself costs milliseconds.
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 
 import polars as pl
 
@@ -17,6 +18,7 @@ from data_platform.domain.periods import Period
 from data_platform.operations.lake import Lake
 from data_platform.storage.journal import InputRow, JournalRow
 from data_platform.storage.ledger import Status
+from data_platform.storage.ledger_sums import RANGE_SCHEMA
 from data_platform.storage.stored_files import StoredFile
 
 LEDGER = "ledger"
@@ -137,11 +139,17 @@ def _gaps(lake: Lake, name: str, series: Series, known: TimeRange) -> pl.DataFra
 
 
 def _ledger_row(name: str, series: Series, known: TimeRange, gaps: pl.DataFrame) -> InputRow:
+    if gaps.is_empty():
+        return InputRow(name, series, known.start, known.end, _hash_of_nothing())
     # Rows of a series never overlap, and they are in the order of time.
     first = gaps["end"].search_sorted(known.start, "right")
     last = gaps["start"].search_sorted(known.end, "left")
-    inside = gaps[first:last].select("start", "end", "status")
-    if first < last:
-        start, end = pl.col("start"), pl.col("end")
-        inside = inside.with_columns(start.clip(known.start), end.clip(upper_bound=known.end))
+    inside = gaps[first:last].select(
+        pl.col("start").clip(known.start), pl.col("end").clip(upper_bound=known.end), "status"
+    )
     return InputRow(name, series, known.start, known.end, content_hash(inside))
+
+
+@cache
+def _hash_of_nothing() -> str:
+    return content_hash(RANGE_SCHEMA.to_frame().select("start", "end", "status"))

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -142,6 +143,7 @@ def series_key(series: Series) -> Key:
     }
 
 
+@lru_cache(maxsize=4096)
 def to_series(exchange: str, timeframe: str, pair: str) -> Series:
     """Return the series that three columns name."""
     return Series(exchange, from_key(pair), to_timeframe(timeframe))
