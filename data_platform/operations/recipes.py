@@ -10,7 +10,8 @@ from datetime import datetime
 
 import polars as pl
 
-from data_platform.domain.candles import TimeRange, content_hash
+from data_platform.domain.candles import FILLED_SCHEMA, TimeRange, content_hash
+from data_platform.domain.errors import DamagedFileError
 from data_platform.domain.layers import LAYERS_BY_NAME, Partition
 from data_platform.domain.markets import Series
 from data_platform.domain.timeframes import Timeframe
@@ -132,9 +133,9 @@ def _grid_end(lake: Lake, partition: Partition, stored: pl.DataFrame) -> datetim
 def _segment(
     lake: Lake, series: Series, last: datetime, start: datetime
 ) -> tuple[datetime, InputRow]:
-    # The month before has worked it out, where it is filled already; else look back for the
+    # The month before has worked it out, where its grid can be read; else look back for the
     # newest break. Both give the same: a segment is named by its first candle.
-    before = lake.store.read_before("filled", series, start, 1)
+    before = _filled_before(lake, series, start)
     if before.height and before["open_time"][0] >= last:
         row = before.select("open_time", "segment")
         return row["segment"][0], to_input("filled", series, row)
@@ -147,6 +148,13 @@ def _segment(
         segment = segment_of_last(times, quiet, series.timeframe)
         if segment > times[0] or times[0] == first:
             return segment, InputRow("filled", series, None, None, ABSENT)
+
+
+def _filled_before(lake: Lake, series: Series, start: datetime) -> pl.DataFrame:
+    try:
+        return lake.store.read_before("filled", series, start, 1)
+    except DamagedFileError:
+        return FILLED_SCHEMA.to_frame()
 
 
 def _quiet_times(lake: Lake, series: Series, start: datetime, end: datetime) -> list[TimeRange]:

@@ -104,11 +104,10 @@ def spell_causes(failures: Mapping[Partition, str]) -> list[str]:
         Lines such as `120 partitions of binance/ohlcv_1m BTC/USDT: no answer`, in the given order.
     """
     by_cause: dict[str, dict[Partition, str]] = {}
+    causes: dict[str, str] = {}
     for partition, reason in failures.items():
-        pair = partition.series.pair
-        cause = _without_place(partition, reason)
-        for name in (partition.period.key, pair.key, pair.symbol):
-            cause = cause.replace(name, "*")
+        # A damaged file can stop other months than its own: the same words are one cause.
+        cause = causes.setdefault(reason, _without_names(partition, reason))
         by_cause.setdefault(cause, {})[partition] = reason
     return [_spell_cause(stopped) for stopped in by_cause.values()]
 
@@ -123,6 +122,13 @@ def _spell_cause(stopped: Mapping[Partition, str]) -> str:
     rest = len(series) - FIRST_PLACES
     named = [*series[:FIRST_PLACES], *([f"{rest} more series"] if rest > 0 else [])]
     return f"{len(stopped)} partitions of {', '.join(named)}: {words[0]}{alike}"
+
+
+def _without_names(partition: Partition, reason: str) -> str:
+    cause, pair = _without_place(partition, reason), partition.series.pair
+    for name in (partition.period.key, pair.key, pair.symbol):
+        cause = cause.replace(name, "*")
+    return cause
 
 
 def _without_place(partition: Partition, reason: str) -> str:

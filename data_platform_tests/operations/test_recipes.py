@@ -16,6 +16,7 @@ from data_platform.operations.recipes import (
     to_input,
 )
 from data_platform.storage.journal import ABSENT
+from data_platform_tests.damage import damage
 from data_platform_tests.factories import (
     candles_at,
     gap_of,
@@ -114,6 +115,22 @@ def test_segment_is_found_in_candles_when_the_month_before_is_not_filled(lake: L
     assert [it.content_hash for it in ingredients.inputs if it.layer == "filled"] == [ABSENT]
     derive_line(lake, MINUTES, [JAN], [filled_recipe()])
     assert gather_filled(lake, partition_of(MINUTES, "2024-02", "filled")).compute().equals(made)
+
+
+@pytest.mark.parametrize("how", ["gone", "empty", "flipped"])
+def test_damaged_grid_of_the_month_before_stops_no_grid(lake: Lake, how: str) -> None:
+    times = grid("2024-01-31 20:00", "2024-02-01 04:00", "1m")
+    store_candles(lake, MINUTES, candles_at(without(times, "2024-01-31 22:00", "2024-01-31 23:00")))
+    derive_line(lake, MINUTES, [JAN, FEB], [filled_recipe()])
+    [path] = lake.store.files("filled", MINUTES, [JAN])
+    damage(path, how)
+    store_candles(lake, MINUTES, candles_at(grid("2024-02-01 04:00", "2024-02-01 05:00", "1m")))
+    [report] = derive_line(lake, MINUTES, [FEB], [filled_recipe()]).values()
+    assert not report.failures
+    made = lake.store.read(partition_of(MINUTES, "2024-02", "filled"))
+    assert made is not None
+    assert made.frame["segment"].unique().to_list() == [time("2024-01-31 23:00")]
+    assert made.frame.height == 5 * 60
 
 
 @pytest.mark.parametrize("length", [5, 15])

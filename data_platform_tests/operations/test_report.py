@@ -80,6 +80,16 @@ def test_a_cause_that_names_each_file_is_one_all_the_same() -> None:
     )
 
 
+def test_damaged_file_that_stops_other_months_too_is_one_cause() -> None:
+    month = partitions_of(SERIES, "2024-02", "2024-02")
+    stopped = [*month, *partitions_of(SERIES, "2024-01", "2024-03", layer="vectorbt")]
+    (line,) = spell_causes(dict.fromkeys(stopped, f"{month[0]}: the file is damaged"))
+    assert line == (
+        "4 partitions of binance/ohlcv_1h BTC/USDT, binance/vectorbt_1h BTC/USDT: "
+        "binance/ohlcv_1h BTC-USDT|2024-02: the file is damaged"
+    )
+
+
 def test_causes_are_told_apart_and_a_lone_one_keeps_its_words() -> None:
     first, second, third = partitions_of(SERIES, "2024-01", "2024-03")
     reasons = {first: "timed out", second: refusal(second), third: "timed out"}
