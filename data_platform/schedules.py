@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 
 import dagster as dg
 
-from data_platform.assets.graph import scope_of
 from data_platform.assets.line import Line
 from data_platform.domain.markets import Pair
 from data_platform.domain.periods import Period
@@ -44,7 +43,9 @@ def build_nightly_schedule(line: Line) -> dg.ScheduleDefinition:
     def nightly(context: dg.ScheduleEvaluationContext) -> dg.SkipReason | list[dg.RunRequest]:
         now = line.clock()
         with opened_lake(line.settings.data_root, line.settings.state_url) as lake:
-            ranges = to_blocks(find_backlog(lake, scope_of(line), now), line.exchange.pairs)
+            ranges = to_blocks(
+                find_backlog(lake, line.settings.scope_of(line.exchange), now), line.exchange.pairs
+            )
         if not ranges:
             return dg.SkipReason("every month is stored and no derived layer is stale")
         day = context.scheduled_execution_time

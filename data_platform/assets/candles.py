@@ -5,7 +5,6 @@ make the same key, so nothing downstream can tell.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 
 import dagster as dg
@@ -20,7 +19,6 @@ from data_platform.assets.line import (
 )
 from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.coarser import derive_candles
-from data_platform.operations.plan import UpdateRules
 from data_platform.operations.update import CandleUpdate
 from data_platform.resources import source_key
 from data_platform.sources.access import Priority
@@ -37,17 +35,6 @@ def build_candles(line: Line, timeframe: Timeframe) -> dg.AssetsDefinition:
     """Return the candle asset of one timeframe."""
     finer = line.exchange.derive.get(timeframe)
     return _build_derived(line, timeframe, finer) if finer else _build_fetched(line, timeframe)
-
-
-def update_rules(line: Line) -> UpdateRules:
-    """Return how candles of an exchange are planned and judged."""
-    exchange = line.exchange
-    return UpdateRules(
-        exchange=exchange.row,
-        grace=exchange.grace,
-        starts=exchange.starts,
-        limits=line.settings.thresholds.limits,
-    )
 
 
 def priority_of(tags: Mapping[str, str]) -> Priority:
@@ -76,7 +63,7 @@ def _build_fetched(line: Line, timeframe: Timeframe) -> dg.AssetsDefinition:
         lake, tags = open_lake_of(context), context.run.tags
         opened = getattr(context.resources, source).open
         open_source = partial(opened, lake.breakers, priority_of(tags))
-        rules = replace(update_rules(line), full=tags.get(FULL_TAG) == "true")
+        rules = line.settings.rules_of(exchange, full=tags.get(FULL_TAG) == "true")
         report = CandleUpdate(lake, open_source, rules, line.watch).run(partitions)
         return to_result(context, report)
 
@@ -99,9 +86,8 @@ def _build_derived(line: Line, timeframe: Timeframe, finer: Timeframe) -> dg.Ass
     )
     def candles(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         partitions = partitions_of(context, line, "ohlcv", timeframe)
-        report = derive_candles(
-            open_lake_of(context), partitions, finer, update_rules(line), line.watch
-        )
+        rules = line.settings.rules_of(exchange)
+        report = derive_candles(open_lake_of(context), partitions, finer, rules, line.watch)
         return to_result(context, report)
 
     return candles

@@ -11,7 +11,6 @@ from data_platform.domain.markets import Series
 from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.estimate import Cost, estimate_coarser, estimate_update
 from data_platform.operations.lake import Lake, opened_lake
-from data_platform.operations.plan import UpdateRules
 from data_platform.settings import Settings
 
 EXPLANATION = (
@@ -56,13 +55,7 @@ def _cost(lake: Lake, settings: Settings, order: Order, now: datetime) -> Cost:
     exchange = settings.exchanges[order.exchange]
     if "ohlcv" not in order.layers:
         return Cost()
-    rules = UpdateRules(
-        exchange=exchange.row,
-        grace=exchange.grace,
-        starts=exchange.starts,
-        limits=settings.thresholds.limits,
-        full=order.full,
-    )
+    rules = settings.rules_of(exchange, full=order.full)
     total = Cost()
     for timeframe in order.timeframes:
         estimate = estimate_coarser if timeframe in exchange.derive else estimate_update

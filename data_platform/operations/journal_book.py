@@ -85,6 +85,10 @@ class JournalBook:
             ]
         return self._months[read]
 
+    def newest(self, layer: str, series: Series) -> datetime | None:
+        """Return the last stored open_time of a series, or None."""
+        return max((it.last for it in self.months(layer, series) if it.last), default=None)
+
     def inputs(self, partition: Partition) -> tuple[InputRow, ...]:
         """Return what a partition was computed from."""
         read = (partition.layer, partition.series)

@@ -1,6 +1,5 @@
-from data_platform.assets.graph import build_line, scope_of
+from data_platform.assets.graph import build_line
 from data_platform.assets.line import Line, utc_now
-from data_platform.converters import CONVERTERS
 from data_platform.domain.layers import LAYERS
 from data_platform.operations.watch import nobody_watches
 from data_platform.partitions import build_partitions
@@ -16,12 +15,3 @@ def line_of(small: SmallLine) -> Line:
 def test_every_layer_has_an_asset_at_every_timeframe(read_line: SmallLine) -> None:
     keys = {asset.key.path[-1] for asset in build_line(line_of(read_line))}
     assert keys == {f"{layer.name}_{each}" for layer in LAYERS for each in ("1h", "4h", "1d")}
-
-
-def test_scope_names_what_is_fetched_and_what_is_made(read_line: SmallLine) -> None:
-    scope = scope_of(line_of(read_line))
-    assert [each.name for each in scope.fetched] == ["1h", "1d"]
-    layers = {each.name: [it.layer for it in made] for each, made in scope.recipes.items()}
-    assert layers["1h"] == ["filled", "indicators", "features"]
-    assert layers["4h"] == ["ohlcv", "filled", "indicators", "features"]
-    assert list(scope.converters) == list(CONVERTERS)

@@ -1,0 +1,71 @@
+"""What the settings of an exchange mean to the operations: rules and recipes.
+
+Belongs here: values of the config put into the operations' own objects. Stays out: files, the
+environment (`settings.py`) and Dagster.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from data_platform.config.exchanges import ExchangeSettings
+from data_platform.converters import CONVERTERS
+from data_platform.domain.timeframes import Timeframe
+from data_platform.features.feature_set import FeatureSet
+from data_platform.operations.backlog import Scope
+from data_platform.operations.coarser import coarser_recipe
+from data_platform.operations.derive import Recipe
+from data_platform.operations.plan import UpdateRules
+from data_platform.operations.recipes import features_recipe, filled_recipe, indicators_recipe
+from data_platform.quality.rule import Limits
+
+
+def to_rules(
+    exchange: ExchangeSettings, limits: Mapping[str, Limits], *, full: bool = False
+) -> UpdateRules:
+    """Return how candles of an exchange are planned and judged.
+
+    Args:
+        exchange: as it is configured.
+        limits: thresholds of the config by rule.
+        full: whether what is stored is asked for again and compared.
+    """
+    return UpdateRules(
+        exchange=exchange.row,
+        grace=exchange.grace,
+        starts=exchange.starts,
+        limits=limits,
+        full=full,
+    )
+
+
+def to_scope(
+    exchange: ExchangeSettings,
+    rules: UpdateRules,
+    indicators: tuple[str, ...],
+    feature_sets: Sequence[FeatureSet],
+) -> Scope:
+    """Return what should be stored of an exchange, and how it is made.
+
+    Args:
+        exchange: as it is configured.
+        rules: of `to_rules`.
+        indicators: names of what the indicators layer stores.
+        feature_sets: what the features layer stores.
+    """
+
+    def recipes(timeframe: Timeframe) -> list[Recipe]:
+        finer = exchange.derive.get(timeframe)
+        return [
+            *([coarser_recipe(finer, rules)] if finer else []),
+            filled_recipe(),
+            indicators_recipe(indicators),
+            *(features_recipe(each, timeframe) for each in feature_sets),
+        ]
+
+    return Scope(
+        exchange=exchange.name,
+        starts=exchange.starts,
+        fetched=[each for each in exchange.timeframes if each not in exchange.derive],
+        grace=exchange.grace,
+        recipes={each: recipes(each) for each in exchange.timeframes},
+        converters=CONVERTERS,
+    )

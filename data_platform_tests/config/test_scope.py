@@ -1,0 +1,57 @@
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from data_platform.config.exchanges import ExchangeSettings
+from data_platform.config.scope import to_rules, to_scope
+from data_platform.converters import CONVERTERS
+from data_platform.domain.markets import Pair
+from data_platform.settings import Settings, load_settings
+
+NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    path = tmp_path / "platform.yaml"
+    path.write_text(
+        "exchanges:\n"
+        "  binance:\n"
+        "    {pairs: [BTC/USDT], start: 2024-01-01, timeframes: [1h, 4h, 1d], derive: {4h: 1h},"
+        " pair_start: {BTC/USDT: 2025-01-01}, grace: 7s}\n"
+    )
+    return load_settings({}, config=path, now=NOW)
+
+
+@pytest.fixture
+def exchange(settings: Settings) -> ExchangeSettings:
+    return settings.exchanges["binance"]
+
+
+def test_rules_are_what_is_configured(settings: Settings, exchange: ExchangeSettings) -> None:
+    rules = settings.rules_of(exchange)
+    assert rules == to_rules(exchange, settings.thresholds.limits)
+    assert rules.starts == {Pair("BTC/USDT"): datetime(2025, 1, 1, tzinfo=UTC)}
+    assert (rules.exchange.name, rules.grace.total_seconds()) == ("binance", 7)
+    assert not rules.full
+    assert settings.rules_of(exchange, full=True).full
+
+
+def test_a_scope_names_what_is_fetched_and_what_is_made(
+    settings: Settings, exchange: ExchangeSettings
+) -> None:
+    scope = settings.scope_of(exchange)
+    assert [each.name for each in scope.fetched] == ["1h", "1d"]
+    layers = {each.name: [it.layer for it in made] for each, made in scope.recipes.items()}
+    assert layers["1h"] == ["filled", "indicators", "features"]
+    assert layers["4h"] == ["ohlcv", "filled", "indicators", "features"]
+    assert list(scope.converters) == list(CONVERTERS)
+    assert scope.starts == exchange.starts
+
+
+def test_a_scope_has_one_recipe_for_each_feature_set(
+    settings: Settings, exchange: ExchangeSettings
+) -> None:
+    scope = to_scope(exchange, settings.rules_of(exchange), settings.indicators, ())
+    assert [it.layer for it in scope.recipes[exchange.timeframes[0]]] == ["filled", "indicators"]
