@@ -91,6 +91,8 @@ class JournalRow:
     code_version: str
     reason: str
     committed_at: datetime
+    rewrite_id: int
+    """Of the partition's newest row that did more than add rows at the end; 0: none did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,8 @@ class Entry:
     path: str | None
     reason: str
     schema_version: int
+    replaced: str | None = None
+    """The sha256 of the file that this one replaces and that history keeps."""
     months: tuple[Period, ...] = ()
     fetched: tuple[datetime, datetime] | None = None
     """First and last open_time of the rows that the fetch brought."""
@@ -168,11 +172,15 @@ def append_row(connection: sa.Connection, key: Key, entry: Entry, note: CommitNo
         ).scalar_one()
     except sa.exc.IntegrityError as error:
         raise StorageError(f"two writers committed version {version} of {dict(key)}.") from error
+    before = connection.execute(sa.select(PARTITIONS.c.rewrite_id).where(*equal(PARTITIONS, key)))
+    rewrite_id = commit_id if entry.replaced else before.scalar() or 0
     connection.execute(PARTITIONS.delete().where(*equal(PARTITIONS, key)))
-    connection.execute(PARTITIONS.insert().values(**key, commit_id=commit_id))
+    connection.execute(
+        PARTITIONS.insert().values(**key, commit_id=commit_id, rewrite_id=rewrite_id)
+    )
     if note.inputs:
         connection.execute(INPUTS.insert(), _input_values(commit_id, note.inputs))
-    return to_row({**values, "id": commit_id})
+    return to_row({**values, "id": commit_id, "rewrite_id": rewrite_id})
 
 
 def newest_row(connection: sa.Connection, key: Key) -> JournalRow | None:
@@ -181,23 +189,10 @@ def newest_row(connection: sa.Connection, key: Key) -> JournalRow | None:
     return to_row(found) if found else None
 
 
-def fetched_later(
-    connection: sa.Connection, key: Key, than: datetime
-) -> list[tuple[datetime, datetime]]:
-    """Return the first and last open_time that each later fetch of a partition brought."""
-    query = sa.select(COMMITS.c.fetched_first, COMMITS.c.fetched_last).where(
-        *equal(COMMITS, key),
-        COMMITS.c.fetched_at > to_ms(than),
-        COMMITS.c.fetched_first.is_not(None),
-    )
-    edges = ((to_time(first), to_time(last)) for first, last in connection.execute(query))
-    return [(first, last) for first, last in edges if first is not None and last is not None]
-
-
 HEADS = PARTITIONS.join(COMMITS, COMMITS.c.id == PARTITIONS.c.commit_id)
 """The journal cut down to the newest row of each partition."""
 
-NEWEST = sa.select(COMMITS).select_from(HEADS)
+NEWEST = sa.select(COMMITS, PARTITIONS.c.rewrite_id).select_from(HEADS)
 
 
 def equal(table: sa.Table, key: Key) -> list[sa.ColumnElement[bool]]:
@@ -215,6 +210,7 @@ def _values(key: Key, entry: Entry, note: CommitNote) -> dict[str, Any]:
         "content_hash": entry.content_hash,
         "file_sha256": entry.file_sha256,
         "path": entry.path,
+        "replaced": entry.replaced,
         "months": json.dumps([month.key for month in entry.months]),
         "schema_version": entry.schema_version,
         "source": note.source,
@@ -269,4 +265,5 @@ def to_row(found: Mapping[str, Any] | sa.RowMapping) -> JournalRow:
         code_version=found["code_version"],
         reason=found["reason"],
         committed_at=to_time(found["committed_at"]) or datetime.now(UTC),
+        rewrite_id=found["rewrite_id"],
     )

@@ -30,25 +30,25 @@ from data_platform.storage.change import (
     drop_outdated,
 )
 from data_platform.storage.exports import publish_export
+from data_platform.storage.history import HistoryReader, fetched_later
 from data_platform.storage.journal import (
     ABSENT,
     CommitNote,
     Entry,
     append_row,
-    fetched_later,
     partition_key,
 )
 from data_platform.storage.ledger import Ledger
 from data_platform.storage.locks import exclusive_lock
 from data_platform.storage.quarantine import keep_refused
-from data_platform.storage.reading import Current, PartitionReader
+from data_platform.storage.reading import Current
 from data_platform.storage.stored_files import StoredFiles
 from data_platform.storage.verdicts import Verdicts
 
 _log = logging.getLogger(__name__)
 
 
-class PartitionStore(PartitionReader):
+class PartitionStore(HistoryReader):
     """The store of one lake."""
 
     def commit(  # noqa: PLR0913  # what varies between layers, all by name
@@ -165,6 +165,7 @@ class PartitionStore(PartitionReader):
             content_hash=update.content_hash,
             file_sha256=update.file.sha256 if update.file else None,
             path=path if update.file else None,
+            replaced=current.version if update.change.rewrites else None,
             reason=note.reason or _reason(current, update),
             schema_version=parquet_file.SCHEMA_VERSION,
             added=update.change.added,

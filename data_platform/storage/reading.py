@@ -208,7 +208,7 @@ class PartitionReader(JournalReader):
     ) -> Current:
         row = self.journal(partition)
         path = self.layout.partition(partition)
-        content = _read_bytes(path)
+        content = read_bytes(path)
         if content is None:
             if row is not None and row.rows:
                 _log.warning("%s: %s is gone; it counts as not stored.", partition, path)
@@ -240,7 +240,7 @@ class PartitionReader(JournalReader):
         if row.period is None or row.path is None:
             raise StorageError(f"{row.layer} of {row.series} has no file of one period.")
         partition = Partition(row.layer, row.series, row.period, row.feature_set)
-        content = _read_bytes(self.root / row.path)
+        content = read_bytes(self.root / row.path)
         if content is None:
             raise parquet_file.damaged(partition, row.path, f"gone; {row.rows} rows were stored")
         if hashlib.sha256(content).hexdigest() != row.file_sha256:
@@ -248,7 +248,8 @@ class PartitionReader(JournalReader):
         return content
 
 
-def _read_bytes(path: Path) -> bytes | None:
+def read_bytes(path: Path) -> bytes | None:
+    """Return the whole content of a file, or None when it is not there."""
     try:
         return path.read_bytes()
     except FileNotFoundError:

@@ -68,6 +68,7 @@ COMMITS = sa.Table(
     sa.Column("content_hash", sa.String, nullable=False),
     sa.Column("file_sha256", sa.String),
     sa.Column("path", sa.String),
+    sa.Column("replaced", sa.String),
     sa.Column("months", sa.String, nullable=False),
     sa.Column("schema_version", sa.Integer, nullable=False),
     sa.Column("source", sa.String, nullable=False),
@@ -90,9 +91,11 @@ PARTITIONS = sa.Table(
     METADATA,
     *_partition(),
     sa.Column("commit_id", _ID, nullable=False),
+    sa.Column("rewrite_id", _ID, nullable=False),
     sa.PrimaryKeyConstraint(*PARTITION, name="partitions_key"),
 )
-"""The newest journal row of each partition: finding it among years of ticks costs one look-up."""
+"""The newest journal row of each partition, and the newest that did more than add rows at the end
+(0: none did): finding them among years of ticks costs one look-up."""
 
 INPUTS = sa.Table(
     "inputs",

@@ -1,4 +1,4 @@
-from datetime import timedelta
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -52,6 +52,23 @@ def test_a_row_comes_back_as_it_was_written(store: PartitionStore) -> None:
     assert row.committed_at > utc(2024)
 
 
+def test_a_partition_knows_its_newest_rewrite_behind_later_extensions(
+    store: PartitionStore,
+) -> None:
+    ids = []
+    for replaced in (None, "aa", None):
+        with store.state.write() as connection:
+            row = journal.append_row(
+                connection, KEY, replace(entry(), replaced=replaced), CommitNote()
+            )
+        ids.append((row.id, row.rewrite_id))
+    assert [rewrite for _, rewrite in ids] == [0, ids[1][0], ids[1][0]]
+    with store.state.read() as connection:
+        newest = journal.newest_row(connection, KEY)
+    assert newest is not None
+    assert (newest.id, newest.rewrite_id) == ids[2]
+
+
 def test_versions_count_up_and_old_rows_stay(store: PartitionStore) -> None:
     for content in ("a", "b", "c"):
         with store.state.write() as connection:
@@ -102,13 +119,3 @@ def test_two_writers_of_one_version_are_noticed(
 class _Stubborn(dict[str, object]):
     def __or__(self, _other: object) -> "_Stubborn":  # type: ignore[override]
         return self
-
-
-def test_later_fetches_are_found_by_when_they_began(store: PartitionStore) -> None:
-    noon = utc(2024, 2, 1, 12)
-    with store.state.write() as connection:
-        for hours, rows in ((-1, 2), (0, 3), (1, 4)):
-            note = CommitNote(fetched_at=noon + timedelta(hours=hours))
-            journal.append_row(connection, KEY, entry(rows), note)
-    with store.state.read() as connection:
-        assert journal.fetched_later(connection, KEY, noon) == [(at(0), at(3))]

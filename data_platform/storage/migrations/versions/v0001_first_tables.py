@@ -38,6 +38,7 @@ def _make_journal() -> None:
         _text("content_hash"),
         sa.Column("file_sha256", sa.String),
         sa.Column("path", sa.String),
+        sa.Column("replaced", sa.String),
         _text("months"),
         _number("schema_version"),
         _text("source"),
@@ -51,6 +52,7 @@ def _make_journal() -> None:
         "partitions",
         *(_text(name) for name in _PARTITION),
         sa.Column("commit_id", _ID, nullable=False),
+        sa.Column("rewrite_id", _ID, nullable=False),
         sa.PrimaryKeyConstraint(*_PARTITION, name="partitions_key"),
     )
     op.create_table(

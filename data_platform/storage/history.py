@@ -1,0 +1,137 @@
+"""What partitions held before: each replaced value, when it was fetched and what took its place.
+
+Reads the journal's older rows and the files that the write protocol keeps under `history/`; puts
+nothing there.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+import sqlalchemy as sa
+
+from data_platform.domain.candles import TIME
+from data_platform.domain.errors import StorageError
+from data_platform.domain.layers import Partition
+from data_platform.storage import parquet_file
+from data_platform.storage.journal import Key, equal, partition_key
+from data_platform.storage.reading import PartitionReader, read_bytes
+from data_platform.storage.tables import COMMITS, to_frame, to_ms, to_time
+
+_FETCHES = pl.Schema({"first": TIME, "last": TIME, "fetched_at": TIME})
+
+
+class HistoryReader(PartitionReader):
+    """The reading half of the store of one lake, with what it held before."""
+
+    def replaced(self, partition: Partition, version: int | None = None) -> pl.DataFrame:
+        """Return every value of a partition that a later one has replaced.
+
+        Args:
+            partition: which one.
+            version: only what this version of it replaced; None: all.
+
+        Returns:
+            open_time, `old_<column>` and `new_<column>` of each value, fetched_at (when the old
+            values were fetched), replaced_at (when the new ones were; both null in layers that are
+            computed), version, run_id; sorted by version and open_time. The new values are null
+            where a row was removed.
+
+        Raises:
+            StorageError: a file that the journal names is not in `history/`, or was changed.
+        """
+        with self.state.read() as connection:
+            rows = _versions(connection, partition_key(partition))
+        found = [
+            self._replaced_by(partition, row, rows[:number])
+            for number, row in enumerate(rows)
+            if row["replaced"] and version in (None, row["version"])
+        ]
+        return pl.concat(found, how="diagonal") if found else _nothing(partition)
+
+    def _replaced_by(
+        self, partition: Partition, row: sa.RowMapping, before: Sequence[sa.RowMapping]
+    ) -> pl.DataFrame:
+        old = self._version(partition, row["replaced"])
+        new = self._version(partition, row["file_sha256"]) if row["file_sha256"] else old.clear()
+        names = [name for name in old.columns if name in new.columns and name != "open_time"]
+        both = old.join(new, on="open_time", how="left", suffix=" new")
+        differs = [pl.col(name).ne_missing(pl.col(f"{name} new")) for name in names]
+        changed = both.filter(pl.any_horizontal(differs))
+        return _with_fetch_times(changed, before).select(
+            "open_time",
+            *(pl.col(name).alias(f"old_{name}") for name in names),
+            *(pl.col(f"{name} new").alias(f"new_{name}") for name in names),
+            "fetched_at",
+            replaced_at=pl.lit(row["fetched_at"], pl.Int64).cast(TIME),
+            version=pl.lit(row["version"], pl.Int64),
+            run_id=pl.lit(row["run_id"]),
+        )
+
+    def _version(self, partition: Partition, sha256: str) -> pl.DataFrame:
+        kept = self.layout.history(partition, sha256)
+        for path in (kept, self.layout.partition(partition)):
+            content = read_bytes(path)
+            if content is not None and hashlib.sha256(content).hexdigest() == sha256:
+                return parquet_file.decode(content)
+        raise StorageError(
+            f"{partition}: {kept} is gone or was changed; what the partition held before cannot "
+            "be told. Put the file back from a backup."
+        )
+
+
+def fetched_later(
+    connection: sa.Connection, key: Key, than: datetime
+) -> list[tuple[datetime, datetime]]:
+    """Return the first and last open_time that each later fetch of a partition brought."""
+    query = sa.select(COMMITS.c.fetched_first, COMMITS.c.fetched_last).where(
+        *equal(COMMITS, key),
+        COMMITS.c.fetched_at > to_ms(than),
+        COMMITS.c.fetched_first.is_not(None),
+    )
+    edges = ((to_time(first), to_time(last)) for first, last in connection.execute(query))
+    return [(first, last) for first, last in edges if first is not None and last is not None]
+
+
+def _versions(connection: sa.Connection, key: Key) -> Sequence[sa.RowMapping]:
+    query = sa.select(COMMITS).where(*equal(COMMITS, key)).order_by(COMMITS.c.version)
+    return connection.execute(query).mappings().all()
+
+
+def _with_fetch_times(rows: pl.DataFrame, before: Sequence[sa.RowMapping]) -> pl.DataFrame:
+    # Of two fetches of one candle the one that began later has won.
+    given: list[tuple[Any, ...]] = [
+        (row["fetched_first"], row["fetched_last"], row["fetched_at"])
+        for row in before
+        if row["fetched_at"] is not None and row["fetched_first"] is not None
+    ]
+    fetches = to_frame(given, _FETCHES)
+    times = (
+        rows.select("open_time")
+        .join_where(
+            fetches,
+            pl.col("open_time") >= pl.col("first"),
+            pl.col("open_time") <= pl.col("last"),
+        )
+        .group_by("open_time")
+        .agg(pl.col("fetched_at").max())
+    )
+    return rows.join(times, on="open_time", how="left").sort("open_time")
+
+
+def _nothing(partition: Partition) -> pl.DataFrame:
+    names = [name for name in parquet_file.leading_schema(partition.layer) if name != "open_time"]
+    schema = parquet_file.leading_schema(partition.layer)
+    return pl.DataFrame(
+        schema={
+            "open_time": TIME,
+            **{f"old_{name}": schema[name] for name in names},
+            **{f"new_{name}": schema[name] for name in names},
+            "fetched_at": TIME,
+            "replaced_at": TIME,
+            "version": pl.Int64(),
+            "run_id": pl.String(),
+        }
+    )
