@@ -101,8 +101,8 @@ def tick(definitions: object, instance: object, exchanges: list[str]) -> float:
     """Run one tick of every exchange as its sensor would ask for it; return the seconds."""
     import dagster as dg
 
+    from data_platform.assets.candles import TICK_TAG
     from data_platform.jobs import line_job_name
-    from data_platform.runs import TICK_TAG
 
     assert isinstance(definitions, dg.Definitions)
     assert isinstance(instance, dg.DagsterInstance)

@@ -14,7 +14,7 @@ from pathlib import Path
 import dagster as dg
 from dagster import DagsterEventType, DagsterInstance, DagsterRun, DagsterRunStatus
 
-from data_platform.assets.candles import FULL_TAG, TICK_TAG
+from data_platform.assets.candles import COMPARE_TAG, TICK_TAG
 from data_platform.assets.line import REFUSED_ROWS, asset_key
 from data_platform.domain.errors import WrongUseError
 from data_platform.domain.layers import Partition
@@ -120,7 +120,7 @@ def _run_block(
     job = definitions.get_repository_def().get_implicit_job_def_for_assets(selection.keys)
     if job is None:
         raise WrongUseError(f"the selected assets of {selection.exchange} share no partitions.")
-    full = {FULL_TAG: "true"} if selection.full else {}
+    full = {COMPARE_TAG: f"{block.first.start:%Y-%m-%d}"} if selection.full else {}
     return job.execute_in_process(
         instance=instance,
         asset_selection=selection.keys,

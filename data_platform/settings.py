@@ -88,9 +88,9 @@ class Settings:
     """Sorted by name, at least one; every indicator they need is among `indicators`."""
     thresholds: Thresholds
 
-    def rules_of(self, exchange: ExchangeSettings, *, full: bool = False) -> UpdateRules:
+    def rules_of(self, exchange: ExchangeSettings) -> UpdateRules:
         """Return how candles of an exchange are planned and judged."""
-        return to_rules(exchange, self.thresholds.limits, full=full)
+        return to_rules(exchange, self.thresholds.limits)
 
     def scope_of(self, exchange: ExchangeSettings) -> Scope:
         """Return what should be stored of an exchange, and how it is made."""

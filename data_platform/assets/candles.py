@@ -5,6 +5,8 @@ make the same key, so nothing downstream can tell.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 
 import dagster as dg
@@ -17,8 +19,10 @@ from data_platform.assets.line import (
     partitions_of,
     to_result,
 )
+from data_platform.domain.errors import WrongUseError
 from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.coarser import derive_candles
+from data_platform.operations.plan import UpdateRules
 from data_platform.operations.update import CandleUpdate
 from data_platform.resources import source_key
 from data_platform.sources.access import Priority
@@ -27,14 +31,26 @@ TICK_TAG = "tick"
 """Tag of a sensor's run: the exchange. Its requests go before those of all other runs; such runs
 are pruned once others have superseded them."""
 
-FULL_TAG = "full"
-"""Tag of a run that asks for every candle again and compares, when its value is `true`."""
+COMPARE_TAG = "compare_from"
+"""Tag of a run that asks for every candle from this time on, UTC, and compares them with what is
+stored: `2024-01-31` or `2024-01-31T12:00`."""
 
 
 def build_candles(line: Line, timeframe: Timeframe) -> dg.AssetsDefinition:
     """Return the candle asset of one timeframe."""
     finer = line.exchange.derive.get(timeframe)
     return _build_derived(line, timeframe, finer) if finer else _build_fetched(line, timeframe)
+
+
+def rules_of_run(line: Line, tags: Mapping[str, str]) -> UpdateRules:
+    """Return how a run plans, by its tags.
+
+    Raises:
+        WrongUseError: a tag's value cannot be understood.
+    """
+    given = tags.get(COMPARE_TAG)
+    rules = line.settings.rules_of(line.exchange)
+    return replace(rules, compare_from=_to_time(given)) if given else rules
 
 
 def priority_of(tags: Mapping[str, str]) -> Priority:
@@ -63,7 +79,7 @@ def _build_fetched(line: Line, timeframe: Timeframe) -> dg.AssetsDefinition:
         lake, tags = open_lake_of(context), context.run.tags
         opened = getattr(context.resources, source).open
         open_source = partial(opened, lake.breakers, priority_of(tags))
-        rules = line.settings.rules_of(exchange, full=tags.get(FULL_TAG) == "true")
+        rules = rules_of_run(line, tags)
         report = CandleUpdate(lake, open_source, rules, line.watch).run(partitions)
         return to_result(context, report)
 
@@ -91,3 +107,14 @@ def _build_derived(line: Line, timeframe: Timeframe, finer: Timeframe) -> dg.Ass
         return to_result(context, report)
 
     return candles
+
+
+def _to_time(text: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise WrongUseError(
+            f"tag {COMPARE_TAG}: {text!r} is no time; write it like 2024-01-31 or "
+            "2024-01-31T12:00, in UTC."
+        ) from None
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time

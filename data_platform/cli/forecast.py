@@ -1,6 +1,7 @@
 """What a download would cost, as the table of `download --dry-run`; nothing is sent or written."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from rich.table import Table
@@ -55,7 +56,8 @@ def _cost(lake: Lake, settings: Settings, order: Order, now: datetime) -> Cost:
     exchange = settings.exchanges[order.exchange]
     if "ohlcv" not in order.layers:
         return Cost()
-    rules = settings.rules_of(exchange, full=order.full)
+    since = order.periods[0].start if order.full else None
+    rules = replace(settings.rules_of(exchange), compare_from=since)
     total = Cost()
     for timeframe in order.timeframes:
         estimate = estimate_coarser if timeframe in exchange.derive else estimate_update

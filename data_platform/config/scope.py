@@ -18,22 +18,18 @@ from data_platform.operations.recipes import features_recipe, filled_recipe, ind
 from data_platform.quality.rule import Limits
 
 
-def to_rules(
-    exchange: ExchangeSettings, limits: Mapping[str, Limits], *, full: bool = False
-) -> UpdateRules:
+def to_rules(exchange: ExchangeSettings, limits: Mapping[str, Limits]) -> UpdateRules:
     """Return how candles of an exchange are planned and judged.
 
     Args:
         exchange: as it is configured.
         limits: thresholds of the config by rule.
-        full: whether what is stored is asked for again and compared.
     """
     return UpdateRules(
         exchange=exchange.row,
         grace=exchange.grace,
         starts=exchange.starts,
         limits=limits,
-        full=full,
     )
 
 

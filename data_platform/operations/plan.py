@@ -37,8 +37,9 @@ class UpdateRules:
     """Earlier candles are neither requested nor missing."""
     limits: Mapping[str, Limits]
     """Thresholds of the config by rule, where they differ from the rule's own."""
-    full: bool = False
-    """Ask for everything and compare, instead of only for what is missing."""
+    compare_from: datetime | None = None
+    """Ask for everything from here on and compare it with what is stored; earlier, and without
+    it, only for what is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,9 @@ def plan_needs(
     wanted = _wanted(series, months, rules, now)
     if wanted.start >= wanted.end:
         return []
-    parts = [wanted] if rules.full else _missing(lake, series, wanted, rules, now)
+    compared = _compared(series, wanted, rules)
+    parts = _missing(lake, series, TimeRange(wanted.start, compared.start), rules, now)
+    parts += [compared] if compared.start < compared.end else []
     return [Need(series, part, wanted.start) for part in parts]
 
 
@@ -116,6 +119,13 @@ def _wanted(series: Series, months: TimeRange, rules: UpdateRules, now: datetime
     start = max(months.start, timeframe.ceil(rules.starts[series.pair]))
     end = min(months.end, closed_before(now, timeframe, rules.grace))
     return TimeRange(start, end)
+
+
+def _compared(series: Series, wanted: TimeRange, rules: UpdateRules) -> TimeRange:
+    if rules.compare_from is None:
+        return TimeRange(wanted.end, wanted.end)
+    start = series.timeframe.floor(rules.compare_from)
+    return TimeRange(min(max(start, wanted.start), wanted.end), wanted.end)
 
 
 def _missing(

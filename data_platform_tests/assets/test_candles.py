@@ -1,4 +1,12 @@
-from data_platform.assets.candles import priority_of
+from datetime import UTC, datetime
+
+import pytest
+
+from data_platform.assets.candles import priority_of, rules_of_run
+from data_platform.assets.line import Line, utc_now
+from data_platform.domain.errors import WrongUseError
+from data_platform.operations.watch import nobody_watches
+from data_platform.partitions import build_partitions
 from data_platform_tests.assets.asset_facts import columns_of, pool_of, reads_of, spec_of
 from data_platform_tests.small_line import SmallLine
 
@@ -26,3 +34,28 @@ def test_only_the_run_of_a_sensor_goes_first() -> None:
     assert priority_of({"tick": "binance"}) == "live"
     assert priority_of({"backfill": "binance"}) == "backfill"
     assert priority_of({}) == "backfill"
+
+
+def line_of(line: SmallLine) -> Line:
+    exchange = line.settings.exchanges["binance"]
+    return Line(exchange, line.settings, build_partitions(exchange), nobody_watches(), utc_now)
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        ({}, None),
+        ({"compare_from": "2024-02-03"}, datetime(2024, 2, 3, tzinfo=UTC)),
+        ({"compare_from": "2024-02-03T05:00"}, datetime(2024, 2, 3, 5, tzinfo=UTC)),
+        ({"compare_from": "2024-02-03T05:00+02:00"}, datetime(2024, 2, 3, 3, tzinfo=UTC)),
+    ],
+)
+def test_tag_tells_from_when_on_a_run_compares(
+    read_line: SmallLine, tags: dict[str, str], expected: datetime | None
+) -> None:
+    assert rules_of_run(line_of(read_line), tags).compare_from == expected
+
+
+def test_tag_that_is_no_time_is_refused(read_line: SmallLine) -> None:
+    with pytest.raises(WrongUseError, match="compare_from: 'true' is no time; write it like"):
+        rules_of_run(line_of(read_line), {"compare_from": "true"})

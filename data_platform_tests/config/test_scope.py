@@ -34,8 +34,7 @@ def test_rules_are_what_is_configured(settings: Settings, exchange: ExchangeSett
     assert rules == to_rules(exchange, settings.thresholds.limits)
     assert rules.starts == {Pair("BTC/USDT"): datetime(2025, 1, 1, tzinfo=UTC)}
     assert (rules.exchange.name, rules.grace.total_seconds()) == ("binance", 7)
-    assert not rules.full
-    assert settings.rules_of(exchange, full=True).full
+    assert rules.compare_from is None
 
 
 def test_a_scope_names_what_is_fetched_and_what_is_made(

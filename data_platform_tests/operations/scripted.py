@@ -77,13 +77,13 @@ class ScriptedSource:
         partitions: Sequence[Partition],
         *,
         start: datetime | None = None,
-        full: bool = False,
+        compare_from: datetime | None = None,
         watch: Watch | None = None,
     ) -> LayerReport:
         return CandleUpdate(
             lake,
             self.open,
-            rules_of(partitions, start=start, full=full),
+            rules_of(partitions, start=start, compare_from=compare_from),
             watch or nobody_watches(),
             clock=lambda: self.clock,
         ).run(partitions)

@@ -45,8 +45,29 @@ def test_nothing_stored_is_one_need_over_all_months(lake: Lake) -> None:
 def test_everything_stored_is_no_need(lake: Lake) -> None:
     store_candles(lake, SERIES, candles_at(grid("2024-01-01", "2024-03-01")))
     assert plan(lake) == []
-    whole = plan(lake, replace(RULES, full=True))
-    assert whole == ["2024-01-01 00:00..2024-03-01 00:00"]
+
+
+@pytest.mark.parametrize(
+    ("since", "asked"),
+    [
+        ("2023-01-01", ["2024-01-01 00:00..2024-03-01 00:00"]),
+        ("2024-02-10 04:30", ["2024-02-10 04:00..2024-03-01 00:00"]),
+        ("2024-03-01", []),
+        ("2025-01-01", []),
+    ],
+)
+def test_everything_from_a_time_on_is_compared(lake: Lake, since: str, asked: list[str]) -> None:
+    store_candles(lake, SERIES, candles_at(grid("2024-01-01", "2024-03-01")))
+    assert plan(lake, replace(RULES, compare_from=time(since))) == asked
+
+
+def test_what_is_missing_before_the_compared_range_is_asked_for_too(lake: Lake) -> None:
+    store_candles(lake, SERIES, candles_at(grid("2024-01-02", "2024-03-01")))
+    plant_gaps(lake, gap_of(SERIES, "2024-02-05", "2024-02-06", "outage", confirmed=True))
+    assert plan(lake, replace(RULES, compare_from=time("2024-02-01"))) == [
+        "2024-01-01 00:00..2024-01-02 00:00",
+        "2024-02-01 00:00..2024-03-01 00:00",
+    ]
 
 
 def test_start_in_the_middle_of_a_month_is_rounded_up_to_the_grid(lake: Lake) -> None:

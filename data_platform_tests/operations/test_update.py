@@ -247,7 +247,7 @@ def test_correction_in_the_overlap_replaces_the_candle(lake: Lake, root: Path) -
     assert len(list((root / "history").rglob("*.parquet"))) == 1
 
 
-def test_full_mode_compares_everything(lake: Lake) -> None:
+def test_stored_candles_are_compared_from_a_time_on(lake: Lake) -> None:
     series = series_of()
     truth = candles_at(grid("2024-01-01", "2024-02-01"))
     early = pl.col("open_time") == time("2024-01-02 03:00")
@@ -255,7 +255,7 @@ def test_full_mode_compares_everything(lake: Lake) -> None:
     source = ScriptedSource({series: truth})
     month = [partition_of(series)]
     assert source.update(lake, month).count("written") == 0
-    assert source.update(lake, month, full=True).count("written") == 1
+    assert source.update(lake, month, compare_from=time("2024-01-01")).count("written") == 1
     assert source.asked() == [("BTC-USDT", "2024-01-01 00:00", "2024-02-01 00:00")]
     assert stored(lake, series).equals(truth)
 
@@ -323,7 +323,7 @@ def test_failure_on_being_asked_again_forgets_nothing_that_was_confirmed(lake: L
     ]
     assert gaps_in(lake, series) == known
     source.failing = {series: TransientError("timed out")}
-    report = source.update(lake, month, full=True)
+    report = source.update(lake, month, compare_from=time("2024-01-01"))
     assert list(report.failures) == month
     assert gaps_in(lake, series) == known
     assert stored(lake, series).equals(truth)

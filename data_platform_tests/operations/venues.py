@@ -76,14 +76,14 @@ class Venues:
         partitions: Sequence[Partition],
         *,
         start: datetime | None = None,
-        full: bool = False,
+        compare_from: datetime | None = None,
         watch: Watch | None = None,
     ) -> LayerReport:
         exchange = partitions[0].series.exchange
         return CandleUpdate(
             lake,
             lambda: self.open(exchange),
-            rules_of(partitions, start=start, full=full),
+            rules_of(partitions, start=start, compare_from=compare_from),
             watch or nobody_watches(),
             clock=self.clock,
         ).run(partitions)
@@ -93,7 +93,10 @@ class Venues:
 
 
 def rules_of(
-    partitions: Sequence[Partition], *, start: datetime | None = None, full: bool = False
+    partitions: Sequence[Partition],
+    *,
+    start: datetime | None = None,
+    compare_from: datetime | None = None,
 ) -> UpdateRules:
     first = start or min(partition.period.start for partition in partitions)
     pairs = {partition.series.pair for partition in partitions}
@@ -102,7 +105,7 @@ def rules_of(
         grace=GRACE,
         starts=dict.fromkeys(pairs, first),
         limits={},
-        full=full,
+        compare_from=compare_from,
     )
 
 
