@@ -322,3 +322,21 @@ def test_rename_can_be_followed_by_faults_under_the_new_name(simulator: Simulato
     simulator.faults.add("http_500", exchange="okx", symbol="NEW/USDT")
     assert candles(simulator.url, "okx", instId="NEW-USDT").status == 500
     assert candles(simulator.url, "okx", instId="LINK-USDT").status == 200
+
+
+def test_changes_ordered_for_the_old_name_hold_under_the_new_one(simulator: Simulator) -> None:
+    simulator.faults.add("rename", exchange="okx", symbol="BTC/USDT", to="NEW/USDT")
+    gap = {"start": NOW - timedelta(minutes=9), "end": NOW - timedelta(minutes=4)}
+    simulator.faults.add("gap", exchange="okx", symbol="BTC/USDT", **gap)
+    found = times("okx", newest(simulator, "okx", instId="NEW-USDT"))
+    missing = {time for time in range(found[0], found[-1], MINUTE) if time not in found}
+    assert missing == {ms(NOW) // MINUTE * MINUTE - ago * MINUTE for ago in (5, 6, 7, 8, 9)}
+
+
+def test_a_pair_that_is_not_traded_any_more_is_still_known_by_its_name(
+    simulator: Simulator,
+) -> None:
+    simulator.faults.add("delisting", exchange="okx", symbol="BTC/USDT")
+    simulator.faults.add("http_500", exchange="okx", symbol="BTC/USDT", first=1)
+    assert [candles(simulator.url, "okx").status for _ in range(2)] == [500, 200]
+    assert simulator.scorer.log(1)[0]["symbol"] == "BTC/USDT"

@@ -368,6 +368,8 @@ def test_a_limit_refuses_in_the_exchanges_own_way(
         assert all(said in answer.body.decode() for answer in bad)
         score = simulator.scorer.scores()[exchange]
         assert score.rejected + score.banned == 3
+        for name, amount in values.items():
+            assert score.windows[name].allowed in (amount, 2 * amount)
         assert score.ohlcv_requests == allowed + 3
 
 

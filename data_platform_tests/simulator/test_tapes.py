@@ -8,6 +8,7 @@ from data_platform.domain.errors import WrongUseError
 from data_platform.domain.markets import Market, Pair
 from data_platform.domain.synthetic_markets import market_profile
 from data_platform.domain.timeframes import TIMEFRAMES, to_timeframe
+from data_platform.simulator.edits import Correction, Gap
 from data_platform.simulator.rows import WireRows
 from data_platform.simulator.tapes import ReplayTape, SyntheticTape
 from data_platform_tests.simulator.simulated import LISTED, at, ms
@@ -152,3 +153,29 @@ def test_a_replay_with_a_number_that_no_exchange_sends_is_refused(wrong: float |
 def test_a_replay_without_a_column_is_refused() -> None:
     with pytest.raises(WrongUseError, match="missing: volume"):
         ReplayTape({MINUTE: replayed().drop("volume")})
+
+
+def test_edits_of_replayed_minutes_reach_every_coarser_timeframe() -> None:
+    first = ms(START)
+    gap, correction = Gap(first, first + 180_000), Correction(first + 420_000, first + 480_000, 2.0)
+    replay = ReplayTape({MINUTE: replayed(10)})
+    minutes = replay.candles(MINUTE, 0, 2**60, (gap, correction))
+    assert minutes.height == 7
+    assert minutes.row(4) == (START + timedelta(minutes=7), 34.0, 38.0, 32.0, 36.0, 1.4)
+    fives = replay.candles(FIVE, 0, 2**60, (gap, correction))
+    assert fives["open"].to_list() == [13.0, 15.0]
+    assert fives["high"].to_list() == [16.0, 38.0]
+    assert replay.candles(FIVE, 0, 2**60)["open"].to_list() == [10.0, 15.0]
+    now = first + 8 * 60_000 + 30_000
+    (open_five,) = read(replay.unfinished(FIVE, now, (gap, correction)))
+    assert open_five[2] == 38.0
+
+
+def test_edits_of_made_up_minutes_reach_the_open_candle() -> None:
+    opened, now = ms(at(2024, 3, 14, 10)), ms(at(2024, 3, 14, 10, 38)) + 30_000
+    (before,) = read(tape().unfinished(HOUR, now))
+    gap = (Gap(opened, opened + 1_200_000),)
+    (after,) = read(tape().unfinished(HOUR, now, gap))
+    assert after[0] == before[0]
+    assert after[5] < before[5]
+    assert read(tape().unfinished(HOUR, now, (Gap(opened, now + 60_000),))) == []
