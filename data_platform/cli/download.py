@@ -23,6 +23,12 @@ from data_platform.settings import Settings, load_settings, worker_environment
 WORKER = (sys.executable, "-m", "data_platform.cli.download_worker")
 
 
+STALE = (
+    "Stale: derived partitions whose inputs have changed since, outside of what was selected here. "
+    "The same command without --layer, --pair, --timeframe, --start and --end computes them anew."
+)
+
+
 @click.command()
 @click.option("--exchange", "exchanges", multiple=True, help="Repeat for several.  [default: all]")
 @click.option("--pair", "pairs", multiple=True, help="BTC/USDT, BTC-USDT or BTCUSDT; repeatable.")
@@ -93,6 +99,8 @@ def run_orders(
         )
     result.reports.update(reports)
     console.print(_summary(reports, result))
+    if any(outcome.stale for outcome in result.outcomes.values()):
+        click.echo(STALE)
     for line in _failures(result):
         click.echo(f"data-platform: {' '.join(line.split())}", err=True)
     if result.is_stopped:
@@ -120,6 +128,8 @@ def _summary(reports: dict[str, Report], result: PoolResult) -> Table:
         counts["rows refused"] = [f"{it.refused:,}" for it in outcomes]
     if any(it.failed_checks for it in outcomes):
         counts["checks failed"] = [_spell_checks(it.failed_checks) for it in outcomes]
+    if any(it.stale for it in outcomes):
+        counts["stale"] = [f"{it.stale:,}" for it in outcomes]
     table = Table("exchange", "result")
     for title in counts:
         table.add_column(title, justify="right", overflow="fold")

@@ -40,6 +40,8 @@ class Outcome:
     """Rows that the audit kept out of the lake."""
     failed_checks: tuple[str, ...] = ()
     """Checks that did not pass: `binance/ohlcv_1h no_long_gaps`."""
+    stale: int = 0
+    """Derived partitions and files of the exchange whose inputs have changed since."""
 
 
 def order_to_line(order: Order) -> str:

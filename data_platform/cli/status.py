@@ -1,6 +1,7 @@
 """`data-platform status`: how far every series is, and whether one is late."""
 
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from rich.text import Text
 from data_platform.cli.output import open_console, print_json
 from data_platform.domain.errors import WrongUseError
 from data_platform.domain.markets import Series
+from data_platform.operations.backlog import count_stale
 from data_platform.operations.due import FreshnessLimits, SeriesStatus, series_status
 from data_platform.operations.lake import Lake, opened_lake
 from data_platform.settings import Settings, load_settings
@@ -28,6 +30,11 @@ COLORS: dict[State, str] = {
 """`not stored`: configured and never asked for. `retired`: stored and no longer configured."""
 
 
+REMEDY = (
+    "What is stale is computed anew by `data-platform download`, and every night by its schedule."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class StatusLine:
     """One series with its verdict."""
@@ -36,6 +43,9 @@ class StatusLine:
     state: State
     age: timedelta | None
     """Since the close of its newest candle."""
+    stale: int = 0
+    """Stored partitions computed from it, and files made of it, that are no longer what they would
+    be now."""
     outage: str | None = None
     """Since when, why and until when its exchange is not asked; None while it is."""
 
@@ -47,7 +57,8 @@ def status(exchanges: tuple[str, ...], *, is_json: bool) -> None:
     """Show from, to, candles, gaps and age of every series; exit 1 when one is stale.
 
     A series is stale when a closed candle is awaited for longer than configs/thresholds.yaml and
-    the refresh interval allow, or when nothing of it was ever fetched. An exchange that has
+    the refresh interval allow, or when nothing of it was ever fetched. The column `stale` counts
+    stored derived partitions and files whose inputs have changed since. An exchange that has
     stopped answering, and is therefore not asked, is named below the table.
     """
     settings = load_settings()
@@ -60,6 +71,8 @@ def status(exchanges: tuple[str, ...], *, is_json: bool) -> None:
         for outage in dict.fromkeys(line.outage for line in lines if line.outage):
             click.echo(outage)
         click.echo(_footer(lines))
+        if any(line.stale for line in lines):
+            click.echo(REMEDY)
     sys.exit(1 if any(line.state in {"stale", "not stored"} for line in lines) else 0)
 
 
@@ -108,13 +121,14 @@ def _lines(
         settings.refresh.candles,
         settings.thresholds.limits,
     )
+    stale = count_stale(lake, settings.scope_of(exchange), now) if exchange else Counter()
     breaker = lake.breakers.read(name)
     outage = breaker.spell(name) if breaker.is_open(now) else None
     for found in series_status(lake, wanted, fresh, now):
         closed = found.last + found.series.timeframe.duration if found.last else None
         age = now - closed if closed else None
         state = _state(found, is_configured=found.series in configured)
-        yield StatusLine(found, state, age, outage)
+        yield StatusLine(found, state, age, stale[found.series], outage)
 
 
 def _state(found: SeriesStatus, *, is_configured: bool) -> State:
@@ -129,7 +143,7 @@ def _to_table(lines: Sequence[StatusLine]) -> Table:
     table = Table()
     for name in ("exchange", "pair", "timeframe", "from", "to"):
         table.add_column(name)
-    for name in ("candles", "gaps", "missing", "age"):
+    for name in ("candles", "gaps", "missing", "stale", "age"):
         table.add_column(name, justify="right")
     table.add_column("state")
     for line in lines:
@@ -143,6 +157,7 @@ def _to_table(lines: Sequence[StatusLine]) -> Table:
             f"{found.candles:,}",
             f"{found.gaps:,}",
             f"{found.missing:,}",
+            Text(f"{line.stale:,}", "red" if line.stale else ""),
             spell_age(line.age),
             Text(line.state, COLORS[line.state]),
         )
@@ -161,6 +176,7 @@ def _to_object(line: StatusLine) -> dict[str, object]:
         "candles": found.candles,
         "gaps": found.gaps,
         "missing": found.missing,
+        "stale_partitions": line.stale,
         "age_seconds": line.age.total_seconds() if line.age is not None else None,
         "late_seconds": found.late.total_seconds(),
         "limit_seconds": found.limit.total_seconds(),

@@ -1,3 +1,4 @@
+import json
 import socket
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
@@ -5,11 +6,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from data_platform.cli.download import is_success
 from data_platform.cli.main import main
 from data_platform.cli.messages import Outcome
+from data_platform.cli.status import REMEDY
 from data_platform.cli.worker_pool import PoolResult
 from data_platform.domain.breaker import BreakerState
 from data_platform.domain.markets import Pair, Series
@@ -165,6 +167,37 @@ def test_refused_rows_and_failed_checks_show_in_the_last_table(lake: Path) -> No
     assert str(lake / "quarantine") in line
     assert done.exit_code == 1
     assert stored_days(lake).height == 16
+
+
+@pytest.mark.usefixtures("lake")
+def test_what_a_selection_leaves_stale_shows_and_is_mended_by_a_whole_run() -> None:
+    exchange = SimulatedExchange("okx", (PAIR,))
+    now = time("2024-03-02 12:00:07")
+    with run_simulator(SimulatorConfig({"okx": exchange}, clock=now)) as simulator:
+        Path("configs/platform.yaml").write_text(
+            "exchanges:\n"
+            f"  okx: {{base_url: '{simulator.url}/okx', pairs: [BTC/USDT],"
+            " timeframes: [1h, 4h], start: 2024-02-01}\n"
+        )
+        fine = download_until_april("--timeframe", "1h")
+        coarse = download_until_april("--timeframe", "4h")
+        status = CliRunner().invoke(main, ["status", "--json"])
+        shown = CliRunner().invoke(main, ["status"])
+        whole = download_until_april()
+    assert "stale" not in fine.stdout
+    titles, cells = table_of(coarse.stdout)
+    # The features of the hours of February and March join four hours.
+    assert dict(zip(titles, cells, strict=True))["stale"] == "2"
+    assert "computes them anew" in coarse.stdout
+    stale = {line["timeframe"]: line["stale_partitions"] for line in json.loads(status.stdout)}
+    assert stale == {"1h": 2, "4h": 0}
+    assert REMEDY in shown.stdout
+    assert "stale" not in whole.stdout
+    assert [it.exit_code for it in (fine, coarse, whole)] == [0, 0, 0]
+
+
+def download_until_april(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["download", "--end", "2024-04-01", *arguments])
 
 
 def table_of(text: str) -> tuple[list[str], list[str]]:
