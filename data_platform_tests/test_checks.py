@@ -17,10 +17,12 @@ from data_platform_tests.damage import damage
 from data_platform_tests.small_line import (
     ALL_LAYERS,
     BTC,
+    CONFIG,
     ETH,
     SOL,
     TIMEFRAMES,
     SmallLine,
+    open_small_line,
     series,
 )
 
@@ -206,6 +208,26 @@ def test_damaged_files_that_can_be_made_again_are_by_the_run_that_asks_for_them(
     damage(path, "flipped")
     assert stored_line.materialize((ETH,), (layer,), ("1h",)).success
     assert path.read_bytes() == whole
+
+
+def test_strange_file_in_the_place_of_an_empty_month_fails_the_run_that_asks_for_it(
+    tmp_path: Path,
+) -> None:
+    config = CONFIG.replace("start:", "pair_start: {ETH/USDT: 2024-03-01}\n    start:")
+    what = (("ohlcv",), ("1h",), ("2024-02", "2024-02"))
+    with open_small_line(tmp_path, config) as line:
+        assert line.materialize((BTC, ETH), *what).success
+        with line.lake() as lake:
+            path = lake.store.layout.partition(
+                Partition("ohlcv", series(ETH, "1h"), to_period("2024-02"))
+            )
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"no candles")
+        assert line.materialize((BTC,), *what).success
+        outcome = line.materialize((ETH,), *what)
+    assert not outcome.success
+    (failure,) = outcome.failures
+    assert "pair=ETH-USDT/period=2024-02/candles.parquet is damaged: no commit" in failure
 
 
 def test_checks_run_alone_hash_every_file(stored_line: SmallLine) -> None:

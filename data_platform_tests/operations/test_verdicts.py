@@ -1,5 +1,6 @@
 import json
-from collections.abc import Collection
+import shutil
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -27,6 +28,7 @@ from data_platform_tests.factories import (
     candles_at,
     gap_of,
     grid,
+    lake_at,
     month_of,
     partition_of,
     partitions_of,
@@ -90,20 +92,35 @@ def test_gaps_that_count_break_the_three_gap_rules_and_quiet_times_none(lake: La
     assert failed(lake, judged()) == {"no_long_gaps": 1, "days_complete": 1, "history_complete": 1}
 
 
+LAYERS_STORED = [layer.name for layer in LAYERS]
 MONTHS = [month_of("2024-01"), month_of("2024-02")]
 KEYS = {"BTC-USDT|2024-01", "BTC-USDT|2024-02"}
 
 
-@pytest.fixture
-def whole(lake: Lake) -> Lake:
-    """Two months of two pairs, derived and exported."""
+@pytest.fixture(scope="module")
+def whole_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two months of two pairs, derived and exported; nobody has it open."""
+    root = tmp_path_factory.mktemp("whole")
+    lake = lake_at(root)
     for series in (BTC, ETH):
         store_candles(lake, series, candles_at(grid("2024-01-20", "2024-02-10")))
         derive_line(lake, series, MONTHS)
         for converter in CONVERTERS:
             asked = partitions_of(series, "2024-01", "2024-02", converter.name)
             export_layer(lake, asked, converter, nobody_watches())
-    return lake
+    lake.state.close()
+    return root
+
+
+@pytest.fixture
+def whole(whole_root: Path, tmp_path: Path) -> Iterator[Lake]:
+    """A copy of that lake, each file of which was hashed once."""
+    shutil.copytree(whole_root, tmp_path / "whole")
+    lake = lake_at(tmp_path / "whole")
+    for layer in LAYERS_STORED:
+        assert files_verdict(lake, judged(layer), ()).count == 0
+    yield lake
+    lake.state.close()
 
 
 def judge_files(
@@ -122,9 +139,6 @@ def path_in(lake: Lake, layer: str, pair: str = "BTC-USDT", month: str = "2024-0
         if row.series.pair.key == pair and str(row.period) in (month, "None")
     ]
     return lake.store.root / str(rows[0].path)
-
-
-LAYERS_STORED = [layer.name for layer in LAYERS]
 
 
 @pytest.mark.parametrize("layer", LAYERS_STORED)
