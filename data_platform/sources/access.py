@@ -24,8 +24,8 @@ class Retry:
     """No pause between attempts is longer, except one the exchange asks for."""
     longest_refusal: timedelta = timedelta(minutes=2)
     """When the exchange asks for more patience than this (a ban), the request fails at once:
-    asking before a ban ends prolongs it. A backfill waits as long for an exchange that has
-    stopped answering."""
+    asking before a ban ends prolongs it. A backfill that has begun waits as long for an exchange
+    that has stopped answering."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Access:
 
     @property
     def patience(self) -> timedelta:
-        """Return how long a request waits at most for an exchange that has stopped answering."""
+        """Return how long a fetch that has begun waits for an exchange that stops answering."""
         return self.retry.longest_refusal if self.priority == "backfill" else timedelta(0)
 
     @property

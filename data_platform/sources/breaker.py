@@ -76,7 +76,6 @@ class Breaker:
         exchange: str,
         store: BreakerStore,
         *,
-        patience: timedelta,
         probe_time: timedelta,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
@@ -85,24 +84,26 @@ class Breaker:
         Args:
             exchange: our name.
             store: where the state is kept.
-            patience: a request waits so long at most for the breaker to let it through.
             probe_time: how long the one request that tries may take before another one may.
             now: the clock, UTC.
         """
         self._exchange = exchange
         self._store = store
-        self._patience = patience
         self._probe_time = probe_time
         self._now = now
         self._known = CLOSED
         self._read_at = -_FRESH
         self._answered_at = -1.0
 
-    async def enter(self, about: str) -> bool:
+    async def enter(self, about: str, patience: timedelta) -> bool:
         """Wait until the exchange may be asked; return whether this is the one request that tries.
 
+        Args:
+            about: what is to be asked, for the message.
+            patience: how long to wait at most.
+
         Raises:
-            LeftAloneError: that will be later than anybody waits.
+            LeftAloneError: that will be later.
         """
         while True:
             known, now = self._look(), self._now()
@@ -113,7 +114,7 @@ class Breaker:
                     return True
                 continue
             wait = (known.until or now) - now
-            if wait > self._patience:
+            if wait > patience:
                 raise LeftAloneError(f"{about}: not asked, because {known.spell(self._exchange)}")
             await asyncio.sleep(min(wait.total_seconds(), _FRESH))
 

@@ -49,6 +49,9 @@ class Request(Generic[T]):
     """Requests for candles that it counts as."""
     longest: int = Reply().longest
     """Bytes of the answer that are read at most."""
+    patience: timedelta = timedelta(0)
+    """How long it waits at most for an exchange that has stopped answering. A fetch that has begun
+    may wait; one that begins then fails at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,6 @@ class CcxtClient:
         self._breaker = Breaker(
             access.exchange.name,
             breakers or MemoryBreakers(),
-            patience=access.patience,
             # One attempt's deadline, and the wait for its turn.
             probe_time=2 * access.timeout + access.retry.longest_pause,
         )
@@ -159,7 +161,8 @@ class CcxtClient:
             return Answer(candles, sent_at)
 
         about = f"{series} from {page.start:%Y-%m-%d %H:%M} UTC"
-        return await self._ask(Request(about, request, longest=_LONGEST_PAGE))
+        patience = self.access.patience
+        return await self._ask(Request(about, request, longest=_LONGEST_PAGE, patience=patience))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -191,7 +194,7 @@ class CcxtClient:
             is_last = attempt >= retry.tries
             try:
                 async with self._places:
-                    is_probe = await self._breaker.enter(request.about)
+                    is_probe = await self._breaker.enter(request.about, request.patience)
                     is_last = is_last or is_probe
                     with self._judged(began, is_last=is_last, is_probe=is_probe):
                         return await self._attempt(request, pause)
@@ -230,10 +233,13 @@ class CcxtClient:
     async def _attempt(self, request: Request[T], pause: float) -> T:
         reply = Reply(longest=request.longest)
         try:
-            await self._budget.turn(request.cost)
+            turn = await self._budget.turn(request.cost)
             REPLY.set(reply)
-            async with asyncio.timeout(2 * self.access.timeout.total_seconds()):
-                return await request.send()
+            try:
+                async with asyncio.timeout(2 * self.access.timeout.total_seconds()):
+                    return await request.send()
+            finally:
+                self._budget.answered(turn, reply.came_at and reply.came_at - turn.at)
         except SourceError as error:
             error.args = (f"{request.about}: {self.access.address}: {error}.",)
             raise

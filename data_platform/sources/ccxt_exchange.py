@@ -12,7 +12,9 @@ Holds everything that reaches into ccxt; imported by the client only, and ccxt i
 - The client closes its session in `close()` only if it made it, and complains at deletion.
 """
 
+import logging
 import ssl
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import datetime
@@ -29,6 +31,8 @@ REPLY: ContextVar[Reply] = ContextVar("REPLY")
 
 _MARKET_TYPES = ["spot"]
 _CHUNK = 65_536
+_SILENT = logging.Logger("ccxt", logging.CRITICAL + 1)  # noqa: LOG001 - in nobody's tree
+"""In place of ccxt's own, which logs every request and answer at DEBUG, headers and all."""
 _SHOWN = 60
 """Characters of an answer in a message."""
 
@@ -83,6 +87,7 @@ def open_exchange(access: Access, now: Callable[[], datetime]) -> CcxtExchange:
             f"{access.ccxt_id!r}; set `ccxt_id` in the config to one of ccxt's names."
         )
     exchange = build(_settings(access))
+    exchange.logger = _SILENT
     exchange.session = _OneHostSession(access)
     exchange.milliseconds = lambda: int(now().timestamp() * 1000)
     if access.base_url:
@@ -197,6 +202,7 @@ class _BoundedAnswer:
 
     async def __aenter__(self) -> Self:
         self._response = await self._request.__aenter__()
+        REPLY.get().came_at = time.monotonic()
         return self
 
     async def __aexit__(self, *error: object) -> None:

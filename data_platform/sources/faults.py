@@ -35,6 +35,8 @@ class Reply:
     """What is known of the answer to one request; filled while it comes in."""
 
     status: int | None = None
+    came_at: float | None = None
+    """When its first byte came, by the monotonic clock."""
     headers: Mapping[str, str] = field(default_factory=dict)
     body: object = None
     """The parsed JSON, None when it did not parse."""
@@ -138,7 +140,7 @@ FAULTS: tuple[_Row, ...] = (
         "is under maintenance or busy",
         _LATER,
         exactly="ExchangeError",
-        words=r"maintenance|unavailable|\bbusy\b|time.?out|try again|(internal|server|system).error",
+        words=r"maintenance|unavailable|\bbusy\b|time.?out|try again|(internal|(ser|sys)\w+).error",
     ),
     _Row(
         PermanentError,

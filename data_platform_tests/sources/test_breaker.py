@@ -26,10 +26,8 @@ class Venue:
     store: BreakerStore = field(default_factory=MemoryBreakers)
     now: datetime = NOON
 
-    def process(self, exchange: str = "okx", patience: timedelta = timedelta(0)) -> Breaker:
-        return Breaker(
-            exchange, self.store, patience=patience, probe_time=MINUTE, now=lambda: self.now
-        )
+    def process(self, exchange: str = "okx") -> Breaker:
+        return Breaker(exchange, self.store, probe_time=MINUTE, now=lambda: self.now)
 
     @property
     def state(self) -> BreakerState:
@@ -42,8 +40,8 @@ def venue(root: Path, monkeypatch: pytest.MonkeyPatch) -> Venue:
     return Venue(Breakers(State(f"sqlite:///{root / 'state.db'}")))
 
 
-def enter(process: Breaker) -> bool:
-    return asyncio.run(process.enter("okx/BTC-USDT/1m"))
+def enter(process: Breaker, patience: timedelta = timedelta(0)) -> bool:
+    return asyncio.run(process.enter("okx/BTC-USDT/1m", patience))
 
 
 def fail(process: Breaker, times: int = 1, error: SourceError = LOST) -> None:
@@ -194,12 +192,13 @@ def test_patient_request_waits_for_the_end_of_the_pause(
     fail(venue.process(), 3)
     began, start = datetime.now(UTC), venue.now
     patient = Breaker(
-        *("okx", venue.store),
-        patience=SECOND,
+        "okx",
+        venue.store,
         probe_time=MINUTE,
         now=lambda: start + (datetime.now(UTC) - began),
     )
-    assert enter(patient)
+    assert is_refused(patient)
+    assert enter(patient, patience=SECOND)
     assert datetime.now(UTC) - began >= timedelta(seconds=0.3)
 
 
