@@ -15,7 +15,7 @@ from data_platform.domain.timeframes import Timeframe
 from data_platform.features.resample import resample_candles
 from data_platform.operations.derive import Ingredients, Recipe, derive_layer
 from data_platform.operations.journal_book import ledger_input
-from data_platform.operations.judge import RULE_HISTORY, judge_candles
+from data_platform.operations.judge import judge_candles, read_history
 from data_platform.operations.lake import Lake
 from data_platform.operations.plan import UpdateRules
 from data_platform.operations.recipes import layer_version, to_input
@@ -80,7 +80,7 @@ def _gather(lake: Lake, partition: Partition, finer: Timeframe, rules: UpdateRul
     def judge(made: pl.DataFrame) -> Judgement:
         end = coarse.timeframe.floor(known.end)
         holes = missing_ranges(made["open_time"], coarse.timeframe, known.start, end)
-        before = lake.store.read_before("ohlcv", coarse, partition.period.start, RULE_HISTORY)
+        before = read_history(lake, partition)
         return Judgement(
             gaps=tuple(_gaps(coarse, holes, gaps, unknown)),
             quality=judge_candles(RuleInput(made, before, coarse.timeframe), rules.limits),

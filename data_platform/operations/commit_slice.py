@@ -3,21 +3,19 @@
 Everything that one slice says goes into one commit; nothing is fetched here.
 """
 
-import logging
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
 import polars as pl
 
-from data_platform.domain.candles import TIME, closed_before, empty_candles, merge_candles
-from data_platform.domain.errors import DamagedFileError
+from data_platform.domain.candles import TIME, closed_before, merge_candles
 from data_platform.domain.layers import LAYERS_BY_NAME, Partition
 from data_platform.domain.markets import Series
 from data_platform.operations.belief import judge_run, quiet_of
 from data_platform.operations.collect import Slice
 from data_platform.operations.holes import Evidence, explain_holes
-from data_platform.operations.judge import RULE_HISTORY, judge_candles
+from data_platform.operations.judge import judge_candles, read_history
 from data_platform.operations.lake import Lake
 from data_platform.operations.plan import UpdateRules
 from data_platform.quality.rule import RuleInput
@@ -26,8 +24,6 @@ from data_platform.storage.change import CommitResult, Judgement
 from data_platform.storage.journal import CommitNote
 from data_platform.storage.ledger import Gap
 from data_platform.storage.ledger_runs import judge_again
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -112,7 +108,7 @@ class SliceCommitter:
     ) -> Judgement:
         evidence = self._evidence(piece, refused)
         gaps = explain_holes(merged["open_time"], evidence)
-        given = RuleInput(merged, self._history(partition), piece.series.timeframe)
+        given = RuleInput(merged, read_history(self.lake, partition), piece.series.timeframe)
         verdicts = judge_candles(given, self.rules.limits)
         return Judgement(gaps=tuple(gaps), covers=evidence.slice, quality=verdicts)
 
@@ -121,15 +117,6 @@ class SliceCommitter:
         known = self.lake.ledger.gaps(piece.series, *_edges(piece))
         quiet = quiet_of(self.rules.exchange, piece.series.timeframe, self.rules.limits)
         return Evidence(piece.series, piece.windows, refused, first, last, quiet, known)
-
-    def _history(self, partition: Partition) -> pl.DataFrame:
-        series, start = partition.series, partition.period.start
-        try:
-            return self.lake.store.read_before("ohlcv", series, start, RULE_HISTORY)
-        except DamagedFileError as error:
-            # Rules look at it; a damaged month must not keep new candles of the next one out.
-            _log.warning("%s is judged without the candles before it: %s", partition, error)
-            return empty_candles()
 
     def _known(self, series: Series) -> tuple[datetime | None, datetime | None]:
         if series not in self._edges:

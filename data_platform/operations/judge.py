@@ -4,17 +4,22 @@ Runs the rules of `quality` and shapes their findings for the journal; judges no
 """
 
 import json
+import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import polars as pl
 
-from data_platform.domain.errors import StorageError
+from data_platform.domain.candles import empty_candles
+from data_platform.domain.errors import DamagedFileError, StorageError
+from data_platform.domain.layers import Partition
 from data_platform.operations.lake import Lake
 from data_platform.operations.report import LayerReport, spell_causes
 from data_platform.quality import continuity, ohlc
 from data_platform.quality.rule import Limits, Rule, RuleInput
 from data_platform.storage.verdicts import QualityRow
+
+_log = logging.getLogger(__name__)
 
 CANDLE_RULES: tuple[Rule, ...] = (*ohlc.RULES, *continuity.RULES)
 
@@ -28,6 +33,19 @@ FIRST_ROWS = 10
 
 RULE_HISTORY = 100
 """Stored candles before the month that a rule may look at."""
+
+
+def read_history(lake: Lake, partition: Partition) -> pl.DataFrame:
+    """Return the candles before a month that its rules may look at.
+
+    No row where a file of them is damaged: that must not keep the candles of this month out.
+    """
+    series, start = partition.series, partition.period.start
+    try:
+        return lake.store.read_before("ohlcv", series, start, RULE_HISTORY)
+    except DamagedFileError as error:
+        _log.warning("%s is judged without the candles before it: %s", partition, error)
+        return empty_candles()
 
 
 def judge_candles(given: RuleInput, limits: Mapping[str, Limits]) -> tuple[QualityRow, ...]:

@@ -12,6 +12,7 @@ from data_platform.operations.report import LayerReport
 from data_platform.operations.watch import nobody_watches
 from data_platform.storage import journal
 from data_platform.storage.ledger import Status
+from data_platform_tests.damage import damage
 from data_platform_tests.factories import (
     candles_at,
     gap_of,
@@ -58,6 +59,25 @@ def test_four_hours_of_coinbase_are_what_its_hours_make(venues: Venues, lake: La
     assert found["volume"].to_list() == pytest.approx(exact, rel=1e-12)
     assert truth["volume"].to_list() == pytest.approx(exact, rel=1e-12)
     assert gaps_in(lake, fine.at(FOUR)) == []
+
+
+@pytest.mark.parametrize("how", ["empty", "flipped"])
+def test_damaged_month_is_made_again_from_its_hours_and_does_not_stop_the_next(
+    lake: Lake, how: str
+) -> None:
+    january, february = partitions_of(COARSE, "2024-01", "2024-02")
+    store_candles(lake, FINE, candles_at(grid("2024-01-01", "2024-02-10")))
+    derive(lake, [january, february])
+    before = stored(lake, COARSE)
+    [path] = lake.store.files("ohlcv", COARSE, [january.period])
+    damage(path, how)
+    store_candles(lake, FINE, candles_at(grid("2024-02-10", "2024-02-11")))
+    report = derive(lake, [february])
+    assert not report.failures
+    assert journal_of(lake, february).rows == 10 * 6
+    assert derive(lake, [january]).count("written") == 1
+    assert stored(lake, COARSE).head(before.height).equals(before)
+    assert journal_of(lake, january).reason == "repair"
 
 
 def test_candle_does_not_exist_before_its_last_hour(lake: Lake) -> None:
