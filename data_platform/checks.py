@@ -16,6 +16,7 @@ from data_platform.domain.markets import Series
 from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.due import FreshnessLimits, series_status
 from data_platform.operations.lake import Lake
+from data_platform.operations.missing import History
 from data_platform.operations.report import spell_causes
 from data_platform.operations.verdicts import (
     CANDLE_STATEMENTS,
@@ -77,7 +78,7 @@ def judged_asset(line: Line, layer: str, timeframe: Timeframe) -> Judged:
         exchange=line.exchange.name,
         layer=layer,
         timeframe=timeframe,
-        pairs=frozenset(pair.key for pair in line.exchange.pairs),
+        history=History(line.exchange.row.quiet_candle, line.exchange.starts),
         limits=line.settings.thresholds.limits,
         feature_sets=frozenset(one.key for one in line.settings.feature_sets),
     )

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 
 import dagster as dg
 
-from data_platform.assets.line import Line
+from data_platform.assets.line import Line, asset_key
 from data_platform.domain.markets import Pair
 from data_platform.domain.periods import Period
 from data_platform.jobs import line_job_name
-from data_platform.operations.backlog import find_backlog
+from data_platform.operations.backlog import find_backlog, find_doubts
 from data_platform.operations.lake import opened_lake
 from data_platform.partitions import PartitionRange, to_ranges
 from data_platform.runs import BACKFILL_TAG
@@ -41,20 +41,28 @@ def build_nightly_schedule(line: Line) -> dg.ScheduleDefinition:
         description=f"{line.exchange.row.title}: asks only for what is missing or stale.",
     )
     def nightly(context: dg.ScheduleEvaluationContext) -> dg.SkipReason | list[dg.RunRequest]:
-        now = line.clock()
+        now, scope = line.clock(), line.settings.scope_of(line.exchange)
         with opened_lake(line.settings.data_root, line.settings.state_url) as lake:
-            ranges = to_blocks(
-                find_backlog(lake, line.settings.scope_of(line.exchange), now), line.exchange.pairs
-            )
-        if not ranges:
+            backlog = find_backlog(lake, scope, now)
+            page_size = line.exchange.row.page_size
+            doubts = find_doubts(lake, scope, page_size, now) - backlog
+        if not backlog and not doubts:
             return dg.SkipReason("every month is stored and no derived layer is stale")
+        # Where an old answer is only asked for again, a run of the whole line would cost seven
+        # times the events; what comes of it makes the other layers stale.
+        candles = [asset_key(name, "ohlcv", each) for each in scope.fetched]
+        blocks = [
+            *((block, None) for block in to_blocks(backlog, line.exchange.pairs)),
+            *((block, candles) for block in to_blocks(doubts, line.exchange.pairs)),
+        ]
         day = context.scheduled_execution_time
         return [
             dg.RunRequest(
                 run_key=f"{name}-{day:%Y-%m-%d}-{number}",
+                asset_selection=assets,
                 tags={**block.tags, BACKFILL_TAG: name},
             )
-            for number, block in enumerate(ranges)
+            for number, (block, assets) in enumerate(blocks)
         ]
 
     return nightly

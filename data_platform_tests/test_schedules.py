@@ -10,6 +10,7 @@ from data_platform.domain.markets import Pair
 from data_platform.domain.periods import to_period
 from data_platform.schedules import to_blocks
 from data_platform.storage.journal import CommitNote
+from data_platform.storage.ledger import Gap
 from data_platform_tests.small_line import BTC, ETH, NOW, SOL, SmallLine, series
 
 RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
@@ -93,6 +94,17 @@ def test_what_was_computed_again_and_came_out_the_same_is_not_asked_for_again(
     job = stored_line.definitions.resolve_job_def("materialize_binance_line_job")
     assert job.execute_in_process(instance=stored_line.instance, tags=request.tags).success
     assert isinstance(nightly(stored_line), str)
+
+
+def test_old_answer_that_is_doubted_is_asked_for_alone(stored_line: SmallLine) -> None:
+    one, day = series(ETH, "1d"), datetime(2024, 2, 9, tzinfo=UTC)
+    gap = Gap(one, day, day + timedelta(days=1), 1, "outage", True, "planted", 1, NOW)
+    with stored_line.lake() as lake, lake.state.write() as connection:
+        lake.ledger.record(connection, one, gap.start, gap.end, [gap])
+    request = only_request(nightly(stored_line))
+    assert ranges([request]) == [("ETH-USDT|2024-02", "ETH-USDT|2024-02")]
+    selected = {key.to_user_string() for key in request.asset_selection or ()}
+    assert selected == {"binance/ohlcv_1h", "binance/ohlcv_1d"}
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from data_platform.domain.layers import LAYERS
 from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.due import FreshnessLimits, SeriesStatus, series_status
 from data_platform.operations.lake import Lake, opened_lake
+from data_platform.operations.missing import History, count_gaps
 from data_platform.operations.verdicts import Judged, Verdict, table_verdicts
 from data_platform.settings import ExchangeSettings, Settings
 
@@ -22,6 +23,8 @@ class LineRow:
     exchange: str
     timeframe: Timeframe
     statuses: Sequence[SeriesStatus]
+    gaps: int
+    """Runs of candles that are missing and should be there."""
     verdicts: Sequence[Verdict]
 
     @property
@@ -66,16 +69,18 @@ def _rows(
     limits = settings.thresholds.limits
     fresh = FreshnessLimits(exchange.grace, settings.refresh.candles, limits)
     statuses = series_status(lake, exchange.series, fresh, now)
-    pairs = frozenset(pair.key for pair in exchange.pairs)
+    history = History(exchange.row.quiet_candle, exchange.starts)
+    counts = count_gaps(lake, history, exchange.series)
     sets = frozenset(one.key for one in settings.feature_sets)
     rows = []
     for timeframe in exchange.timeframes:
         own = [status for status in statuses if status.series.timeframe == timeframe]
         verdicts: list[Verdict] = []
         for layer in LAYERS:
-            judged = Judged(exchange.name, layer.name, timeframe, pairs, limits, sets)
+            judged = Judged(exchange.name, layer.name, timeframe, history, limits, sets)
             verdicts += table_verdicts(lake, judged, own, ())
-        rows.append(LineRow(exchange.name, timeframe, own, verdicts))
+        gaps = sum(counts[status.series].gaps for status in own)
+        rows.append(LineRow(exchange.name, timeframe, own, gaps, verdicts))
     return rows
 
 
@@ -90,7 +95,7 @@ def _cells(row: LineRow) -> list[str | Text]:
         f"{sum(status.candles for status in row.statuses):,}",
         f"{min(firsts):%Y-%m-%d %H:%M}" if firsts else "-",
         f"{max(lasts):%Y-%m-%d %H:%M}" if lasts else "-",
-        f"{sum(status.gaps for status in row.statuses)}",
+        f"{row.gaps}",
         f"{len(row.verdicts) - len(failed)}",
         Text(f"{len(failed)}", "red" if failed else ""),
         ", ".join(verdict.name for verdict in failed),

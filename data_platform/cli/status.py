@@ -13,10 +13,12 @@ from rich.text import Text
 
 from data_platform.cli.output import open_console, print_json
 from data_platform.domain.errors import WrongUseError
+from data_platform.domain.exchanges import exchange_row
 from data_platform.domain.markets import Series
 from data_platform.operations.backlog import count_stale
 from data_platform.operations.due import FreshnessLimits, SeriesStatus, series_status
 from data_platform.operations.lake import Lake, opened_lake
+from data_platform.operations.missing import GapCount, History, count_gaps
 from data_platform.settings import Settings, load_settings
 
 State = Literal["fresh", "stale", "not stored", "retired"]
@@ -40,6 +42,7 @@ class StatusLine:
     """One series with its verdict."""
 
     status: SeriesStatus
+    count: GapCount
     state: State
     age: timedelta | None
     """Since the close of its newest candle."""
@@ -55,6 +58,9 @@ class StatusLine:
 @click.option("--json", "is_json", is_flag=True, help="An array of objects, for programs.")
 def status(exchanges: tuple[str, ...], *, is_json: bool) -> None:
     """Show from, to, candles, gaps and age of every series; exit 1 when one is stale.
+
+    Missing is every candle since the configured start that should be there, whether it was lost
+    or nobody ever asked for it; a time without trades is counted apart.
 
     A series is stale when a closed candle is awaited for longer than configs/thresholds.yaml and
     the refresh interval allow, or when nothing of it was ever fetched. The column `stale` counts
@@ -124,11 +130,17 @@ def _lines(
     stale = count_stale(lake, settings.scope_of(exchange), now) if exchange else Counter()
     breaker = lake.breakers.read(name)
     outage = breaker.spell(name) if breaker.is_open(now) else None
+    history = History(
+        exchange.row.quiet_candle if exchange else exchange_row(name).quiet_candle,
+        exchange.starts if exchange else {},
+    )
+    counts = count_gaps(lake, history, wanted)
     for found in series_status(lake, wanted, fresh, now):
         closed = found.last + found.series.timeframe.duration if found.last else None
         age = now - closed if closed else None
         state = _state(found, is_configured=found.series in configured)
-        yield StatusLine(found, state, age, stale[found.series], outage)
+        count = counts[found.series]
+        yield StatusLine(found, count, state, age, stale[found.series], outage)
 
 
 def _state(found: SeriesStatus, *, is_configured: bool) -> State:
@@ -143,7 +155,7 @@ def _to_table(lines: Sequence[StatusLine]) -> Table:
     table = Table()
     for name in ("exchange", "pair", "timeframe", "from", "to"):
         table.add_column(name)
-    for name in ("candles", "gaps", "missing", "stale", "age"):
+    for name in ("candles", "gaps", "missing", "no trades", "stale", "age"):
         table.add_column(name, justify="right")
     table.add_column("state")
     for line in lines:
@@ -155,8 +167,9 @@ def _to_table(lines: Sequence[StatusLine]) -> Table:
             _spell_time(found.first),
             _spell_time(found.last),
             f"{found.candles:,}",
-            f"{found.gaps:,}",
-            f"{found.missing:,}",
+            f"{line.count.gaps:,}",
+            f"{line.count.missing:,}",
+            f"{line.count.no_trades:,}",
             Text(f"{line.stale:,}", "red" if line.stale else ""),
             spell_age(line.age),
             Text(line.state, COLORS[line.state]),
@@ -174,8 +187,9 @@ def _to_object(line: StatusLine) -> dict[str, object]:
         "from": found.first,
         "to": found.last,
         "candles": found.candles,
-        "gaps": found.gaps,
-        "missing": found.missing,
+        "gaps": line.count.gaps,
+        "missing": line.count.missing,
+        "no_trades": line.count.no_trades,
         "stale_partitions": line.stale,
         "age_seconds": line.age.total_seconds() if line.age is not None else None,
         "late_seconds": found.late.total_seconds(),

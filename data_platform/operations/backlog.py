@@ -17,11 +17,13 @@ from data_platform.domain.layers import LAYERS_BY_NAME, Partition
 from data_platform.domain.markets import Pair, Series
 from data_platform.domain.periods import Period, periods_between
 from data_platform.domain.timeframes import Timeframe, to_timeframe
+from data_platform.operations.belief import SETTLED
 from data_platform.operations.derive import Recipe, is_stale
 from data_platform.operations.export import stale_export_months
 from data_platform.operations.journal_book import JournalBook
 from data_platform.operations.lake import Lake
 from data_platform.operations.plan import settled_ranges
+from data_platform.storage.ledger import WAITING
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,8 @@ def find_backlog(lake: Lake, scope: Scope, now: datetime) -> set[tuple[Pair, Per
         now: the clock, UTC.
     """
     rows = _rows(lake, scope.exchange)
-    due = _due(lake, scope.exchange, now)
+    waiting = lake.ledger.gaps_of(scope.exchange, statuses=WAITING)
+    due = _months_due(waiting, 1, now)
     book = JournalBook(lake)
     found = set()
     for pair, start in scope.starts.items():
@@ -124,6 +127,27 @@ def _stale_files(series: Series, converter: Converter, book: JournalBook) -> lis
     return stale
 
 
+def find_doubts(
+    lake: Lake, scope: Scope, page_size: int, now: datetime
+) -> set[tuple[Pair, Period]]:
+    """Return every pair and month with a hole that was believed and is to be asked for again.
+
+    Args:
+        lake: where candles lie.
+        scope: what should be stored.
+        page_size: candles in one answer of the exchange.
+        now: the clock, UTC.
+    """
+    gaps = lake.ledger.gaps_of(scope.exchange, statuses=SETTLED, due_by=now)
+    due = _months_due(gaps, page_size, now)
+    return {
+        (pair, period)
+        for pair, start in scope.starts.items()
+        for period in periods_between(start, now)
+        if any((pair.key, each.name, period.key) in due for each in scope.fetched)
+    }
+
+
 Key = tuple[str, str, str]
 """A pair's key, a timeframe and a month."""
 
@@ -172,12 +196,11 @@ def _rows(lake: Lake, exchange: str) -> dict[Key, int]:
     }
 
 
-def _due(lake: Lake, exchange: str, now: datetime) -> set[Key]:
-    waiting = lake.ledger.gaps_of(exchange, statuses=("open", "refused"))
+def _months_due(gaps: pl.DataFrame, page_size: int, now: datetime) -> set[Key]:
     due: set[Key] = set()
-    for (pair, name), gaps in waiting.group_by("pair", "timeframe"):
-        settled = settled_ranges(gaps, to_timeframe(str(name)), 1, now)
-        known = gaps.join(settled, on="start", how="left", suffix="_settled")
+    for (pair, name), own in gaps.group_by("pair", "timeframe"):
+        settled = settled_ranges(own, to_timeframe(str(name)), page_size, now)
+        known = own.join(settled, on="start", how="left", suffix="_settled")
         left = known.select(pl.coalesce("end_settled", "start").alias("start"), "end")
         for start, end in left.filter(pl.col("start") < pl.col("end")).rows():
             due |= {(str(pair), str(name), period.key) for period in periods_between(start, end)}

@@ -6,7 +6,6 @@ Decides from the journal, the ledger and the clock; sends nothing and writes not
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import cast
 
 import polars as pl
 
@@ -15,13 +14,8 @@ from data_platform.domain.markets import Series
 from data_platform.domain.periods import Period, period_of
 from data_platform.operations.judge import merge_limits
 from data_platform.operations.lake import Lake
-from data_platform.quality.continuity import COUNTED_STATUSES
 from data_platform.quality.freshness import FRESHNESS_RULES, lateness
 from data_platform.quality.rule import Limits
-from data_platform.storage.ledger import Status
-
-COUNTED = cast("tuple[Status, ...]", COUNTED_STATUSES)
-"""The ledger's statuses that count as missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +28,6 @@ class SeriesStatus:
     last: datetime | None
     """Newest stored candle."""
     candles: int
-    gaps: int
-    """Runs of candles that are missing and should be there."""
-    missing: int
-    """Candles in those runs."""
     answered_until: datetime | None
     """End of what is stored or explained at the running edge; None: never asked for."""
     late: timedelta
@@ -86,23 +76,31 @@ def series_status(
     """
     if not wanted:
         return []
-    exchange = wanted[0].exchange
-    stored = _stored(lake, exchange)
-    # Times without trades are many and of no interest here but for the newest.
-    gaps = lake.ledger.gaps_of(exchange, statuses=COUNTED)
+    months = lake.store.months(wanted[0].exchange).group_by("timeframe", "pair")
+    sums = months.agg(pl.col("first").min(), pl.col("last").max(), pl.col("rows").sum()).rows()
+    stored = {(name, pair): _Stored(*sum_) for name, pair, *sum_ in sums}
     answered = lake.sums.confirmed_until(wanted)
-    by_series = gaps.partition_by("pair", "timeframe", as_dict=True)
-    return [
-        _status(
-            series,
-            stored.get((series.pair.key, series.timeframe.name), _Stored()),
-            answered.get(series),
-            by_series.get((series.pair.key, series.timeframe.name), gaps.clear()),
-            fresh,
-            now,
+    # Older holes are the gap checks' business; here they would keep a running series red for ever.
+    failed = lake.sums.unconfirmed_since(wanted, period_of(now).start)
+    found = []
+    for series in wanted:
+        own = stored.get((series.timeframe.name, series.pair.key), _Stored())
+        edge = _edge(series, own, answered.get(series))
+        unanswered = _tail(series, edge, fresh.grace, now) + (
+            failed.get(series, []) if edge else []
         )
-        for series in wanted
-    ]
+        found.append(
+            SeriesStatus(
+                series=series,
+                first=own.first,
+                last=own.last,
+                candles=own.candles,
+                answered_until=edge,
+                late=lateness(unanswered, series.timeframe, now),
+                limit=fresh.of(series),
+            )
+        )
+    return found
 
 
 def first_due_period(
@@ -127,51 +125,13 @@ class _Stored:
     candles: int = 0
 
 
-def _stored(lake: Lake, exchange: str) -> dict[tuple[str, str], _Stored]:
-    found: dict[tuple[str, str], _Stored] = {}
-    for row in lake.store.journal_rows("ohlcv", exchange):
-        key = (row.series.pair.key, row.series.timeframe.name)
-        before = found.get(key, _Stored())
-        firsts = [time for time in (before.first, row.first) if time]
-        lasts = [time for time in (before.last, row.last) if time]
-        found[key] = _Stored(
-            min(firsts, default=None), max(lasts, default=None), before.candles + row.rows
-        )
-    return found
+def _edge(series: Series, stored: _Stored, confirmed: datetime | None) -> datetime | None:
+    close = stored.last + series.timeframe.duration if stored.last else None
+    return max((end for end in (confirmed, close) if end), default=None)
 
 
-def _status(  # what is known of one series
-    series: Series,
-    stored: _Stored,
-    confirmed: datetime | None,
-    counted: pl.DataFrame,
-    fresh: FreshnessLimits,
-    now: datetime,
-) -> SeriesStatus:
-    ends = [confirmed, stored.last + series.timeframe.duration if stored.last else None]
-    edge = max((end for end in ends if end), default=None)
-    unanswered = _unanswered(series, edge, counted, fresh.grace, now)
-    return SeriesStatus(
-        series=series,
-        first=stored.first,
-        last=stored.last,
-        candles=stored.candles,
-        gaps=counted.height,
-        missing=int(counted["missing"].sum()),
-        answered_until=edge,
-        late=lateness(unanswered, series.timeframe, now),
-        limit=fresh.of(series),
-    )
-
-
-def _unanswered(
-    series: Series, edge: datetime | None, counted: pl.DataFrame, grace: timedelta, now: datetime
+def _tail(
+    series: Series, edge: datetime | None, grace: timedelta, now: datetime
 ) -> list[TimeRange]:
-    if edge is None:
-        return []
     closed = closed_before(now, series.timeframe, grace)
-    tail = [TimeRange(edge, closed)] if edge < closed else []
-    # Older holes are the gap checks' business; here they would keep a running series red for ever.
-    running = ~pl.col("confirmed") & (pl.col("start") >= period_of(now).start)
-    holes = counted.filter(running).select("start", "end").rows()
-    return [*tail, *(TimeRange(start, end) for start, end in holes)]
+    return [TimeRange(edge, closed)] if edge and edge < closed else []

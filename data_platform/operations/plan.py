@@ -136,9 +136,24 @@ def _missing(
         return []
     gaps = lake.sums.ranges(series, wanted.start, wanted.end)
     settled = settled_ranges(gaps, series.timeframe, rules.exchange.page_size, now)
-    stored = pl.DataFrame({"start": times, "end": times + series.timeframe.duration})
+    return uncovered_ranges(times, settled, series.timeframe, wanted)
+
+
+def uncovered_ranges(
+    times: pl.Series, known: pl.DataFrame, timeframe: Timeframe, wanted: TimeRange
+) -> list[TimeRange]:
+    """Return the runs of a range that are neither stored nor known.
+
+    Args:
+        times: stored opening times, sorted.
+        known: start and end of other ranges, which may reach out of the wanted one.
+        timeframe: of the candles.
+        wanted: the range.
+    """
+    ends = (times + timeframe.duration).alias("end")
+    stored = pl.DataFrame([times.alias("start"), ends])
     edge = pl.DataFrame({"start": [wanted.end], "end": [wanted.end]}, {"start": TIME, "end": TIME})
-    covered = pl.concat([stored, settled, edge]).sort("start")
+    covered = pl.concat([stored, known, edge]).sort("start")
     # One pass over both: an illiquid series has tens of thousands of explained holes a year.
     reach = pl.max_horizontal(pl.col("end").cum_max().shift(1), pl.lit(wanted.start, TIME))
     holes = covered.select(reach.alias("hole"), "start").filter(pl.col("hole") < pl.col("start"))

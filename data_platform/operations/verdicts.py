@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from data_platform.domain.layers import LAYERS_BY_NAME
+from data_platform.domain.markets import Series
 from data_platform.domain.timeframes import Timeframe
-from data_platform.operations.due import COUNTED, SeriesStatus
+from data_platform.operations.due import SeriesStatus
 from data_platform.operations.judge import (
     CANDLE_RULES,
     FIRST_ROWS,
@@ -22,6 +23,7 @@ from data_platform.operations.judge import (
     to_json_rows,
 )
 from data_platform.operations.lake import Lake
+from data_platform.operations.missing import History, find_missing
 from data_platform.quality.continuity import GAP_RULES
 from data_platform.quality.freshness import FRESHNESS_RULES
 from data_platform.quality.rule import FreshnessRule, GapRule, Limits, Rule, Severity
@@ -94,12 +96,22 @@ class Judged:
     exchange: str
     layer: str
     timeframe: Timeframe
-    pairs: Collection[str]
-    """Keys of the configured pairs; series no longer configured are not judged."""
+    history: History
+    """What is wanted of its pairs; those no longer configured are not judged."""
     limits: Mapping[str, Limits]
     """Thresholds of the config by rule."""
     feature_sets: Collection[str]
     """`<name>-v<version>` of the configured sets; files of others are not judged."""
+
+    @property
+    def pairs(self) -> frozenset[str]:
+        """Return the keys of the configured pairs."""
+        return frozenset(pair.key for pair in self.history.starts)
+
+    @property
+    def series(self) -> list[Series]:
+        """Return the configured series."""
+        return [Series(self.exchange, pair, self.timeframe) for pair in self.history.starts]
 
 
 def table_verdicts(
@@ -121,8 +133,7 @@ def table_verdicts(
     if judged.layer != "ohlcv":
         return [_stored_verdict(DERIVED, rows), files]
     rules = [FETCHED, *(_statement(rule) for rule in CANDLE_RULES)]
-    gaps = lake.ledger.gaps_of(judged.exchange, judged.timeframe, COUNTED)
-    gaps = gaps.filter(pl.col("pair").is_in(list(judged.pairs)))
+    gaps = find_missing(lake, judged.history, judged.series)
     return [
         *(_stored_verdict(rule, rows) for rule in rules),
         *(_gap_verdict(rule, gaps, judged) for rule in GAP_RULES),

@@ -7,8 +7,10 @@ how they are added stand in `journal.py`.
 from datetime import datetime
 from pathlib import Path
 
+import polars as pl
 import sqlalchemy as sa
 
+from data_platform.domain.candles import TIME
 from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Pair, Series
 from data_platform.domain.periods import Period, to_period
@@ -27,7 +29,26 @@ from data_platform.storage.journal import (
 )
 from data_platform.storage.layout import Layout
 from data_platform.storage.state import State
-from data_platform.storage.tables import COMMITS, INPUTS, PARTITION, PARTITIONS, SERIES, to_time
+from data_platform.storage.tables import (
+    COMMITS,
+    INPUTS,
+    PARTITION,
+    PARTITIONS,
+    SERIES,
+    to_frame,
+    to_time,
+)
+
+MONTH_SCHEMA = pl.Schema(
+    {
+        "timeframe": pl.String(),
+        "pair": pl.String(),
+        "period": pl.String(),
+        "rows": pl.Int64(),
+        "first": TIME,
+        "last": TIME,
+    }
+)
 
 
 class JournalReader:
@@ -69,6 +90,19 @@ class JournalReader:
         """
         with self.state.read() as connection:
             return newest_times(connection, exchange, layer)
+
+    def months(self, exchange: str, timeframe: Timeframe | None = None) -> pl.DataFrame:
+        """Return how much of each month of candles is stored, of every series of an exchange.
+
+        Args:
+            exchange: whose series.
+            timeframe: only of this one; None: of all.
+
+        Returns:
+            `MONTH_SCHEMA`, sorted; months without rows are left out.
+        """
+        with self.state.read() as connection:
+            return stored_months(connection, exchange, timeframe)
 
     def first(self, series: Series, layer: str = "ohlcv") -> datetime | None:
         """Return the first stored open_time of a series, or None."""
@@ -171,6 +205,23 @@ def newest_times(
     )
     times = ((pair, timeframe, to_time(ms)) for pair, timeframe, ms in connection.execute(query))
     return {(pair, timeframe): time for pair, timeframe, time in times if time is not None}
+
+
+def stored_months(
+    connection: sa.Connection, exchange: str, timeframe: Timeframe | None
+) -> pl.DataFrame:
+    """Return candles and edges of each stored month of an exchange, as `MONTH_SCHEMA`."""
+    named = [PARTITIONS.c[name] for name in ("timeframe", "pair", "period")]
+    key = {"layer": "ohlcv", "exchange": exchange}
+    if timeframe is not None:
+        key["timeframe"] = timeframe.name
+    query = (
+        sa.select(*named, COMMITS.c.rows, COMMITS.c.first_open, COMMITS.c.last_open)
+        .select_from(HEADS)
+        .where(*equal(PARTITIONS, key), COMMITS.c.rows > 0)
+        .order_by(*named)
+    )
+    return to_frame(connection.execute(query).all(), MONTH_SCHEMA)
 
 
 def first_time(connection: sa.Connection, series: Series, layer: str) -> datetime | None:

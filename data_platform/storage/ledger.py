@@ -103,12 +103,22 @@ class Ledger:
         exchange: str,
         timeframe: Timeframe | None = None,
         statuses: Collection[Status] | None = None,
+        due_by: datetime | None = None,
     ) -> pl.DataFrame:
-        """Return the gaps of all series of an exchange as `GAP_SCHEMA`, by series and time."""
+        """Return the gaps of all series of an exchange as `GAP_SCHEMA`, by series and time.
+
+        Args:
+            exchange: whose series.
+            timeframe: only of this one; None: of all.
+            statuses: only these; None: all.
+            due_by: only those whose next try lies at or before it; None: all.
+        """
         columns = [GAPS.c[name] for name in GAP_SCHEMA]
         query = sa.select(*columns).where(GAPS.c.exchange == exchange)
         if timeframe is not None:
             query = query.where(GAPS.c.timeframe == timeframe.name)
+        if due_by is not None:
+            query = query.where(GAPS.c.next_try <= to_ms(due_by))
         if statuses is not None:
             query = query.where(GAPS.c.status.in_(sorted(statuses)))
         with self._state.read() as connection:

@@ -10,10 +10,11 @@ from datetime import datetime
 import polars as pl
 import sqlalchemy as sa
 
-from data_platform.domain.candles import TIME
+from data_platform.domain.candles import TIME, TimeRange
 from data_platform.domain.markets import Series
+from data_platform.domain.timeframes import Timeframe
 from data_platform.storage.journal import equal, series_key
-from data_platform.storage.ledger import Status
+from data_platform.storage.ledger import WAITING, Status
 from data_platform.storage.state import State
 from data_platform.storage.tables import GAPS, to_frame, to_ms, to_time
 
@@ -26,6 +27,20 @@ RANGE_SCHEMA = pl.Schema(
         "next_try": TIME,
     }
 )
+
+SPAN_SCHEMA = pl.Schema({"start": TIME, "end": TIME})
+
+TOTAL_SCHEMA = pl.Schema(
+    {
+        "timeframe": pl.String(),
+        "pair": pl.String(),
+        "status": pl.String(),
+        "gaps": pl.Int64(),
+        "missing": pl.Int64(),
+        "newest": TIME,
+    }
+)
+"""`newest`: start of the newest of these gaps."""
 
 
 class LedgerSums:
@@ -50,6 +65,32 @@ class LedgerSums:
         )
         with self._state.read() as connection:
             return int(connection.execute(query).scalar_one()) // series.timeframe.ms
+
+    def totals(self, exchange: str, timeframe: Timeframe | None = None) -> pl.DataFrame:
+        """Return what the holes of every series of an exchange come to, by status.
+
+        Args:
+            exchange: whose series.
+            timeframe: only of this one; None: of all.
+
+        Returns:
+            `TOTAL_SCHEMA`.
+        """
+        names = ("timeframe", "pair", "status")
+        query = (
+            sa.select(
+                *(GAPS.c[name] for name in names),
+                sa.func.count(),
+                sa.func.sum(GAPS.c.missing),
+                sa.func.max(GAPS.c.start),
+            )
+            .where(GAPS.c.exchange == exchange, IS_HOLE)
+            .group_by(*(GAPS.c[name] for name in names))
+        )
+        if timeframe is not None:
+            query = query.where(GAPS.c.timeframe == timeframe.name)
+        with self._state.read() as connection:
+            return to_frame(connection.execute(query).all(), TOTAL_SCHEMA)
 
     def ranges(
         self,
@@ -93,6 +134,29 @@ class LedgerSums:
                 time = to_time(connection.execute(query).scalar())
                 if time is not None:
                     found[series] = time
+        return found
+
+    def unconfirmed_since(
+        self, wanted: Iterable[Series], start: datetime
+    ) -> dict[Series, list[TimeRange]]:
+        """Return the gaps of each series that no answer has confirmed.
+
+        Args:
+            wanted: the series.
+            start: only those that begin at or after it.
+        """
+        found: dict[Series, list[TimeRange]] = {}
+        with self._state.read() as connection:
+            for series in wanted:
+                query = sa.select(GAPS.c.start, GAPS.c.end).where(
+                    *equal(GAPS, series_key(series)),
+                    GAPS.c.status.in_(WAITING),
+                    GAPS.c.start >= to_ms(start),
+                    GAPS.c.confirmed.is_(False),
+                )
+                rows = to_frame(connection.execute(query).all(), SPAN_SCHEMA).rows()
+                if rows:
+                    found[series] = [TimeRange(first, last) for first, last in rows]
         return found
 
 

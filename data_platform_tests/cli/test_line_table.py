@@ -15,14 +15,12 @@ FIRST = datetime(2024, 1, 1, tzinfo=UTC)
 LAST = datetime(2024, 1, 31, 23, tzinfo=UTC)
 
 
-def status(base: str, *, candles: int, gaps: int = 0) -> SeriesStatus:
+def status(base: str, *, candles: int) -> SeriesStatus:
     return SeriesStatus(
         series=Series("okx", Pair(f"{base}/USDT"), HOUR),
         first=FIRST if candles else None,
         last=LAST if candles else None,
         candles=candles,
-        gaps=gaps,
-        missing=gaps,
         answered_until=LAST + HOUR.duration if candles else None,
         late=timedelta(0),
         limit=timedelta(hours=1),
@@ -34,9 +32,8 @@ def verdict(name: str, count: int, severity: Severity = "error") -> Verdict:
 
 
 def row(*verdicts: Verdict) -> LineRow:
-    return LineRow(
-        "okx", HOUR, (status("BTC", candles=700, gaps=2), status("ETH", candles=0)), verdicts
-    )
+    pairs = (status("BTC", candles=700), status("ETH", candles=0))
+    return LineRow("okx", HOUR, pairs, 2, verdicts)
 
 
 def printed(*rows: LineRow) -> str:

@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -142,12 +143,30 @@ def test_json_holds_what_a_program_needs(store_candles: StoreCandles) -> None:
         "state": "stale",
     }
     assert (hour["from"], hour["to"]) == ("2024-01-01T00:00:00Z", "2024-01-01T04:00:00Z")
-    assert (hour["candles"], hour["gaps"], hour["missing"]) == (5, 1, 2)
+    assert (hour["candles"], hour["gaps"], hour["missing"], hour["no_trades"]) == (5, 1, 2, 1)
     age = datetime.now(UTC) - (START + hours(5))
     assert hour["age_seconds"] == pytest.approx(age.total_seconds(), abs=60)
     assert hour["limit_seconds"] == LIMIT.total_seconds()
     assert day["state"] == "not stored"
     assert day["from"] is day["to"] is day["age_seconds"] is None
+
+
+@pytest.mark.usefixtures("lake")
+def test_months_that_nobody_fetched_are_missing(store_candles: StoreCandles) -> None:
+    store_candles(OKX_HOUR, START, 31 * 24)
+    store_candles(OKX_HOUR, datetime(2024, 6, 1, tzinfo=UTC), 5)
+    store_candles(GONE, START, 3)
+    store_candles(GONE, datetime(2024, 3, 1, tzinfo=UTC), 2)
+    gone, kraken, hour, _ = json.loads(run("--json").stdout)
+    assert (hour["gaps"], hour["missing"]) == (1, 121 * 24)
+    assert (kraken["gaps"], kraken["missing"]) == (0, 0)
+    # No longer configured: from its first stored candle on.
+    assert (gone["gaps"], gone["missing"]) == (1, 60 * 24 - 3)
+    shown = run().stdout
+    titles = next(line for line in shown.splitlines() if "missing" in line)
+    columns = ["gaps", "missing", "no trades", "stale", "age"]
+    assert re.findall("|".join(columns), titles) == columns
+    assert "2,904" in shown
 
 
 @pytest.mark.usefixtures("lake")

@@ -8,12 +8,13 @@ from data_platform.domain.exchanges import exchange_row
 from data_platform.domain.markets import Pair, Series
 from data_platform.domain.periods import to_period
 from data_platform.features.feature_set import FeatureSet
-from data_platform.operations.backlog import Scope, count_stale, find_backlog
+from data_platform.operations.backlog import Scope, count_stale, find_backlog, find_doubts
 from data_platform.operations.coarser import coarser_recipe
 from data_platform.operations.export import export_layer
 from data_platform.operations.lake import Lake
 from data_platform.operations.plan import UpdateRules
 from data_platform.operations.watch import nobody_watches
+from data_platform.storage.ledger import Status
 from data_platform_tests.damage import damage
 from data_platform_tests.factories import (
     GRACE,
@@ -33,8 +34,8 @@ NOW = time("2024-03-05 00:30")
 START = time("2024-01-15")
 
 
-def backlog(lake: Lake, *, derived: bool = False) -> list[str]:
-    scope = Scope(
+def scope_of(*, derived: bool = False) -> Scope:
+    return Scope(
         exchange="binance",
         starts={SERIES.pair: START},
         fetched=[SERIES.timeframe],
@@ -42,6 +43,10 @@ def backlog(lake: Lake, *, derived: bool = False) -> list[str]:
         recipes={SERIES.timeframe: recipes_of(SERIES) if derived else []},
         converters=(),
     )
+
+
+def backlog(lake: Lake, *, derived: bool = False) -> list[str]:
+    scope = scope_of(derived=derived)
     return sorted(f"{pair} {period}" for pair, period in find_backlog(lake, scope, NOW))
 
 
@@ -76,6 +81,38 @@ def test_only_gaps_that_are_not_settled_are_asked_for(
     gap = gap_of(SERIES, "2024-02-20", "2024-02-21", status, confirmed=status == "outage")  # type: ignore[arg-type]
     plant_gaps(lake, gap)
     assert backlog(lake) == found
+
+
+@pytest.mark.parametrize(
+    ("status", "next_try", "found"),
+    [
+        ("outage", NOW, ["2024-01", "2024-02"]),
+        ("outage", NOW + timedelta(seconds=1), []),
+        ("outage", None, []),
+        ("no_trades", NOW, ["2024-01", "2024-02"]),
+        # 100 candles are a page: of the time before the listing, only that much.
+        ("before_listing", NOW, ["2024-02"]),
+        ("open", NOW, []),
+        ("repaired", NOW, []),
+    ],
+)
+def test_holes_that_were_believed_long_enough_are_asked_for_again(
+    lake: Lake, status: Status, next_try: datetime | None, found: list[str]
+) -> None:
+    hole = ("2024-01-28", "2024-02-21")
+    plant_gaps(lake, gap_of(SERIES, *hole, status, confirmed=True, next_try=next_try))
+    doubts = find_doubts(lake, scope_of(), 100, NOW)
+    assert sorted(f"{period}" for _, period in doubts) == found
+    assert {pair for pair, _ in doubts} <= {SERIES.pair}
+
+
+def test_holes_of_other_series_and_before_the_start_are_left_alone(lake: Lake) -> None:
+    for other in (series_of(pair="ETH/USDT"), series_of(timeframe="4h"), series_of("okx")):
+        hole = gap_of(other, "2024-02-01", "2024-02-21", "outage", confirmed=True, next_try=NOW)
+        plant_gaps(lake, hole)
+    early = gap_of(SERIES, "2023-12-01", "2024-01-01", "outage", confirmed=True, next_try=NOW)
+    plant_gaps(lake, early)
+    assert find_doubts(lake, scope_of(), 100, NOW) == set()
 
 
 def test_a_gap_is_not_due_before_its_next_try(lake: Lake) -> None:

@@ -9,10 +9,12 @@ import pytest
 
 from data_platform.converters import CONVERTERS
 from data_platform.domain.layers import LAYERS
+from data_platform.domain.markets import from_key
 from data_platform.operations.due import SeriesStatus
 from data_platform.operations.export import export_layer
 from data_platform.operations.judge import SERIES_DERIVED, SERIES_FETCHED
 from data_platform.operations.lake import Lake
+from data_platform.operations.missing import History
 from data_platform.operations.verdicts import (
     CANDLE_STATEMENTS,
     DERIVED_STATEMENTS,
@@ -44,12 +46,14 @@ HOUR = BTC.timeframe
 
 
 def judged(layer: str = "ohlcv", *pairs: str) -> Judged:
-    return Judged("binance", layer, HOUR, pairs or ("BTC-USDT", "ETH-USDT"), {}, {"small-v1"})
+    keys = pairs or ("BTC-USDT", "ETH-USDT")
+    history = History("flat", dict.fromkeys(map(from_key, keys), time("2024-01-01")))
+    return Judged("binance", layer, HOUR, history, {}, {"small-v1"})
 
 
 def status(late: timedelta) -> SeriesStatus:
     limit = timedelta(hours=1)
-    return SeriesStatus(BTC, None, time("2024-01-01"), 1, 0, 0, None, late, limit)
+    return SeriesStatus(BTC, None, time("2024-01-01"), 1, None, late, limit)
 
 
 def plant(lake: Lake, rule: str, month: str, count: int, layer: str = "ohlcv") -> None:
@@ -90,6 +94,43 @@ def test_gaps_that_count_break_the_three_gap_rules_and_quiet_times_none(lake: La
     plant_gaps(lake, gap_of(BTC, "2024-01-01", "2024-01-01 05:00", "outage", confirmed=True))
     plant_gaps(lake, gap_of(ETH, "2024-01-01", "2024-01-05", "no_trades", confirmed=True))
     assert failed(lake, judged()) == {"no_long_gaps": 1, "days_complete": 1, "history_complete": 1}
+
+
+def test_months_that_nobody_asked_for_break_the_three_gap_rules_with_their_times(
+    lake: Lake,
+) -> None:
+    for series in (BTC, ETH):
+        candles = candles_at([*grid("2024-01-01", "2024-02-01"), *grid("2024-06-01", "2024-06-03")])
+        store_candles(lake, series, candles)
+    plant_gaps(lake, gap_of(ETH, "2024-02-01", "2024-06-01", "unavailable", confirmed=True))
+    found = {it.name: it for it in table_verdicts(lake, judged(), [], set()) if it.count}
+    assert set(found) == {"no_long_gaps", "days_complete", "history_complete"}
+    assert found["no_long_gaps"].rows == [
+        {
+            "pair": "BTC-USDT",
+            "open_time": "2024-02-01 00:00:00",
+            "end": "2024-06-01 00:00:00",
+            "missing": 121 * 24,
+        }
+    ]
+    assert found["history_complete"].rows[0]["missing"] == 121 * 24
+    assert found["days_complete"].count == 121
+
+
+@pytest.mark.parametrize(
+    ("confirmed", "counts"), [(True, {}), (False, {"no_long_gaps": 1, "days_complete": 1})]
+)
+def test_silence_of_a_market_that_omits_quiet_candles_is_not_red_before_it_ends(
+    lake: Lake, confirmed: bool, counts: dict[str, int]
+) -> None:
+    silent = series_of("coinbase", "BTC/USD", "1m")
+    store_candles(lake, silent, candles_at(grid("2024-01-01", "2024-01-01 05:00", "1m")))
+    tail = ("2024-01-01 05:00", "2024-01-01 05:40")
+    plant_gaps(lake, gap_of(silent, *tail, "open", confirmed=confirmed))
+    history = History("omitted", {silent.pair: time("2024-01-01")})
+    found = failed(lake, Judged("coinbase", "ohlcv", silent.timeframe, history, {}, ()))
+    found.pop("history_complete", None)
+    assert found == counts
 
 
 LAYERS_STORED = [layer.name for layer in LAYERS]

@@ -86,6 +86,20 @@ def test_what_a_tick_asks_is_one_statement_that_uses_an_index(lake: PartitionSto
             assert scans == [], plan
 
 
+def test_months_of_an_exchange_that_hold_candles(lake: PartitionStore) -> None:
+    found = lake.months("binance")
+    assert found.schema == heads.MONTH_SCHEMA
+    day = JANUARY.start
+    assert found.rows() == [
+        ("1d", "BTC-USDT", "2024-01", 2, day, day.replace(day=2)),
+        ("1h", "BTC-USDT", "2024-01", 5, at(0), at(4)),
+        ("1h", "BTC-USDT", "2024-02", 7, at(0, FEBRUARY), at(6, FEBRUARY)),
+        ("1h", "ETH-USDT", "2024-01", 3, at(0), at(2)),
+    ]
+    assert lake.months("binance", DAY).height == 1
+    assert lake.months("kraken").is_empty()
+
+
 def test_the_first_time_of_a_series(lake: PartitionStore) -> None:
     assert lake.first(series()) == at(0)
     assert lake.first(series(pair="XRP/USDT")) is None

@@ -128,6 +128,10 @@ def test_gaps_of_an_exchange_as_a_frame(ledger: Ledger) -> None:
         ("ETH-USDT", at(2), at(4), 2),
     ]
     assert ledger.gaps_of("binance").height == 3
+    assert ledger.gaps_of("binance", due_by=at(99)).is_empty()
+    record(ledger, 20, 30, replace(gap(21, 22), next_try=at(40)))
+    assert ledger.gaps_of("binance", due_by=at(39)).is_empty()
+    assert ledger.gaps_of("binance", due_by=at(40))["start"].to_list() == [at(21)]
     assert ledger.gaps_of("okx").equals(GAP_SCHEMA.to_frame())
 
 

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from data_platform.domain.candles import TimeRange
 from data_platform.operations.lake import Lake
 from data_platform_tests.factories import gap_of, lake_at, plant_gaps, series_of, time
 
@@ -51,6 +52,42 @@ def test_ranges_are_whole_in_order_and_of_the_wanted_status(lake: Lake) -> None:
     ]
     quiet = lake.sums.ranges(SERIES, time("2024-01-01"), time("2024-03-01"), {"no_trades"})
     assert quiet.height == 1
+
+
+def test_totals_are_of_each_series_and_status(lake: Lake) -> None:
+    day = series_of(timeframe="1d")
+    plant_gaps(
+        lake,
+        gap_of(SERIES, "2024-02-20", "2024-02-20 05:00", "no_trades", confirmed=True),
+        gap_of(SERIES, "2024-02-21", "2024-02-22", "repaired", confirmed=True),
+        gap_of(day, "2024-02-20", "2024-02-22", "open"),
+        gap_of(series_of("okx"), "2024-02-20", "2024-02-22", "open"),
+    )
+    found = lake.sums.totals("binance").sort("timeframe", "status")
+    assert found.rows() == [
+        ("1d", "BTC-USDT", "open", 1, 2, time("2024-02-20")),
+        ("1h", "BTC-USDT", "no_trades", 2, 29, time("2024-02-20")),
+        ("1h", "BTC-USDT", "open", 1, 1, time("2024-02-10")),
+        ("1h", "BTC-USDT", "outage", 1, 8, time("2024-01-31 20:00")),
+    ]
+    assert lake.sums.totals("binance", day.timeframe).height == 1
+    assert lake.sums.totals("kraken").is_empty()
+
+
+def test_totals_are_read_from_an_index_alone(lake: Lake) -> None:
+    plan = "EXPLAIN QUERY PLAN SELECT timeframe, pair, status, count(*), sum(missing), max(start)"
+    query = f"{plan} FROM gaps WHERE exchange = 'binance' AND status != 'repaired' GROUP BY 1, 2, 3"
+    with lake.state.read() as connection:
+        [(*_, detail)] = connection.exec_driver_sql(query).all()
+    assert detail == "SEARCH gaps USING COVERING INDEX gaps_status (exchange=?)"
+
+
+def test_gaps_that_no_answer_confirmed_since_a_time(lake: Lake) -> None:
+    other = series_of(pair="ETH/USDT")
+    plant_gaps(lake, gap_of(SERIES, "2024-02-12", "2024-02-13", "open", confirmed=True))
+    found = lake.sums.unconfirmed_since([SERIES, other], time("2024-02-10"))
+    assert found == {SERIES: [TimeRange(time("2024-02-10"), time("2024-02-10 01:00"))]}
+    assert lake.sums.unconfirmed_since([SERIES], time("2024-02-10 01:00")) == {}
 
 
 def test_the_edge_is_the_end_of_the_newest_confirmed_gap(lake: Lake) -> None:

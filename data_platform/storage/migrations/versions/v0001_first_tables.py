@@ -91,7 +91,7 @@ def _make_ledger_and_verdicts() -> None:
         _time("next_try"),
         sa.UniqueConstraint(*_SERIES, "start", name="gaps_start"),
     )
-    op.create_index("gaps_status", "gaps", [*_SERIES, "status", "start"])
+    op.create_index("gaps_status", "gaps", [*_SERIES, "status", "start", "missing"])
     op.create_table(
         "quality",
         *(_text(name) for name in (*_PARTITION, "rule", "day", "severity")),
