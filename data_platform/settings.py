@@ -11,20 +11,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from data_platform.config.exchanges import ExchangeReader, ExchangeSettings, refuse_wrong_backups
 from data_platform.config.feature_sets import read_feature_set
 from data_platform.config.models import PlatformFile, read_model
-from data_platform.config.scope import to_rules, to_scope
 from data_platform.config.strict_yaml import Document, read_yaml
 from data_platform.config.thresholds import read_limits
 from data_platform.config.values import to_base_url
 from data_platform.domain.errors import ConfigError, WrongUseError
 from data_platform.features.feature_set import FeatureSet
 from data_platform.indicators.columns import to_recipe
-from data_platform.operations.backlog import Scope
-from data_platform.operations.plan import UpdateRules
+
+if TYPE_CHECKING:
+    from data_platform.operations.backlog import Scope
+    from data_platform.operations.plan import UpdateRules
 
 # Other rooms know this module only: what the config's room has resolved is named here for them.
 __all__ = [
@@ -88,12 +89,17 @@ class Settings:
     """Sorted by name, at least one; every indicator they need is among `indicators`."""
     thresholds: Thresholds
 
-    def rules_of(self, exchange: ExchangeSettings) -> UpdateRules:
+    def rules_of(self, exchange: ExchangeSettings) -> "UpdateRules":
         """Return how candles of an exchange are planned and judged."""
+        # The operations bring SQLAlchemy along, which who only reads settings does not need.
+        from data_platform.config.scope import to_rules
+
         return to_rules(exchange, self.thresholds.limits)
 
-    def scope_of(self, exchange: ExchangeSettings) -> Scope:
+    def scope_of(self, exchange: ExchangeSettings) -> "Scope":
         """Return what should be stored of an exchange, and how it is made."""
+        from data_platform.config.scope import to_scope
+
         return to_scope(exchange, self.rules_of(exchange), self.indicators, self.feature_sets)
 
 

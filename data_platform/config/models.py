@@ -24,6 +24,7 @@ from data_platform.config.values import (
     LimitField,
     NameField,
     PairField,
+    SpreadField,
     TimeframeField,
     TimeoutField,
     UrlField,
@@ -160,7 +161,7 @@ class FeatureSetFile(_Model):
     name: NameField
     version: Annotated[int, Field(ge=1)]
     returns: list[WindowField] = []
-    volatility: list[WindowField] = []
+    volatility: list[SpreadField] = []
     indicators: list[str] = []
     joins: dict[str, dict[str, list[str]]] = {}
 
@@ -194,6 +195,8 @@ def _complaint(problem: ErrorDetails, model: type[BaseModel]) -> tuple[ValuePath
         return path, f"unknown key.{hint} Accepted: {', '.join(known)}."
     if kind == "missing":
         return path[:-1], f"key {path[-1]!r} is missing."
+    if kind == "too_short":
+        return path, "expected at least one entry, found none."
     if kind == "value_error":
         return path, str(problem["ctx"]["error"])
     if problem.get("ctx", {}).get("pattern") == VARIABLE_PATTERN:
@@ -212,12 +215,16 @@ def _expected(problem: ErrorDetails) -> str:
     match problem["type"]:
         case "string_pattern_mismatch":
             return _PATTERNS.get(limits["pattern"], f"a text like {limits['pattern']}")
-        case "too_short":
-            return "at least one entry"
         case "list_type":
             return "a list"
         case "dict_type" | "model_type":
             return "keys with values"
+        case "int_type" | "int_from_float":
+            return "a whole number"
+        case "greater_than_equal":
+            return f"at least {limits['ge']}"
+        case "less_than_equal":
+            return f"at most {limits['le']:,.15g}"
     text: str = problem["msg"]
     return text.removeprefix("Input should be ")
 

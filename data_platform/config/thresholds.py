@@ -4,9 +4,10 @@ Stays out: what a rule does with its limits (`quality/`).
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 
 from data_platform.config.models import ThresholdsFile, read_model
-from data_platform.config.strict_yaml import Document
+from data_platform.config.strict_yaml import Document, ValuePath
 from data_platform.domain.errors import WrongUseError
 from data_platform.domain.timeframes import to_timeframe
 from data_platform.quality import continuity, freshness, ohlc
@@ -24,6 +25,9 @@ RULE_LIMITS: Mapping[str, Limits] = {
     continuity.QUIET_TIMES: continuity.QUIET_LIMITS,
 }
 """The rules that have limits, with the defaults that hold where the file is silent."""
+
+_TIMES = {continuity.QUIET_TIMES, *(rule.name for rule in freshness.FRESHNESS_RULES)}
+"""Those whose limits are times, in seconds."""
 
 
 def read_limits(document: Document) -> dict[str, dict[str, float]]:
@@ -49,8 +53,18 @@ def read_limits(document: Document) -> dict[str, dict[str, float]]:
             if key in seen:
                 raise document.error(("checks", name, text), f"{key} stands twice.")
             seen.add(key)
-            limits[name][key] = value
+            limits[name][key] = _to_number(document, ("checks", name, text), key, value)
     return limits
+
+
+def _to_number(document: Document, place: ValuePath, key: str, value: float | timedelta) -> float:
+    if isinstance(value, timedelta):
+        if place[1] not in _TIMES:
+            raise document.error(place, "expected a number, found a duration.")
+        return value.total_seconds()
+    if key == "share" and value > 1:
+        raise document.error(place, f"expected a share from 0 to 1, found {value:g}.")
+    return value
 
 
 def _limit_name(text: str, known: Iterable[str]) -> str | None:

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, WithJso
 from data_platform.domain.errors import WrongUseError
 from data_platform.domain.markets import Pair, read_pair
 from data_platform.domain.timeframes import TIMEFRAMES, Timeframe, to_timeframe
+from data_platform.indicators.indicator import MAX_ROWS
 
 FIRST_START = datetime(2009, 1, 1, tzinfo=UTC)
 """No market is older; an earlier start is a slip of the pen."""
@@ -47,7 +48,9 @@ def _of_text(parse: Callable[[str], T], expected: str) -> BeforeValidator:
 
 def spell_value(value: object) -> str:
     """Return a value as a message shows it; long texts are cut short, nested ones named."""
-    if value is None or isinstance(value, str | int | float):
+    if value is None:
+        return "nothing"
+    if isinstance(value, str | int | float):
         text = json.dumps(value)
         return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
     return "keys with values" if isinstance(value, dict) else "a list"
@@ -102,8 +105,11 @@ def to_base_url(text: str) -> str:
     return text.rstrip("/")
 
 
-WindowField = Annotated[int, Field(ge=1, le=1000)]
+WindowField = Annotated[int, Field(ge=1, le=MAX_ROWS)]
 """A look-back in candles."""
+
+SpreadField = Annotated[int, Field(ge=2, le=MAX_ROWS)]
+"""A look-back in candles over which something is spread: one candle has no deviation."""
 
 TimeframeField = Annotated[
     InstanceOf[Timeframe],
@@ -162,10 +168,10 @@ VariableField = Annotated[str, Field(pattern=VARIABLE_PATTERN)]
 """The name of an environment variable."""
 
 
-def _to_limit(value: object) -> float:
+def _to_limit(value: object) -> float | timedelta:
     if isinstance(value, str):
         try:
-            return to_duration(value).total_seconds()
+            return to_duration(value)
         except WrongUseError as error:
             raise ValueError(str(error)) from error
     if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
@@ -173,5 +179,5 @@ def _to_limit(value: object) -> float:
     return float(value)
 
 
-LimitField = Annotated[float, BeforeValidator(_to_limit)]
-"""A threshold: a number, or a duration that becomes seconds."""
+LimitField = Annotated[float | timedelta, BeforeValidator(_to_limit)]
+"""A threshold: a number or a duration."""

@@ -49,6 +49,33 @@ def test_a_typo_is_named_before_the_key_that_it_leaves_missing() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("exchanges: {}", "1: exchanges: expected at least one entry, found none."),
+        ("exchanges:", "1: exchanges: expected keys with values, found nothing."),
+        (
+            "exchanges:\n  okx:\n    pairs: []",
+            "3: exchanges.okx.pairs: expected at least one entry, found none.",
+        ),
+        (
+            "exchanges:\n  okx:\n    pairs:",
+            "3: exchanges.okx.pairs: expected a list, found nothing.",
+        ),
+        (
+            "exchanges:\n  okx: {pairs: [A/B], timeframes: []}",
+            "2: exchanges.okx.timeframes: expected at least one entry, found none.",
+        ),
+        (
+            "exchanges:\n  okx: {pairs: [A/B], timeout: }",
+            "2: exchanges.okx.timeout: expected a number and a unit (30s, 5m, 1h, 1d), found noth",
+        ),
+    ],
+)
+def test_what_is_left_empty_is_told_as_nothing(text: str, message: str) -> None:
+    assert refusal(f"{text}\n").startswith(f"some.yaml:{message}")
+
+
 def test_the_first_wrong_line_is_named() -> None:
     message = refusal("refresh:\n  candles: 5x\nexchanges:\n  binance: {pairs: [x]}\n")
     assert message.startswith("some.yaml:2: refresh.candles: ")

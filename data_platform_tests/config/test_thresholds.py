@@ -67,6 +67,20 @@ def test_what_the_file_does_not_name_keeps_the_defaults() -> None:
         ),
         ("checks:\n  no_long_gaps: {1m: true}\n", "2: checks.no_long_gaps.1m: expected a number"),
         ("checks:\n  no_long_gaps: {1m: [5]}\n", "2: checks.no_long_gaps.1m: expected a number"),
+        ("checks:\n", "1: checks: expected keys with values, found nothing."),
+        ("checks:\n  x:\n", "2: checks.x: expected keys with values, found nothing."),
+        (
+            "checks:\n  no_long_gaps: {1m: }\n",
+            "2: checks.no_long_gaps.1m: expected a number from 0 or a duration (30s, 5m, 1h, 1d)",
+        ),
+        (
+            "checks:\n  days_complete: {share: 5m}\n",
+            "2: checks.days_complete.share: expected a number, found a duration.",
+        ),
+        (
+            "checks:\n  days_complete: {share: 5}\n",
+            "2: checks.days_complete.share: expected a share from 0 to 1, found 5.",
+        ),
         ("checks:\n  candles_fresh: {1d: 24}\n  x: 1\n", "3: checks.x: expected keys with values"),
         (
             "checks:\n  candles_fresh: {1d: 1w}\n",

@@ -68,4 +68,4 @@ def test_other_urls_are_refused_unrepeated(text: str) -> None:
 def test_values_are_spelled_as_the_file_has_them() -> None:
     values: list[object] = [None, True, 5, 0.5, "x", {}, []]
     shown = [spell_value(value) for value in values]
-    assert shown == ["null", "true", "5", "0.5", '"x"', "keys with values", "a list"]
+    assert shown == ["nothing", "true", "5", "0.5", '"x"', "keys with values", "a list"]
