@@ -162,6 +162,8 @@ def to_result(context: dg.AssetExecutionContext, report: LayerReport) -> dg.Mate
     for part in report.partitions:
         key = to_partition_key(part.partition.series.pair, part.partition.period)
         context.add_asset_metadata(_partition_metadata(part), partition_key=key)
+    for alert in report.alerts:
+        context.log.warning(alert)
     return dg.MaterializeResult(
         metadata={
             "written": report.count("written"),
@@ -169,6 +171,7 @@ def to_result(context: dg.AssetExecutionContext, report: LayerReport) -> dg.Mate
             "failed": len(report.failures),
             "candle_requests": report.requests,
             "candles_fetched": report.candles,
+            "alerts": report.alerts[:FIRST_FAILURES],
             "failures": spell_causes(report.failures)[:FIRST_FAILURES],
         }
     )

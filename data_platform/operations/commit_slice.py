@@ -14,6 +14,11 @@ from data_platform.domain.layers import LAYERS_BY_NAME, Partition
 from data_platform.domain.markets import Series
 from data_platform.operations.belief import judge_run, quiet_of
 from data_platform.operations.collect import Slice
+from data_platform.operations.corrections import (
+    find_withdrawn,
+    spell_correction,
+    spell_withdrawn,
+)
 from data_platform.operations.holes import Evidence, explain_holes
 from data_platform.operations.judge import judge_candles, read_history
 from data_platform.operations.lake import Lake
@@ -34,6 +39,8 @@ class SliceCommitter:
     rules: UpdateRules
     now: datetime
     """The exchange's clock when the fetch began."""
+    alerts: list[str] = field(default_factory=list)
+    """One line for each slice whose stored candles the exchange does not give as it did."""
     _edges: dict[Series, tuple[datetime | None, datetime | None]] = field(default_factory=dict)
     _seams: dict[Series, set[datetime]] = field(default_factory=dict)
     """Where slices began and ended: a hole may go on behind."""
@@ -60,21 +67,22 @@ class SliceCommitter:
         def judge(merged: pl.DataFrame) -> Judgement:
             self._widen(piece.series, merged)
             refused = pl.concat(refused_times) if refused_times else pl.Series([], dtype=TIME)
+            gone = find_withdrawn(merged["open_time"], piece, refused)
+            self.alerts += [spell_withdrawn(piece.series, gone)] if len(gone) else []
             return self._judge(partition, piece, merged, refused)
 
-        return self.lake.store.commit(
+        result = self.lake.store.commit(
             partition,
             piece.candles,
             merge=merge_candles,
             audit=audit,
             judge=judge,
-            note=CommitNote(
-                source=f"ccxt:{self.rules.exchange.ccxt_id or self.rules.exchange.name}",
-                run_id=self.lake.run_id,
-                code_version=str(LAYERS_BY_NAME["ohlcv"].code_version),
-                fetched_at=min(window.fetched_at for window in piece.windows),
-            ),
+            note=self._note(piece),
         )
+        if result.changed:
+            replaced = self.lake.store.replaced(partition, result.version)
+            self.alerts.append(spell_correction(piece.series, replaced))
+        return result
 
     def note_failure(self, piece: Slice) -> None:
         """Note that nothing is known of a slice of which every window failed.
@@ -102,6 +110,14 @@ class SliceCommitter:
             changed = judge_again(self.lake.state, series, seams, judge)
             opened += [gap for gap in changed if not gap.confirmed]
         return opened
+
+    def _note(self, piece: Slice) -> CommitNote:
+        return CommitNote(
+            source=f"ccxt:{self.rules.exchange.ccxt_id or self.rules.exchange.name}",
+            run_id=self.lake.run_id,
+            code_version=str(LAYERS_BY_NAME["ohlcv"].code_version),
+            fetched_at=min(window.fetched_at for window in piece.windows),
+        )
 
     def _judge(
         self, partition: Partition, piece: Slice, merged: pl.DataFrame, refused: pl.Series

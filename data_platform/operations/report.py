@@ -51,6 +51,8 @@ class LayerReport:
     """Candles received."""
     past_pages: int = 0
     """Pages asked for whose candles open before the running month."""
+    alerts: list[str] = field(default_factory=list)
+    """One line each: what somebody should know although nothing failed."""
 
     def count(self, outcome: Outcome) -> int:
         """Return how many partitions ended so."""

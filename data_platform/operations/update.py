@@ -143,6 +143,7 @@ class CandleUpdate:
                 self._commit(committer, piece)
         finally:
             opened = committer.settle()
+            self.report.alerts += committer.alerts
         return opened
 
     def _count(self, result: FetchResult, now: datetime) -> None:

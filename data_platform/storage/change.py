@@ -63,6 +63,8 @@ class CommitResult:
     """None when there is no file, since there are no rows."""
     outdated: int = 0
     """New values that lost to those of a fetch that began later."""
+    version: int | None = None
+    """Of the journal row that tells of it; None: the journal has told of the same before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from data_platform.storage.journal import (
     ABSENT,
     CommitNote,
     Entry,
+    JournalRow,
     append_row,
     partition_key,
 )
@@ -117,9 +118,10 @@ class PartitionStore(HistoryReader):
             update = replace(update, file=self._replace_file(partition, current, update))
         entry = self._entry(partition, current, update, order.note)
         entry = replace(entry, fetched=_edges(good), refused=refused.height)
-        self._note(partition, current, update, entry, order)
+        row = self._note(partition, current, update, entry, order)
         written = (entry.file_sha256 or ABSENT) != current.version
-        return _result(partition, entry, self.root, outdated=outdated, written=written)
+        result = _result(partition, entry, self.root, outdated=outdated, written=written)
+        return replace(result, version=row.version) if row else result
 
     def _drop_outdated(
         self, partition: Partition, current: Current, good: pl.DataFrame, note: CommitNote
@@ -179,16 +181,16 @@ class PartitionStore(HistoryReader):
         update: "_Update",
         entry: Entry,
         order: "_Order",
-    ) -> None:
-        judgement = update.judgement
+    ) -> JournalRow | None:
+        judgement, row = update.judgement, None
         due = self._row_due(partition, current, entry, order.note)
         if not due and judgement.gaps is None and not judgement.quality:
-            return
+            return None
         period, series = partition.period, partition.series
         key = partition_key(partition)
         with self.state.write() as connection:
             if due:
-                append_row(connection, key, entry, order.note)
+                row = append_row(connection, key, entry, order.note)
             if update.differs or not current.journalled:
                 written = {entry.path: update.file} if entry.path and update.file else {}
                 StoredFiles(self.root, self.state).record(connection, key, written)
@@ -198,6 +200,7 @@ class PartitionStore(HistoryReader):
                     connection, series, covers.start, covers.end, judgement.gaps
                 )
             Verdicts(self.state).record(connection, partition, judgement.quality)
+        return row
 
     def _row_due(
         self, partition: Partition, current: Current, entry: Entry, note: CommitNote
