@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, overload
 import polars as pl
 
 from data_platform.domain.errors import NotStoredError, WrongUseError
-from data_platform.domain.markets import Pair, Series, from_key, to_pair
+from data_platform.domain.markets import Market, Pair, Series, from_key, to_exchange, to_pair
 from data_platform.domain.timeframes import to_timeframe
 from data_platform.settings import Settings, load_settings
 from data_platform.storage.complete import Wanted, read_available, read_complete
@@ -239,15 +239,21 @@ def _load(
 
 
 def _to_series(settings: Settings, store: PartitionStore, market: str, timeframe: str) -> Series:
-    exchange, slash, pair = market.partition("/")
-    stored = {from_key(key) for key, _ in store.newest(exchange)} if slash else set()
-    configured = settings.exchanges.get(exchange)
-    # A pair that left the config stays readable.
-    known: set[Pair] = stored | set(configured.pairs if configured else ())
-    if not known:
+    text, _, pair = market.partition("/")
+    # What left the config stays readable.
+    stored = {from_key(key) for key, _ in store.newest(text.lower())}
+    try:
+        exchange = to_exchange(text, [text.lower()] if stored else list(settings.exchanges))
+    except WrongUseError as error:
         raise WrongUseError(
-            f"market {market!r} is unknown: expected exchange/pair such as binance/BTC-USDT. "
-            f"Exchanges: {', '.join(settings.exchanges)}."
+            f"market {market!r}: expected exchange/pair such as binance/BTC-USDT; {error}"
+        ) from error
+    configured = settings.exchanges.get(exchange)
+    known: set[Pair] = stored | set(configured.pairs if configured else ())
+    if not pair:
+        names = sorted(str(Market(exchange, each)) for each in known)
+        raise WrongUseError(
+            f"market {market!r} names no pair. Expected exchange/pair: {', '.join(names)}."
         )
     return Series(exchange, to_pair(pair, known), to_timeframe(timeframe))
 

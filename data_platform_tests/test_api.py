@@ -43,7 +43,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Partition
     store.state.close()
 
 
-@pytest.mark.parametrize("market", ["binance/BTC-USDT", "binance/BTC/USDT", "binance/btcusdt"])
+@pytest.mark.parametrize("market", ["binance/BTC-USDT", "binance/BTC/USDT", "Binance/btcusdt"])
 @pytest.mark.parametrize("timeframe", ["1h", "1H"])
 @pytest.mark.usefixtures("store")
 def test_candles_are_read_however_the_market_is_spelt(market: str, timeframe: str) -> None:
@@ -76,7 +76,11 @@ def test_a_pandas_frame_has_the_same_values() -> None:
     ("arguments", "told"),
     [
         (("BTC-USDT", "1h", *JANUARY), "exchange/pair"),
-        (("nowhere/BTC-USDT", "1h", *JANUARY), "unknown"),
+        (("nowhere/BTC-USDT", "1h", *JANUARY), "'nowhere' is unknown here. Accepted: .*binance"),
+        (("binnance/BTC-USDT", "1h", *JANUARY), "Did you mean binance"),
+        (("binance", "1h", *JANUARY), "names no pair.*: binance/BTC-USDT, binance/ETH-USDT"),
+        (("Binance/", "1h", *JANUARY), "names no pair.*: binance/BTC-USDT, binance/ETH-USDT"),
+        (("", "1h", *JANUARY), "exchange/pair"),
         (("binance/XRP-USDT", "1h", *JANUARY), "BTC/USDT, ETH/USDT"),
         (("binance/BTC-USDT", "2h", *JANUARY), "1m, 5m"),
         (("binance/BTC-USDT", "1h", "yesterday", JANUARY[1]), "expected ISO"),

@@ -224,12 +224,29 @@ def test_a_wrong_config_is_refused_with_its_line(
     assert reason in message
 
 
+def test_pairs_whose_files_would_be_one_may_stand_under_two_names(tmp_path: Path) -> None:
+    settings = load(
+        tmp_path,
+        "exchanges:\n  okx: {pairs: [AB/C]}\n  okx_other: {ccxt_id: okx, pairs: [A/BC]}\n",
+    )
+    assert [len(exchange.pairs) for exchange in settings.exchanges.values()] == [1, 1]
+
+
 @pytest.mark.parametrize(
     ("pairs", "reason"),
     [
         ("[BTC/USDT, ETH/USDT, BTC/USDT]", "BTC/USDT stands twice, first on line 3."),
         ("[BTC/USDT, BTCUSDT]", "BTC/USDT stands twice"),
         ("[BTC-USDT, btc/usdt]", "BTC/USDT stands twice"),
+        (
+            "[A.B/C, X/Y, A_B/C]",
+            "A.B/C and A_B/C would be one file for Freqtrade (freqtrade/binance/A_B_C-1m.feather)",
+        ),
+        ("[A.B/C:C, A_B/C:C]", "A.B/C:C and A_B/C:C would be one file for Freqtrade"),
+        (
+            "[AB/C, A/BC]",
+            "AB/C and A/BC would be one file for NautilusTrader (nautilus/data/bar/ABC.BINANCE-",
+        ),
         ("[ARBUSD]", "pair 'ARBUSD' is ambiguous: it could be AR/BUSD, ARB/USD."),
         ("[BTCXYZ]", "'BTCXYZ' is no pair. Accepted: BTC/USDT, BTC-USDT or BTCUSDT."),
         ("[USDT]", "'USDT' is no pair"),

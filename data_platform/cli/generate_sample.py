@@ -42,7 +42,7 @@ class SampleOrder:
 @click.command("generate-sample")
 @click.option(
     "--exchange",
-    type=click.Choice([exchange.name for exchange in EXCHANGES]),
+    type=click.Choice([exchange.name for exchange in EXCHANGES], case_sensitive=False),
     default="binance",
     show_default=True,
     help="Whose habits the candles have.",

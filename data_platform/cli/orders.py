@@ -9,7 +9,7 @@ from datetime import datetime
 
 from data_platform.domain.errors import WrongUseError
 from data_platform.domain.layers import LAYERS
-from data_platform.domain.markets import Pair, to_pair
+from data_platform.domain.markets import Pair, to_exchange, to_pair
 from data_platform.domain.periods import Period, periods_between
 from data_platform.domain.timeframes import Timeframe
 from data_platform.settings import ExchangeSettings, Settings
@@ -87,13 +87,8 @@ def to_orders(settings: Settings, wish: Wish, now: datetime) -> tuple[Order, ...
 
 
 def _exchange_names(settings: Settings, wish: Wish) -> list[str]:
-    unknown = [name for name in wish.exchanges if name not in settings.exchanges]
-    if unknown:
-        raise WrongUseError(
-            f"exchange {unknown[0]!r} is not in {settings.config_path}. "
-            f"Accepted: {', '.join(settings.exchanges)}."
-        )
-    return [name for name in settings.exchanges if name in wish.exchanges or not wish.exchanges]
+    wished = {to_exchange(text, settings.exchanges) for text in wish.exchanges}
+    return [name for name in settings.exchanges if name in wished or not wished]
 
 
 def _pairs(

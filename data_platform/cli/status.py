@@ -12,9 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from data_platform.cli.output import open_console, print_json
-from data_platform.domain.errors import WrongUseError
 from data_platform.domain.exchanges import exchange_row
-from data_platform.domain.markets import Series
+from data_platform.domain.markets import Series, to_exchange
 from data_platform.operations.backlog import count_stale
 from data_platform.operations.due import FreshnessLimits, SeriesStatus, series_status
 from data_platform.operations.lake import Lake, opened_lake
@@ -99,16 +98,11 @@ def read_status(
     with opened_lake(settings.data_root, settings.state_url) as lake:
         stored = {row.series for row in lake.store.journal_rows("ohlcv")}
         names = sorted({*settings.exchanges, *(series.exchange for series in stored)})
-        unknown = sorted(set(exchanges) - set(names))
-        if unknown:
-            raise WrongUseError(
-                f"exchange {unknown[0]!r} is neither configured nor stored. "
-                f"Accepted: {', '.join(names)}."
-            )
+        wished = {to_exchange(text, names) for text in exchanges}
         return [
             line
             for name in names
-            if name in exchanges or not exchanges
+            if name in wished or not wished
             for line in _lines(lake, settings, name, stored, now)
         ]
 

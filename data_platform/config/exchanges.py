@@ -10,12 +10,14 @@ from datetime import datetime, timedelta
 from difflib import get_close_matches
 from functools import lru_cache
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
 from data_platform.config.models import DEFAULT_START, ExchangeEntry
 from data_platform.config.strict_yaml import Document
-from data_platform.domain.errors import WrongUseError
+from data_platform.converters import CONVERTERS
+from data_platform.converters.converter import Converter, ExportFile
+from data_platform.domain.errors import ExportError, WrongUseError
 from data_platform.domain.exchanges import Exchange, exchange_row
 from data_platform.domain.markets import Pair, Series, to_pair
 from data_platform.domain.periods import Period, period_of
@@ -98,6 +100,7 @@ class ExchangeReader:
         self._refuse_unknown_exchange()
         row = exchange_row(self.name, entry.ccxt_id)
         self._refuse_twice("pairs", [pair.symbol.upper() for pair in entry.pairs])
+        self._refuse_one_file_for_two()
         self._refuse_twice("timeframes", [timeframe.name for timeframe in entry.timeframes])
         timeframes = tuple(sorted(entry.timeframes, key=lambda timeframe: timeframe.seconds))
         return ExchangeSettings(
@@ -208,6 +211,22 @@ class ExchangeReader:
                 line = self.document.line_of(("exchanges", self.name, key, first))
                 self._refuse(key, index, message=f"{text} stands twice, first on line {line}.")
 
+    def _refuse_one_file_for_two(self) -> None:
+        for converter in CONVERTERS:
+            written: dict[PurePosixPath, Pair] = {}
+            for index, pair in enumerate(self.entry.pairs):
+                path = _export_path(converter, Series(self.name, pair, TIMEFRAMES[0]))
+                if path is None:
+                    continue
+                other = written.setdefault(path, pair)
+                if other != pair:
+                    self._refuse(
+                        *("pairs", index),
+                        message=f"{other} and {pair} would be one file for {converter.title} "
+                        f"({path}): its names do not tell them apart. Keep one of them here; the "
+                        "other can stand under a second name of the exchange, with `ccxt_id`.",
+                    )
+
     def _refuse_future(self, start: datetime, *place: str) -> None:
         if start > self.now:
             self._refuse(
@@ -218,6 +237,15 @@ class ExchangeReader:
 
     def _refuse(self, *place: str | int, message: str) -> NoReturn:
         raise self.document.error(("exchanges", self.name, *place), message)
+
+
+def _export_path(converter: Converter, series: Series) -> PurePosixPath | None:
+    period = None if converter.scope == "pair" else period_of(DEFAULT_START)
+    try:
+        return converter.path(ExportFile(series, period))
+    except ExportError:
+        # A sign that the program's files cannot have in their names: its export will say so.
+        return None
 
 
 def refuse_wrong_backups(document: Document, exchanges: Mapping[str, ExchangeSettings]) -> None:

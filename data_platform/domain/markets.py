@@ -9,6 +9,7 @@ ccxt's symbols: https://docs.ccxt.com/#/README?id=symbols-and-market-ids (read 2
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from difflib import get_close_matches
 from urllib.parse import unquote_to_bytes
 
 from data_platform.domain.errors import WrongUseError
@@ -168,6 +169,24 @@ def to_pair(text: str, known: Collection[Pair]) -> Pair:
     names = ", ".join(pair.symbol for pair in (candidates or sorted(known)))
     reason = "is ambiguous: it could be" if candidates else "is unknown here. Accepted:"
     raise WrongUseError(f"pair {text!r} {reason} {names}.")
+
+
+def to_exchange(text: str, known: Collection[str]) -> str:
+    """Return the one of the `known` exchanges that a person means by `text`.
+
+    Args:
+        text: our name of the exchange, in any case.
+        known: the names to choose from.
+
+    Raises:
+        WrongUseError: none fits; the message names the nearest one and all that are accepted.
+    """
+    name = text.strip().lower()
+    if name in known:
+        return name
+    near = get_close_matches(name, known, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    raise WrongUseError(f"exchange {text!r} is unknown here.{hint} Accepted: {', '.join(known)}.")
 
 
 def _letters(text: str) -> str:

@@ -215,7 +215,7 @@ def split(line: str, bar: str) -> list[str]:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["--exchange", "binance"], "exchange 'binance' is not in"),
+        (["--exchange", "binance"], "exchange 'binance' is unknown here. Accepted: kraken, okx."),
         (["--pair", "XRPUSDT"], "pair 'XRPUSDT' is unknown here. Accepted: BTC/USD, BTC/USDT."),
         (["--timeframe", "2h"], "unknown timeframe '2h'"),
         (["--timeframe", "1m"], "timeframe 1m is not configured. Accepted: 1h, 1d."),

@@ -48,6 +48,11 @@ def test_a_pair_of_any_spelling_leaves_only_exchanges_that_have_it(
     assert (order.exchange, order.pairs) == ("okx", (Pair("ETH/USDT"),))
 
 
+def test_an_exchange_may_be_typed_in_any_case(settings: Settings) -> None:
+    (order,) = to_orders(settings, Wish(exchanges=("OKX", "okx")), NOW)
+    assert order.exchange == "okx"
+
+
 def test_timeframes_and_layers_keep_their_order(settings: Settings) -> None:
     wish = Wish(("okx",), timeframes=(FOUR_HOURS, HOUR), layers=("features", "ohlcv"))
     (order,) = to_orders(settings, wish, NOW)
@@ -83,7 +88,8 @@ def test_days_select_their_whole_months_within_the_history(
 @pytest.mark.parametrize(
     ("wish", "reason"),
     [
-        (Wish(("binance",)), "exchange 'binance' is not in .* Accepted: kraken, okx"),
+        (Wish(("binance",)), "exchange 'binance' is unknown here. Accepted: kraken, okx"),
+        (Wish(("Kraken", "okxx")), "'okxx' is unknown here. Did you mean okx?"),
         (Wish(pairs=("XRP/USDT",)), "pair 'XRP/USDT' is unknown here. Accepted: BTC/USD, BTC/USDT"),
         (Wish(pairs=("BTC",)), "unknown here"),
         (

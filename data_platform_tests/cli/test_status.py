@@ -173,7 +173,7 @@ def test_months_that_nobody_fetched_are_missing(store_candles: StoreCandles) -> 
 def test_an_unknown_exchange_is_wrong_use() -> None:
     done = run("--exchange", "nowhere")
     assert done.exit_code == 2
-    assert "'nowhere' is neither configured nor stored. Accepted: kraken, okx." in done.stderr
+    assert "'nowhere' is unknown here. Accepted: kraken, okx." in done.stderr
 
 
 @pytest.mark.parametrize(

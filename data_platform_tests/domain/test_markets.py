@@ -3,7 +3,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_platform.domain.errors import WrongUseError
-from data_platform.domain.markets import MAX_KEY_LENGTH, Pair, from_key, read_pair, to_pair
+from data_platform.domain.markets import (
+    MAX_KEY_LENGTH,
+    Pair,
+    from_key,
+    read_pair,
+    to_exchange,
+    to_pair,
+)
 
 KNOWN = [Pair("BTC/USDT"), Pair("ETH/USDT"), Pair("BTC/USD")]
 
@@ -99,3 +106,21 @@ def test_one_word_that_splits_in_two_ways_is_refused(text: str, candidates: str)
 def test_what_reads_as_no_pair_is_refused(text: str) -> None:
     with pytest.raises(WrongUseError, match=r"is no pair\. Accepted: BTC/USDT, BTC-USDT or"):
         read_pair(text)
+
+
+@pytest.mark.parametrize("text", ["okx", "OKX", " Okx "])
+def test_an_exchange_is_meant_in_any_case(text: str) -> None:
+    assert to_exchange(text, ["binance", "okx"]) == "okx"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("binnance", "Did you mean binance. Accepted: binance, okx."),
+        ("x", "exchange 'x' is unknown here. Accepted: binance, okx."),
+        ("", "exchange '' is unknown here. Accepted: binance, okx."),
+    ],
+)
+def test_an_unknown_exchange_is_refused_with_what_is_accepted(text: str, told: str) -> None:
+    with pytest.raises(WrongUseError, match=told):
+        to_exchange(text, ["binance", "okx"])
