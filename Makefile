@@ -13,7 +13,7 @@ SHORT := data_platform_tests/domain data_platform_tests/test_line.py data_platfo
 SQL ?= select exchange, timeframe, count(*) as candles from candles group by all order by all
 
 .PHONY: help install demo demo-ui test test-slow test-pythons check fix ui ui-readonly daemon simulate \
-	generate-sample download status query bench clean
+	generate-sample download status query bench bench-rate clean
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -89,6 +89,9 @@ query: install ## Run one SELECT over the lake: SQL="select ..."
 bench: install ## Measure: Dagster against a bare script, cold starts
 	python benchmarks/backfill.py $(ARGS)
 	python benchmarks/cold_start.py
+
+bench-rate: install ## Measure: how much of the rate limits 1, 4 and 8 processes use (15 minutes)
+	python benchmarks/rate_budget.py $(ARGS)
 
 clean: ## Remove the environment and caches; never the lake
 	rm -rf .venv .uv .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -61,8 +61,7 @@ EXCHANGES: tuple[Exchange, ...] = (
         page_size=1000,
         since_meaning="next_rows",
         quiet_candle="flat",
-        # 7,200 are allowed; one too many costs a ban of ten minutes, so a sixth stays unused.
-        # 600 in 5 s, then ten minutes of 403.
+        # 600 in 5 s; one too many costs a ban of ten minutes.
         requests_per_minute=7140,
         card="Full history since listing, 1,000 candles a request.",
     ),

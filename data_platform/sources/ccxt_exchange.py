@@ -179,6 +179,8 @@ class _OneHostSession:
         context = ssl.create_default_context(cafile=certifi.where())
         connector = aiohttp.TCPConnector(ssl=context, limit=access.concurrency)
         self._session = aiohttp.ClientSession(connector=connector)
+        # It sends once more, unasked and uncounted, what found its connection closed.
+        self._session._retry_connection = False  # noqa: SLF001 - no other switch, aiohttp 3.14
         self.headers: Mapping[str, str] = self._session.headers
 
     def get(self, url: Any, **options: Any) -> "_BoundedAnswer":  # noqa: ANN401 - aiohttp's own
