@@ -105,6 +105,25 @@ def test_old_broken_month_stays_red_when_a_fresh_one_passes(stored_line: SmallLi
     assert all(it.passed for it in found.values())
 
 
+def test_month_that_nobody_fetched_fails_the_gap_checks_with_its_times(
+    empty_line: SmallLine,
+) -> None:
+    found = evaluations(fetch_candles(empty_line, "BTC-USDT|2024-03"))
+    failed = {name for name, it in found.items() if not it.passed}
+    assert failed == {"no_long_gaps", "days_complete", "history_complete"}
+    rows = found["no_long_gaps"].metadata["first_rows"].value
+    assert rows == [
+        {
+            "pair": "BTC-USDT",
+            "open_time": "2024-02-01 00:00:00",
+            "end": "2024-03-01 00:00:00",
+            "missing": 29 * 24,
+        }
+    ]
+    found = evaluations(fetch_candles(empty_line, "BTC-USDT|2024-02"))
+    assert all(it.passed for it in found.values())
+
+
 def test_pair_that_is_no_longer_configured_is_not_judged(stored_line: SmallLine) -> None:
     plant(stored_line, ETH, "2024-02", "high_not_below_low", count=1)
     config = stored_line.settings.config_path

@@ -118,15 +118,17 @@ def _refused_gap(evidence: Evidence, part: TimeRange, window: Window) -> Gap:
 
 
 def _repaired_gaps(evidence: Evidence, holes: Sequence[TimeRange]) -> list[Gap]:
-    covered, found = evidence.slice, []
-    for gap in evidence.known:
-        if not gap.confirmed or gap.status not in (*SETTLED, "repaired"):
-            continue
-        whole = TimeRange(max(gap.start, covered.start), min(gap.end, covered.end))
+    believed = [
+        gap
+        for gap in _pieces(evidence.known, evidence.slice)
+        if gap.confirmed and gap.status in (*SETTLED, "repaired")
+    ]
+    found = []
+    for part in subtract_ranges([TimeRange(gap.start, gap.end) for gap in believed], holes):
+        [gap] = _pieces(believed, part)
         was = f"a later answer held candles; was {gap.status}"
-        for part in subtract_ranges([whole], holes) if whole.start < whole.end else []:
-            repaired = _gap(evidence, part, gap.evidence if gap.status == "repaired" else was)
-            found.append(replace(repaired, status="repaired", confirmed=True, tries=gap.tries))
+        repaired = _gap(evidence, part, gap.evidence if gap.status == "repaired" else was)
+        found.append(replace(repaired, status="repaired", confirmed=True, tries=gap.tries))
     return found
 
 

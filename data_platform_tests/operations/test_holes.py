@@ -1,4 +1,6 @@
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -249,3 +251,9 @@ def test_thousands_of_holes_and_pages_are_explained_in_a_moment() -> None:
     gaps = explain_holes(every_third, given)
     assert len(gaps) == 31 * 24 * 20
     assert sum(gap.missing for gap in gaps) == 31 * 24 * 20
+    # Asked for again: the same are known, and every fourth minute came after all.
+    later = replace(given, known=gaps)
+    some_more = pl.Series([at for at in times if at.minute % 3 or not at.minute % 4], dtype=TIME)
+    counts = Counter(gap.status for gap in explain_holes(some_more, later))
+    # Hour for hour, 5 of the 20 minutes.
+    assert counts == {"no_trades": 31 * 24 * 15, "repaired": 31 * 24 * 5}

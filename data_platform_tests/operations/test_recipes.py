@@ -31,6 +31,7 @@ from data_platform_tests.factories import (
     time,
 )
 from data_platform_tests.operations.lines import contents, derive_line, from_scratch
+from data_platform_tests.operations.scripted import ScriptedSource
 
 MINUTES = series_of("coinbase", "BTC/USD", "1m")
 JAN, FEB, MAR = MONTHS = [month_of(f"2024-0{number}") for number in (1, 2, 3)]
@@ -81,6 +82,19 @@ def test_time_without_trades_is_carried_at_any_length_across_months(lake: Lake) 
     assert filled_times(lake) == grid(*gone, "1m")
     rows = stored(lake, MINUTES, "filled")
     assert rows["segment"].unique().to_list() == [time("2024-01-31 20:00")]
+
+
+@pytest.mark.parametrize(("until", "carried"), [("08:00", 6 * 60), ("08:01", 10)])
+def test_silence_of_more_than_six_hours_is_an_outage_and_broken_off(
+    lake: Lake, until: str, carried: int
+) -> None:
+    gone = ("2024-03-10 02:00", f"2024-03-10 {until}")
+    times = without(grid("2024-03-10", "2024-03-10 12:00", "1m"), *gone)
+    source = ScriptedSource({MINUTES: candles_at(times)}, clock=time("2024-03-10 12:00:30"))
+    march = partition_of(MINUTES, "2024-03")
+    source.update(lake, [march], start=time("2024-03-10"))
+    derive_line(lake, MINUTES, [MAR], [filled_recipe()])
+    assert filled_times(lake) == grid(*gone, "1m")[:carried]
 
 
 def test_whole_month_without_trades_is_a_month_of_carried_rows(lake: Lake) -> None:
