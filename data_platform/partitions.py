@@ -7,8 +7,10 @@ range of keys is the cross product that its ends suggest.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import click
 import dagster as dg
 from dagster import MultiPartitionKey
+from dagster._core.definitions.partitions.context import PartitionLoadingContext
 
 from data_platform.domain.errors import WrongUseError
 from data_platform.domain.layers import Partition
@@ -38,20 +40,55 @@ class PartitionRange:
         }
 
 
-def build_partitions(exchange: ExchangeSettings) -> dg.MultiPartitionsDefinition:
+class UnknownPartitionError(WrongUseError, click.ClickException):
+    """A partition was asked for that the config does not define.
+
+    Dagster's command line, which is click's, prints it as one line instead of a traceback.
+    """
+
+    exit_code = 2
+
+
+class MarketPartitions(dg.MultiPartitionsDefinition):
+    """Pairs x months of one exchange, which says of an unknown key what is accepted."""
+
+    def __init__(self, exchange: ExchangeSettings) -> None:
+        """Define the partitions of an exchange as it is configured."""
+        self._exchange = exchange
+        months = dg.TimeWindowPartitionsDefinition(
+            start=exchange.first_period.key, fmt="%Y-%m", cron_schedule="0 0 1 * *", end_offset=1
+        )
+        pairs = dg.StaticPartitionsDefinition(sorted(pair.key for pair in exchange.pairs))
+        super().__init__({"pair": pairs, "period": months})
+
+    def validate_partition_key(self, partition_key: str, context: PartitionLoadingContext) -> None:
+        """Refuse a key that is not defined.
+
+        Raises:
+            UnknownPartitionError: the key is none of these; tells which are.
+        """
+        try:
+            super().validate_partition_key(partition_key, context)
+        except dg.DagsterUnknownPartitionError as error:
+            raise UnknownPartitionError(self._refusal(partition_key)) from error
+
+    def _refusal(self, key: str) -> str:
+        name = self._exchange.name
+        months = self.get_partitions_def_for_dimension("period").get_partition_keys()
+        pairs = self.get_partitions_def_for_dimension("pair").get_partition_keys()
+        return (
+            f"{name} has no partition {key!r}. Accepted: PAIR|MONTH like {pairs[0]}|{months[-1]}. "
+            f"Pairs: {', '.join(pairs)} (`exchanges.{name}.pairs` in the platform config). "
+            f"Months: {months[0]} to {months[-1]} (`start` there)."
+        )
+
+
+def build_partitions(exchange: ExchangeSettings) -> MarketPartitions:
     """Return the partitions of every asset of an exchange: its pairs x the months since its start.
 
     The running month is included and grows.
     """
-    first = exchange.first_period
-    return dg.MultiPartitionsDefinition(
-        {
-            "pair": dg.StaticPartitionsDefinition(sorted(pair.key for pair in exchange.pairs)),
-            "period": dg.TimeWindowPartitionsDefinition(
-                start=first.key, fmt="%Y-%m", cron_schedule="0 0 1 * *", end_offset=1
-            ),
-        }
-    )
+    return MarketPartitions(exchange)
 
 
 def to_partition_key(pair: Pair, period: Period) -> str:

@@ -1,8 +1,12 @@
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.partitions.context import partition_loading_context
 from dagster._core.test_utils import freeze_time
 
 from data_platform.config.exchanges import ExchangeSettings
@@ -11,6 +15,7 @@ from data_platform.domain.markets import Pair, from_key
 from data_platform.domain.periods import to_period
 from data_platform.domain.timeframes import to_timeframe
 from data_platform.partitions import (
+    UnknownPartitionError,
     build_partitions,
     from_partition_key,
     partitions_of_run,
@@ -50,6 +55,53 @@ def test_earliest_start_of_a_pair_gives_the_first_month(tmp_path: Path) -> None:
     with freeze_time(datetime(2024, 2, 20, tzinfo=UTC)):
         keys = build_partitions(okx).get_partition_keys()
     assert {key.split("|")[1] for key in keys} == {"2023-12", "2024-01", "2024-02"}
+
+
+TOLD = (
+    "Accepted: PAIR|MONTH like BTC-USDT|2024-02. Pairs: BTC-USDT, SOL-USDT (`exchanges.okx.pairs` "
+    "in the platform config). Months: 2024-01 to 2024-02 (`start` there)."
+)
+
+
+@pytest.mark.parametrize(
+    "key", ["XRP-USDT|2024-01", "BTC-USDT|2023-12", "BTC/USDT|2024-01", "2024-01|BTC-USDT", "BTC"]
+)
+def test_an_unknown_key_is_refused_with_what_is_accepted(tmp_path: Path, key: str) -> None:
+    okx = build_partitions(exchange(tmp_path, "start: 2024-01-15, pairs: [SOL/USDT, BTC/USDT]"))
+    now = datetime(2024, 2, 1, 0, 0, 1, tzinfo=UTC)
+    with partition_loading_context(effective_dt=now) as context:
+        okx.validate_partition_key("BTC-USDT|2024-02", context)
+        with pytest.raises(UnknownPartitionError) as caught:
+            okx.validate_partition_key(key, context)
+    assert str(caught.value) == f"okx has no partition {key!r}. {TOLD}"
+
+
+def test_dagsters_command_line_prints_that_as_one_line(tmp_path: Path) -> None:
+    exchange(tmp_path, "start: 2024-01-15, pairs: [BTC/USDT], timeframes: [1h]")
+    command = (
+        "asset",
+        "materialize",
+        "-m",
+        "data_platform.definitions",
+        "--select",
+        "okx/filled_1h",
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "dagster", *command, "--partition", "XRP-USDT|2024-01"],
+        env={
+            **os.environ,
+            "DATA_PLATFORM_CONFIG": str(tmp_path / "configs/platform.yaml"),
+            "DATA_PLATFORM_DATA": str(tmp_path / "data"),
+            "DAGSTER_HOME": str(tmp_path),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("Error: okx has no partition 'XRP-USDT|2024-01'. Accepted: ")
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 2
 
 
 @pytest.mark.parametrize("symbol", ["BTC/USDT", "1INCH/USD", "BTC/USDT:USDT", "A-B/USDT"])
