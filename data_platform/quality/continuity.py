@@ -1,10 +1,11 @@
 """What must hold from one candle to the next: order, uniqueness, the grid, and how much is missing.
 
-Rules over stored candles look at one partition; rules over gaps look at the ledger's rows of one
-exchange and timeframe. A gap counts when a candle is missing that should be there (`open`,
-`refused`) or that the exchange itself lost (`outage`); times without trades, before the listing
-or out of reach are no fault. The three gap rules are apart on purpose: one long hole, a bad day
-and an incomplete history are different troubles.
+Rules over stored candles look at one partition; rules over gaps look at the holes of one exchange
+and timeframe: those that the ledger knows and those that nobody asked for. A gap counts when a
+candle is missing that should be there (`open`, `refused`) or that the exchange itself lost
+(`outage`); times without trades, before the listing or out of reach are no fault. The three gap
+rules are apart on purpose: one long hole, a bad day and an incomplete history are different
+troubles.
 """
 
 from datetime import timedelta
@@ -100,7 +101,7 @@ def find_incomplete_days(gaps: pl.DataFrame, timeframe: Timeframe, limits: Limit
 
 
 def find_holes_in_history(gaps: pl.DataFrame, timeframe: Timeframe, limits: Limits) -> pl.DataFrame:
-    """Return pairs that miss more candles since their first one than allowed.
+    """Return pairs that miss more candles since their start than allowed.
 
     Args:
         gaps: ledger rows of one exchange and timeframe: pair, start, end, missing, status.
@@ -183,7 +184,7 @@ GAP_RULES: tuple[GapRule, ...] = (
     GapRule(
         name="history_complete",
         severity="warn",
-        description="No candle is missing since the series' first one.",
+        description="No candle is missing since the configured start.",
         limits={"missing": 0.0},
         find=find_holes_in_history,
     ),

@@ -30,6 +30,9 @@ Status = Literal[
     "unavailable",
     "repaired",
 ]
+"""`open`: to be asked for, or behind the newest candle. `refused`: a candle came and failed the
+audit. `no_trades`, `outage`: an answer confirmed it between two candles. `unavailable`: out of the
+exchange's reach. `repaired`: an answer had confirmed it, a later one held candles; no hole."""
 
 WAITING: tuple[Status, ...] = ("open", "refused")
 """What no answer has settled: to be asked for until one does."""
