@@ -117,7 +117,7 @@ def spell_causes(failures: Mapping[Partition, str]) -> list[str]:
 def _spell_cause(stopped: Mapping[Partition, str]) -> str:
     (first, reason), *others = stopped.items()
     if not others:
-        return f"{first}: {reason}"
+        return reason if reason.startswith(f"{first}: ") else f"{first}: {reason}"
     words = [_without_place(*it) for it in stopped.items()]
     alike = "" if len(set(words)) == 1 else " (The others alike.)"
     series = list(dict.fromkeys(_series(partition) for partition in stopped))

@@ -98,3 +98,5 @@ def test_causes_are_told_apart_and_a_lone_one_keeps_its_words() -> None:
         f"binance/ohlcv_1h BTC-USDT|2024-02: {refusal(second)}",
     ]
     assert spell_causes({}) == []
+    damaged = f"{first}: the file is damaged"
+    assert spell_causes({first: damaged}) == [damaged]
