@@ -13,6 +13,8 @@ Where do I go to...?
 | a check | `quality/`, a `find_` function and its line in `RULES` at the foot |
 | a converter | `converters/`, a module with `CONVERTER` and its line in `converters/__init__.py` |
 | how an exchange is asked | `sources/ccxt_source.py` |
+| how fast it is asked, when no more | `sources/rate_budget.py`, `sources/breaker.py` |
+| what an exchange's error means | `sources/faults.py` |
 | what is asked of it, and when | `operations/plan.py`, `operations/due.py` |
 | how a candle is written | `storage/partition_store.py` |
 | a path on disk | `storage/layout.py` |

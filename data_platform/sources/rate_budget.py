@@ -6,7 +6,9 @@ log of requests (`request_log.py`) under a lock that the kernel frees when its h
 serves it, and a file left behind never blocks. A slot is taken at the moment of sending, never
 ahead, so whoever is killed or cancelled while waiting has taken none. Knows neither URLs nor ccxt,
 whose own limiter stays off: it counts one process only, and waiting inside it would count against
-a request's deadline.
+a request's deadline. pyrate-limiter 4.5.1 with its SQLite bucket, tried in four processes on
+2026-11-25, sent a whole window at once, which cost bybit's ban after five seconds; it goes by the
+wall clock and knows neither bans nor whose requests go first.
 """
 
 import asyncio

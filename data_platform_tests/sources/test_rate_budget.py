@@ -169,6 +169,13 @@ def test_a_file_that_is_cleaned_away_is_made_again(path: Path) -> None:
     assert path.exists()
 
 
+def test_a_file_that_was_cleaned_away_under_the_lock_is_not_believed(tmp_path: Path) -> None:
+    path = tmp_path / "cleaned"
+    with path.open("wb") as held:
+        path.unlink()
+        assert not rate_budget._lock(held.fileno())
+
+
 def test_the_file_belongs_to_every_user_of_the_machine(path: Path) -> None:
     before = os.umask(0o077)
     try:
