@@ -171,6 +171,8 @@ def to_result(context: dg.AssetExecutionContext, report: LayerReport) -> dg.Mate
             "failed": len(report.failures),
             "candle_requests": report.requests,
             "candles_fetched": report.candles,
+            "failed_attempts": sum(report.faults.values()),
+            "failed_attempts_by_kind": dict(report.faults),
             "alerts": report.alerts[:FIRST_FAILURES],
             "failures": spell_causes(report.failures)[:FIRST_FAILURES],
         }

@@ -5,6 +5,7 @@ series and time, and what to do.
 """
 
 from datetime import datetime
+from typing import ClassVar
 
 
 class DataPlatformError(Exception):
@@ -22,13 +23,20 @@ class ConfigError(WrongUseError):
 class SourceError(DataPlatformError):
     """An exchange did not give what was asked; see the subclasses for what to do."""
 
+    kind: ClassVar[str] = "unknown"
+    """The word for the class in counts."""
+
 
 class TransientError(SourceError):
     """The same request may succeed later: time-outs, 5xx, a dropped connection."""
 
+    kind: ClassVar[str] = "transient"
+
 
 class RefusedError(SourceError):
     """The exchange asks for less: 429, 418. Wait as told, then ask again."""
+
+    kind: ClassVar[str] = "refused"
 
     def __init__(self, message: str, until: datetime | None = None) -> None:
         """Take the message, and until when the exchange will answer nothing, UTC (a ban)."""
@@ -39,9 +47,13 @@ class RefusedError(SourceError):
 class PermanentError(SourceError):
     """No retry will help: unknown symbol, 451, 403. The message says what to change."""
 
+    kind: ClassVar[str] = "permanent"
+
 
 class GarbageError(SourceError):
     """A 2xx answer that is not what the endpoint promises; never taken for 'no candles'."""
+
+    kind: ClassVar[str] = "garbage"
 
 
 class ExportError(DataPlatformError):

@@ -49,6 +49,8 @@ class LayerReport:
     """Candle requests sent, retries included."""
     candles: int = 0
     """Candles received."""
+    faults: Mapping[str, int] = field(default_factory=dict)
+    """Attempts that failed, by the kind of error; those that a later one made good included."""
     past_pages: int = 0
     """Pages asked for whose candles open before the running month."""
     alerts: list[str] = field(default_factory=list)

@@ -118,6 +118,7 @@ class CandleUpdate:
             if again:
                 self._fetch(source, again)
             self.report.requests = source.requests_made
+            self.report.faults = dict(source.faults)
 
     def _fetch(self, source: CandleSource, needs: Sequence[Need]) -> list[Gap]:
         try:

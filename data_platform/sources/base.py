@@ -3,7 +3,7 @@
 Holds values and one protocol; no network here.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
@@ -79,4 +79,9 @@ class CandleSource(Protocol):
     @property
     def requests_made(self) -> int:
         """Return how many candle requests went out so far (retries included)."""
+        ...
+
+    @property
+    def faults(self) -> Mapping[str, int]:
+        """Return how many attempts failed so far, by the kind of error (`SourceError.kind`)."""
         ...

@@ -6,6 +6,7 @@ Holds how one request is made; which requests, and in which order, is the walk's
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -75,6 +76,8 @@ class CcxtClient:
         self.access = access
         self.clock = ExchangeClock(self._fetch_time)
         self.candle_requests = 0
+        self.faults: Counter[str] = Counter()
+        """Attempts that failed, by the kind of error."""
         self._budget = RateBudget(
             budget_file(access.budget_key),
             access.requests_per_minute,
@@ -157,7 +160,7 @@ class CcxtClient:
             )
             candles = to_candles(rows)
             closed_end = closed_before(sent_at, series.timeframe, self.access.grace)
-            check_place(candles, page, meaning, closed_end)
+            check_place(candles, page, meaning, closed_end, series.timeframe)
             return Answer(candles, sent_at)
 
         about = f"{series} from {page.start:%Y-%m-%d %H:%M} UTC"
@@ -221,8 +224,10 @@ class CcxtClient:
             yield
             self._breaker.answered()
             is_told = True
-        except (TransientError, RefusedError) as error:
-            if is_last or (isinstance(error, RefusedError) and error.until):
+        except SourceError as error:
+            self.faults[error.kind] += 1
+            is_banned = isinstance(error, RefusedError) and error.until is not None
+            if isinstance(error, TransientError | RefusedError) and (is_last or is_banned):
                 self._breaker.failed(error, began, is_probe=is_probe)
                 is_told = True
             raise

@@ -7,7 +7,7 @@ yet are bounded, whatever the range.
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -73,6 +73,11 @@ class CcxtSource:
     def requests_made(self) -> int:
         """Return how many candle requests went out so far (retries included)."""
         return self._client.candle_requests
+
+    @property
+    def faults(self) -> Mapping[str, int]:
+        """Return how many attempts failed so far, by the kind of error."""
+        return self._client.faults
 
     def _open(self) -> Background:
         if self._background is None:

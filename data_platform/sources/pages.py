@@ -79,7 +79,11 @@ def inside(candles: pl.DataFrame, page: Page) -> pl.DataFrame:
 
 
 def check_place(
-    candles: pl.DataFrame, page: Page, meaning: SinceMeaning, closed_end: datetime
+    candles: pl.DataFrame,
+    page: Page,
+    meaning: SinceMeaning,
+    closed_end: datetime,
+    timeframe: Timeframe,
 ) -> None:
     """Refuse an answer whose rows do not follow from what was asked.
 
@@ -90,15 +94,24 @@ def check_place(
         page: what was asked for.
         meaning: of `since`, by the exchange's row.
         closed_end: end of the closed range when it was asked.
+        timeframe: the grid.
 
     Raises:
         GarbageError: every row lies before the page; or, where answers end with their window, the
             rows begin after the page's start and run on to the newest one, which looks the same
-            as an exchange that gives its newest candles whatever is asked.
+            as an exchange that gives its newest candles whatever is asked; or, from such an
+            exchange, the newest candle is older than one that comes late.
     """
-    if candles.is_empty() or meaning == "newest_only":
+    if candles.is_empty():
         return
     first, last = candles["open_time"][0], candles["open_time"][-1]
+    if meaning == "newest_only":
+        if closed_end - last > (LATE_CANDLES + 1) * timeframe.duration:
+            raise GarbageError(
+                f"the newest candle sent is of {last:%Y-%m-%d %H:%M} UTC, long before "
+                f"{closed_end:%Y-%m-%d %H:%M} UTC"
+            )
+        return
     # Some servers include the end, which gives one row at the page's end.
     runs_on = meaning == "window" and first > page.start and last > page.end
     if last < page.start or (runs_on and last >= closed_end):

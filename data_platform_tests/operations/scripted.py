@@ -51,6 +51,10 @@ class ScriptedSource:
     def requests_made(self) -> int:
         return self.windows
 
+    @property
+    def faults(self) -> dict[str, int]:
+        return {}
+
     def fetch(self, requests: Sequence[FetchRequest]) -> Iterator[FetchResult]:
         """Yield the windows of all requests in turn, one of each."""
         self.requests += requests

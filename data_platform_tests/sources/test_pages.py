@@ -85,7 +85,7 @@ def test_answer_that_ignores_what_was_asked_is_garbage(
     meaning: SinceMeaning, minutes: list[int]
 ) -> None:
     with pytest.raises(GarbageError, match=r"2024-01-01 00:00\.\.2024-01-01 00:10"):
-        check_place(candles(*minutes), page(0, 10), meaning, at(1000))
+        check_place(candles(*minutes), page(0, 10), meaning, at(1000), MINUTE)
 
 
 @pytest.mark.parametrize(
@@ -99,17 +99,22 @@ def test_answer_that_ignores_what_was_asked_is_garbage(
         ("next_rows", [500]),
         ("next_rows", [1000]),
         ("newest_only", [1000]),
-        ("newest_only", [-500]),
+        ("newest_only", [989]),
     ],
 )
 def test_answer_that_says_something_about_the_page_is_taken(
     meaning: SinceMeaning, minutes: list[int]
 ) -> None:
-    check_place(candles(*minutes), page(0, 10), meaning, at(1000))
+    check_place(candles(*minutes), page(0, 10), meaning, at(1000), MINUTE)
+
+
+def test_newest_candles_that_are_old_are_garbage() -> None:
+    with pytest.raises(GarbageError, match=r"of 2024-01-01 16:28 UTC, long before"):
+        check_place(candles(500, 988), page(0, 1000), "newest_only", at(1000), MINUTE)
 
 
 def test_tail_that_begins_with_a_gap_is_taken() -> None:
-    check_place(candles(3, 9, 10), page(0, 10), "window", at(10))
+    check_place(candles(3, 9, 10), page(0, 10), "window", at(10), MINUTE)
 
 
 def test_whole_page_proves_itself() -> None:
