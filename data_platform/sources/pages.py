@@ -98,9 +98,8 @@ def check_place(
 
     Raises:
         GarbageError: every row lies before the page; or, where answers end with their window, the
-            rows begin after the page's start and run on to the newest one, which looks the same
-            as an exchange that gives its newest candles whatever is asked; or, from such an
-            exchange, the newest candle is older than one that comes late.
+            rows begin after its start and run on to the newest one, as where newest candles are
+            sent whatever is asked; or, from such an exchange, the newest is older than a late one.
     """
     if candles.is_empty():
         return
