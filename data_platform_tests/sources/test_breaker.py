@@ -105,6 +105,19 @@ def test_exactly_one_request_tries_when_the_pause_is_over(venue: Venue) -> None:
     assert [enter(process) for process in processes] == [False] * 5
 
 
+def test_two_that_see_the_pause_end_at_once_do_not_both_try(
+    venue: Venue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = venue.process(), venue.process()
+    fail(first, 3)
+    assert is_refused(second)
+    # Both believe what they have read before.
+    monkeypatch.setattr(breaker_module, "_FRESH", 60.0)
+    venue.now += MINUTE
+    assert enter(first)
+    assert is_refused(second)
+
+
 def test_the_pause_doubles_up_to_a_quarter_of_an_hour(venue: Venue) -> None:
     process = venue.process()
     fail(process, 3)

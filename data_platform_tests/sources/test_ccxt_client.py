@@ -1,5 +1,7 @@
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -8,9 +10,11 @@ import pytest
 from data_platform.domain.errors import PermanentError, TransientError
 from data_platform.domain.markets import Pair, Series
 from data_platform.domain.timeframes import to_timeframe
-from data_platform.sources.access import Access
+from data_platform.sources.access import Access, Priority
 from data_platform.sources.ccxt_client import CcxtClient, Request
 from data_platform.sources.pages import Page
+from data_platform.sources.rate_budget import budget_file
+from data_platform.sources.request_log import RequestLog
 from data_platform_tests.sources.wire import (
     LISTED,
     MINUTE,
@@ -102,6 +106,55 @@ def test_deadline_does_not_count_the_wait_for_a_turn(wire: Wire) -> None:
         return client.candle_requests
 
     assert run(slow, ask) == 2
+
+
+def log_of(access: Access) -> RequestLog:
+    return RequestLog.unpack(budget_file(access.budget_key).read_bytes())
+
+
+def test_every_request_counts_against_the_budget_and_the_list_of_pairs_for_ten(wire: Wire) -> None:
+    access = access_to(wire.url)
+
+    async def ask(client: CcxtClient) -> None:
+        await client.load_pairs()
+        assert log_of(access).count == 10
+        await client.candles(SERIES, Page(START, START + MINUTE))
+        assert log_of(access).count == 11
+
+    run(access, ask)
+
+
+def test_request_whose_answer_is_late_is_taken_to_have_arrived_late(wire: Wire) -> None:
+    access = access_to(wire.url)
+
+    async def ask(client: CcxtClient) -> float:
+        await client.load_pairs()
+        await client.candles(SERIES, Page(START, START + MINUTE))
+        wire.slow = 0.2
+        asked_at = time.monotonic()
+        await client.candles(SERIES, Page(START, START + MINUTE))
+        return asked_at
+
+    asked_at = run(access, ask)
+    assert log_of(access).arrivals[11] >= asked_at + 0.15
+
+
+@pytest.mark.parametrize(("priority", "is_kept"), [("live", True), ("backfill", False)])
+def test_only_a_live_source_keeps_the_next_slot_for_itself(
+    wire: Wire, priority: Priority, *, is_kept: bool
+) -> None:
+    access = replace(access_to(wire.url), priority=priority, requests_per_minute=60)
+
+    async def ask(client: CcxtClient) -> bool:
+        await client.now()
+        waiting = asyncio.create_task(client.load_pairs())
+        await asyncio.sleep(0.2)
+        is_marked = log_of(access).live_until > time.monotonic()
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        return is_marked
+
+    assert run(access, ask) is is_kept
 
 
 def test_request_that_never_ends_is_given_up_after_twice_its_timeout(wire: Wire) -> None:
