@@ -83,8 +83,9 @@ download: install ## Fetch and derive what is missing: ARGS="--exchange binance 
 status: install ## Print how far every series is; exits 1 when one is stale
 	data-platform status $(ARGS)
 
+query: export QUERY = $(SQL)
 query: install ## Run one SELECT over the lake: SQL="select ..."
-	data-platform query "$(SQL)" $(ARGS)
+	data-platform query "$$QUERY" $(ARGS)
 
 bench: install ## Measure: Dagster against a bare script, cold starts
 	python benchmarks/backfill.py $(ARGS)

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Literal, overload
 
 import polars as pl
 
-from data_platform.domain.errors import NotStoredError, WrongUseError
+from data_platform.domain.errors import WrongUseError
 from data_platform.domain.markets import Market, Pair, Series, from_key, to_exchange, to_pair
 from data_platform.domain.timeframes import to_timeframe
+from data_platform.operations.lake import require_lake
 from data_platform.settings import Settings, load_settings
 from data_platform.storage.complete import Wanted, read_available, read_complete
 from data_platform.storage.partition_store import PartitionStore
@@ -218,15 +219,15 @@ def _load(
     allow_missing: bool,
     feature_set: str | None = None,
 ) -> pl.DataFrame:
+    if not (isinstance(market, str) and isinstance(timeframe, str)):
+        raise WrongUseError(
+            f"expected texts like 'okx/BTC-USDT', '1h', found {market}, {timeframe}."
+        )
     settings = load_settings()
     start, end = (_to_time(time) for time in times)
     if start >= end:
         raise WrongUseError(f"the range from {start} to {end} holds nothing; end is exclusive.")
-    if not settings.data_root.is_dir():
-        raise NotStoredError(
-            f"there is no lake at {settings.data_root}. Set DATA_PLATFORM_DATA, or fetch candles "
-            "with `data-platform download`."
-        )
+    require_lake(settings.data_root)
     state = State(settings.state_url)
     try:
         store = PartitionStore(settings.data_root, state)
@@ -239,22 +240,17 @@ def _load(
 
 
 def _to_series(settings: Settings, store: PartitionStore, market: str, timeframe: str) -> Series:
-    text, _, pair = market.partition("/")
+    text, slash, pair = market.partition("/")
     # What left the config stays readable.
     stored = {from_key(key) for key, _ in store.newest(text.lower())}
-    try:
-        exchange = to_exchange(text, [text.lower()] if stored else list(settings.exchanges))
-    except WrongUseError as error:
-        raise WrongUseError(
-            f"market {market!r}: expected exchange/pair such as binance/BTC-USDT; {error}"
-        ) from error
+    if not (stored or slash or text.lower() in settings.exchanges):
+        raise WrongUseError(f"market {market!r}: expected exchange/pair such as okx/BTC-USDT.")
+    exchange = to_exchange(text, [text.lower()] if stored else list(settings.exchanges))
     configured = settings.exchanges.get(exchange)
     known: set[Pair] = stored | set(configured.pairs if configured else ())
     if not pair:
         names = sorted(str(Market(exchange, each)) for each in known)
-        raise WrongUseError(
-            f"market {market!r} names no pair. Expected exchange/pair: {', '.join(names)}."
-        )
+        raise WrongUseError(f"market {market!r} names no pair. Expected: {', '.join(names)}.")
     return Series(exchange, to_pair(pair, known), to_timeframe(timeframe))
 
 
@@ -280,6 +276,10 @@ def _to_time(time: Time) -> datetime:
                 f"time {time!r}: expected ISO, such as 2024-01-31 or 2024-01-31T12:00Z."
             ) from error
         return parsed.replace(tzinfo=parsed.tzinfo or UTC).astimezone(UTC)
+    if not isinstance(time, date):
+        raise WrongUseError(
+            f"time {time!r}: expected a datetime, a date, or either in ISO form: 2024-01-31."
+        )
     if not isinstance(time, datetime):
         return datetime(time.year, time.month, time.day, tzinfo=UTC)
     if time.tzinfo is None:

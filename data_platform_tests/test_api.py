@@ -84,6 +84,13 @@ def test_a_pandas_frame_has_the_same_values() -> None:
         (("binance/XRP-USDT", "1h", *JANUARY), "BTC/USDT, ETH/USDT"),
         (("binance/BTC-USDT", "2h", *JANUARY), "1m, 5m"),
         (("binance/BTC-USDT", "1h", "yesterday", JANUARY[1]), "expected ISO"),
+        ((None, "1h", *JANUARY), "expected texts like 'okx/BTC-USDT', '1h', found None, 1h"),
+        (("binance/BTC-USDT", 3600, *JANUARY), "'1h', found binance/BTC-USDT, 3600"),
+        (
+            ("binance/BTC-USDT", "1h", 1704067200, JANUARY[1]),
+            "time 1704067200: expected a datetime",
+        ),
+        (("binance/BTC-USDT", "1h", *JANUARY[:1], None), "time None: expected a datetime"),
         (("binance/BTC-USDT", "1h", datetime(2024, 1, 1), JANUARY[1]), "no zone"),  # noqa: DTZ001  # what is refused
         (("binance/BTC-USDT", "1h", JANUARY[1], JANUARY[0]), "holds nothing"),
     ],

@@ -12,7 +12,7 @@ from rich.text import Text
 from data_platform.cli.forecast import EXPLANATION, foretell, to_table
 from data_platform.cli.instance_home import prepare_home
 from data_platform.cli.messages import Outcome, Report
-from data_platform.cli.options import DAY, TIMEFRAME
+from data_platform.cli.options import DAY, TIMEFRAME, WORD
 from data_platform.cli.orders import Order, Wish, to_orders
 from data_platform.cli.output import open_console
 from data_platform.cli.progress import DownloadProgress
@@ -30,14 +30,16 @@ STALE = (
 
 
 @click.command()
-@click.option("--exchange", "exchanges", multiple=True, help="Repeat for several.  [default: all]")
-@click.option("--pair", "pairs", multiple=True, help="BTC/USDT, BTC-USDT or BTCUSDT; repeatable.")
+@click.option(
+    "--exchange", "exchanges", multiple=True, type=WORD, help="Repeat for several.  [default: all]"
+)
+@click.option("--pair", "pairs", multiple=True, type=WORD, help="BTC/USDT or BTCUSDT; repeatable.")
 @click.option("--timeframe", "timeframes", multiple=True, type=TIMEFRAME, help="Repeatable.")
 @click.option(
     "--layer",
     "layers",
     multiple=True,
-    type=click.Choice([layer.name for layer in LAYERS]),
+    type=click.Choice([layer.name for layer in LAYERS], case_sensitive=False),
     help="Repeatable.  [default: all]",
 )
 @click.option("--start", type=DAY, help="First day, UTC; its whole month is taken.")

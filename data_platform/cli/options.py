@@ -36,6 +36,15 @@ class ParsedType(click.ParamType[object]):
             self.fail(str(error), param, ctx)
 
 
+def _one(text: str) -> str:
+    if "," in text:
+        raise WrongUseError(f"{text!r}: one at a time; give the option again for the next.")
+    return text
+
+
+WORD = ParsedType("text", _one)
+"""Of an option that may be repeated."""
+
 PAIR = ParsedType("pair", read_pair)
-TIMEFRAME = ParsedType("timeframe", to_timeframe)
+TIMEFRAME = ParsedType("timeframe", lambda text: to_timeframe(_one(text)))
 DAY = ParsedType("day", to_date)

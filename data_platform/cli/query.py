@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from data_platform.cli.output import TABLE_ROWS, print_answer, print_csv, print_json
-from data_platform.domain.errors import NotStoredError
+from data_platform.operations.lake import require_lake
 from data_platform.settings import Settings, load_settings
 from data_platform.storage.answers import select, select_json
 
@@ -31,7 +31,7 @@ def query(sql: str, kind: str) -> None:
     \b
     Views: candles, filled, indicators, features, gaps, quality, partitions.
     Macros: candles('binance', '1h', 'BTC-USDT') and one for each layer.
-    Times are UTC.
+    Times are UTC; a pair is BTC-USDT in every table.
     """
     settings = load_settings()
     with opened_catalog(settings) as door:
@@ -54,10 +54,7 @@ def opened_catalog(settings: Settings) -> "Iterator[duckdb.DuckDBPyConnection]":
     from data_platform.storage.catalog import open_catalog
     from data_platform.storage.state import State
 
-    if not settings.data_root.is_dir():
-        raise NotStoredError(
-            f"there is no lake at {settings.data_root} yet; `data-platform download` makes one."
-        )
+    require_lake(settings.data_root)
     state = State(settings.state_url)
     try:
         with open_catalog(settings.data_root, state) as connection:

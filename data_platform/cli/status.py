@@ -11,12 +11,13 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from data_platform.cli.options import WORD
 from data_platform.cli.output import open_console, print_json
 from data_platform.domain.exchanges import exchange_row
 from data_platform.domain.markets import Series, to_exchange
 from data_platform.operations.backlog import count_stale
 from data_platform.operations.due import FreshnessLimits, SeriesStatus, series_status
-from data_platform.operations.lake import Lake, opened_lake
+from data_platform.operations.lake import Lake, opened_lake, require_lake
 from data_platform.operations.missing import GapCount, History, count_gaps
 from data_platform.settings import Settings, load_settings
 
@@ -53,7 +54,9 @@ class StatusLine:
 
 
 @click.command()
-@click.option("--exchange", "exchanges", multiple=True, help="Repeat for several.  [default: all]")
+@click.option(
+    "--exchange", "exchanges", multiple=True, type=WORD, help="Repeat for several.  [default: all]"
+)
 @click.option("--json", "is_json", is_flag=True, help="An array of objects, for programs.")
 def status(exchanges: tuple[str, ...], *, is_json: bool) -> None:
     """Show from, to, candles, gaps and age of every series; exit 1 when one is stale.
@@ -93,8 +96,10 @@ def read_status(
 
     Raises:
         WrongUseError: an exchange is neither configured nor stored.
+        NotStoredError: there is no lake yet.
         StorageError: the state database cannot be read.
     """
+    require_lake(settings.data_root)
     with opened_lake(settings.data_root, settings.state_url) as lake:
         stored = {row.series for row in lake.store.journal_rows("ohlcv")}
         names = sorted({*settings.exchanges, *(series.exchange for series in stored)})

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from data_platform.domain.errors import NotStoredError
 from data_platform.storage.breakers import Breakers
 from data_platform.storage.ledger import Ledger
 from data_platform.storage.ledger_sums import LedgerSums
@@ -51,6 +52,19 @@ def open_lake(data_root: Path | str, state_url: str, run_id: str = "") -> Lake:
         breakers=Breakers(state),
         run_id=run_id,
     )
+
+
+def require_lake(data_root: Path) -> None:
+    """Refuse to go on where there is no lake: who only reads must not make one.
+
+    Raises:
+        NotStoredError: the folder does not exist.
+    """
+    if not data_root.is_dir():
+        raise NotStoredError(
+            f"there is no lake at {data_root}. Fetch candles with `data-platform download`, or set "
+            "DATA_PLATFORM_DATA to where it lies."
+        )
 
 
 @contextmanager

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 _NUMBERS = re.compile(r"u?(tiny|small|big|huge)?int(eger)?|bignum|float|double|decimal")
 _NESTED = frozenset({"list", "array", "struct", "tuple", "map", "variant"})
 
+# What a macro was called with, as its glob spells it.
+_ASKED = re.compile(
+    r"/(?P<layer>\w+)(?:/set=(?P<feature_set>[^/]*))?/exchange=(?P<exchange>[^/]*)/timeframe=(?P<timeframe>[^/]*)"
+    r"/pair=(?P<pair>[^/]*)/period="
+)
+
 # JSON knows neither, and DuckDB writes both; a text that says so is passed over whole.
 _NO_NUMBER = re.compile(r'"(?:[^"\\]|\\.)*"|-?(?:NaN|Infinity)')
 
@@ -56,7 +62,7 @@ def select(connection: "duckdb.DuckDBPyConnection", sql: str) -> Answer:
     spelled = [
         f"{_text_of(f'#{place}', kind)} AS c{place}" for place, kind in enumerate(relation.types, 1)
     ]
-    frame = _rows(relation, spelled)
+    frame = _rows(connection, relation, spelled)
     frame.columns = relation.columns
     kinds = {name: kind.id for name, kind in zip(relation.columns, relation.types, strict=True)}
     texts = frame.with_columns(
@@ -80,7 +86,7 @@ def select_json(connection: "duckdb.DuckDBPyConnection", sql: str) -> list[str]:
         value = f"#{place}" if kind.id in _NESTED else _exact(f"#{place}", kind)
         key = text(f"{', ' if members else ''}{json.dumps(name)}: ")
         members.append(f"{key}, coalesce(to_json({value})::VARCHAR, 'null')")
-    rows = _rows(relation, [f"concat('{{', {', '.join(members)}, '}}') AS row"])
+    rows = _rows(connection, relation, [f"concat('{{', {', '.join(members)}, '}}') AS row"])
     return [_to_json(row) or "" for row in rows["row"]]
 
 
@@ -98,7 +104,7 @@ def _relation(connection: "duckdb.DuckDBPyConnection", sql: str) -> "duckdb.Duck
     try:
         relation = connection.sql(statements[0])
     except duckdb.Error as error:
-        raise _told(error) from error
+        raise _told(connection, error) from error
     twice = [name for name in relation.columns if relation.columns.count(name) > 1]
     if twice:
         raise WrongUseError(
@@ -108,13 +114,17 @@ def _relation(connection: "duckdb.DuckDBPyConnection", sql: str) -> "duckdb.Duck
     return relation
 
 
-def _rows(relation: "duckdb.DuckDBPyRelation", spelled: list[str]) -> pl.DataFrame:
+def _rows(
+    connection: "duckdb.DuckDBPyConnection",
+    relation: "duckdb.DuckDBPyRelation",
+    spelled: list[str],
+) -> pl.DataFrame:
     import duckdb
 
     try:
         return pl.DataFrame(relation.project(", ".join(spelled)).to_arrow_table())
     except duckdb.Error as error:
-        raise _told(error) from error
+        raise _told(connection, error) from error
 
 
 def _text_of(value: str, kind: "DuckDBPyType") -> str:
@@ -138,12 +148,32 @@ def _to_json(cell: str | None) -> str | None:
     return _NO_NUMBER.sub(lambda found: found[0] if found[0].startswith('"') else "null", cell)
 
 
-def _told(error: Exception) -> WrongUseError | DamagedFileError:
+def _told(
+    connection: "duckdb.DuckDBPyConnection", error: Exception
+) -> WrongUseError | DamagedFileError:
     message = one_line(error)
     if "No files found" in message:
-        return WrongUseError(f"nothing is stored that the query asks for: {message}")
+        told = _not_stored(connection, message) or message
+        return WrongUseError(f"nothing is stored that the query asks for: {told}")
     if CANDLES_FILE in message and "Permission" not in message:
         return DamagedFileError(
             f"{message}. Move the file away, then fetch or materialize that period again."
         )
     return WrongUseError(f"the query was refused: {message}")
+
+
+def _not_stored(connection: "duckdb.DuckDBPyConnection", message: str) -> str | None:
+    """Return the first word of a macro's call that names nothing stored, and what would."""
+    asked = _ASKED.search(message)
+    if not asked:
+        return None
+    known = connection.table("partitions").filter(f"layer = {text(asked['layer'])}")
+    for name in ("feature_set", "exchange", "timeframe", "pair"):
+        word = asked[name]
+        if word in (None, "*"):
+            continue
+        stored = [value for (value,) in known.select(name).distinct().order(name).fetchall()]
+        if word not in stored:
+            return f"{name} {word!r}. Stored: {', '.join(stored) or 'nothing yet'}."
+        known = known.filter(f"{name} = {text(word)}")
+    return None

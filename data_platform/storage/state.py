@@ -41,7 +41,13 @@ class State:
         """
         self._url = sa.make_url(url)
         self.is_read_only = _is_read_only(self._url)
-        self._engine = sa.create_engine(self._url, **_engine_options(self._url))
+        try:
+            self._engine = sa.create_engine(self._url, **_engine_options(self._url))
+        except (ModuleNotFoundError, sa.exc.NoSuchModuleError) as error:
+            raise StorageError(
+                f"the state database {self} needs a driver that is not installed ({error}). "
+                "Install it, or name another database by DATA_PLATFORM_STATE."
+            ) from error
         self._writer = self._engine.execution_options(**{_WRITES: True})
         if self._url.get_backend_name() == _SQLITE:
             sa.event.listen(self._engine, "connect", _leave_transactions_to_us)

@@ -4,7 +4,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from data_platform.cli.options import DAY, PAIR, TIMEFRAME, ParsedType
+from data_platform.cli.options import DAY, PAIR, TIMEFRAME, WORD, ParsedType
 from data_platform.domain.markets import Pair
 from data_platform.domain.timeframes import to_timeframe
 
@@ -13,6 +13,7 @@ from data_platform.domain.timeframes import to_timeframe
     ("kind", "text", "meant"),
     [
         (PAIR, "btcusdt", Pair("BTC/USDT")),
+        (WORD, "OKX", "OKX"),
         (TIMEFRAME, "4H", to_timeframe("4h")),
         (DAY, "2024-02-29", datetime(2024, 2, 29, tzinfo=UTC)),
     ],
@@ -27,6 +28,8 @@ def test_what_is_typed_becomes_what_is_meant(kind: ParsedType, text: str, meant:
     [
         (PAIR, "ARBUSD", "could be AR/BUSD, ARB/USD"),
         (TIMEFRAME, "2h", "Accepted: 1m, 5m, 15m, 1h, 4h, 1d"),
+        (TIMEFRAME, "1h,4h", "'1h,4h': one at a time; give the option again for the next."),
+        (WORD, "okx,kraken", "'okx,kraken': one at a time; give the option again for the next."),
         (DAY, "1.2.2024", "Accepted: a day in UTC like 2021-01-31"),
     ],
 )

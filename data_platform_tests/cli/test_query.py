@@ -94,7 +94,8 @@ def test_without_a_lake_the_first_step_is_named(lake: Path) -> None:
     done = run("SELECT 1")
     assert done.exit_code == 1
     assert done.stderr == (
-        f"data-platform: there is no lake at {lake} yet; `data-platform download` makes one.\n"
+        f"data-platform: there is no lake at {lake}. Fetch candles with `data-platform download`, "
+        "or set DATA_PLATFORM_DATA to where it lies.\n"
     )
 
 

@@ -121,11 +121,18 @@ def test_one_stale_series_exits_one(store_candles: StoreCandles) -> None:
     assert done.stdout.endswith("4 series: 3 fresh, 1 stale\n")
 
 
-@pytest.mark.usefixtures("lake")
-def test_a_series_that_was_never_fetched_exits_one() -> None:
+def test_a_series_that_was_never_fetched_exits_one(lake: Path) -> None:
+    lake.mkdir()
     done = run()
     assert done.exit_code == 1
     assert done.stdout.endswith("3 series: 3 not stored\n")
+
+
+def test_no_lake_is_made_where_there_is_none(lake: Path) -> None:
+    done = run()
+    assert done.exit_code == 1
+    assert f"there is no lake at {lake}. Fetch candles" in done.stderr
+    assert not lake.exists()
 
 
 @pytest.mark.usefixtures("lake")
@@ -169,8 +176,8 @@ def test_months_that_nobody_fetched_are_missing(store_candles: StoreCandles) -> 
     assert "2,904" in shown
 
 
-@pytest.mark.usefixtures("lake")
-def test_an_unknown_exchange_is_wrong_use() -> None:
+def test_an_unknown_exchange_is_wrong_use(lake: Path) -> None:
+    lake.mkdir()
     done = run("--exchange", "nowhere")
     assert done.exit_code == 2
     assert "'nowhere' is unknown here. Accepted: kraken, okx." in done.stderr

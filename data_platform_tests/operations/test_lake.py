@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from data_platform.domain.errors import StorageError
-from data_platform.operations.lake import open_lake
+from data_platform.domain.errors import NotStoredError, StorageError
+from data_platform.operations.lake import open_lake, require_lake
 from data_platform_tests.factories import candles_at, grid, lake_at, series_of, store_candles
 
 
@@ -17,6 +17,12 @@ def test_what_one_opening_stores_the_next_one_reads(tmp_path: Path) -> None:
     found = second.store.read_range("ohlcv", series, start, end + series.timeframe.duration)
     assert found.equals(candles)
     second.state.close()
+
+
+def test_a_lake_that_is_not_there_is_named(tmp_path: Path) -> None:
+    require_lake(tmp_path)
+    with pytest.raises(NotStoredError, match=f"no lake at {tmp_path / 'x'}"):
+        require_lake(tmp_path / "x")
 
 
 def test_a_file_where_the_lake_should_be_is_named(tmp_path: Path) -> None:

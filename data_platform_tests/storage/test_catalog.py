@@ -208,8 +208,20 @@ def test_mistakes_are_told_in_one_line(door: duckdb.DuckDBPyConnection) -> None:
     with pytest.raises(WrongUseError, match="does not parse") as caught:
         select(door, "SELECT FROM WHERE")
     assert "\n" not in str(caught.value)
-    with pytest.raises(WrongUseError, match="nothing is stored"):
-        select(door, "FROM candles('binance', '1h', 'XRP-USDT')")
+    for asked, told in (
+        ("candles('binance', '1h', 'XRP-USDT')", "pair 'XRP-USDT'. Stored: 1000PEPE-.*, BTC-USDT"),
+        ("candles('binance', '1h', 'BTCUSDT')", "pair 'BTCUSDT'. Stored: 1000PEPE-.*, BTC-USDT"),
+        ("candles('OKX', '1h', 'BTC-USDT')", "exchange 'OKX'. Stored: binance, kraken, okx"),
+        ("candles('okx', '1H', 'BTC-USDT')", "timeframe '1H'. Stored: 1h."),
+        ("filled('okx', '1h', 'BTC-USDT')", "exchange 'okx'. Stored: binance."),
+        ("consensus('BTC/USDT', '1d')", "timeframe '1d'. Stored: 1h."),
+        (
+            "features('binance', '1h', 'BTC-USDT', feature_set := 'base')",
+            "feature_set 'base'. Stored: base-v1, base-v2.",
+        ),
+    ):
+        with pytest.raises(WrongUseError, match=f"^nothing is stored .* asks for: {told}"):
+            select(door, f"FROM {asked}")
     with pytest.raises(WrongUseError, match="nonsense"):
         select(door, "SELECT nonsense FROM candles")
 

@@ -130,6 +130,13 @@ def test_a_database_in_memory_is_refused() -> None:
         State("sqlite://")
 
 
+@pytest.mark.parametrize("url", ["nowhere://me:canary@host/db", "sqlite+nowhere:///x.db"])
+def test_a_driver_that_is_not_installed_is_named(url: str) -> None:
+    with pytest.raises(StorageError, match=r"a driver that is not installed \(.*nowhere") as caught:
+        State(url)
+    assert "canary" not in str(caught.value)
+
+
 def test_a_password_is_never_shown(tmp_path: Path) -> None:
     state = State(f"sqlite:///{tmp_path}/state.db")
     state._url = sa.make_url("postgresql://me:canary@host/db")
