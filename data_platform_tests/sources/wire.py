@@ -132,12 +132,10 @@ def wire_server() -> Iterator[Wire]:
             self.send(body, reply.drip)
 
         def send(self, body: bytes, drip: float) -> None:
-            if not drip:
-                self.wfile.write(body)
-                return
+            pieces = [bytes([byte]) for byte in body] if drip else [body]
             try:
-                for byte in body:
-                    self.wfile.write(bytes([byte]))
+                for piece in pieces:
+                    self.wfile.write(piece)
                     self.wfile.flush()
                     time.sleep(drip)
             except (BrokenPipeError, ConnectionResetError):
