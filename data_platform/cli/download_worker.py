@@ -16,9 +16,9 @@ from data_platform.cli.messages import Outcome, Report, message_to_line, order_f
 from data_platform.cli.orders import Order
 from data_platform.cli.tally import Tally
 from data_platform.domain.errors import DataPlatformError, TransientError
-from data_platform.operations.backlog import count_stale
 from data_platform.operations.lake import opened_lake
 from data_platform.operations.report import find_refused, spell_causes
+from data_platform.operations.stale import count_stale
 from data_platform.operations.watch import Progress, StoppedError, Watch
 from data_platform.settings import Settings, load_settings
 

@@ -15,10 +15,10 @@ from data_platform.cli.options import WORD
 from data_platform.cli.output import open_console, print_json
 from data_platform.domain.exchanges import exchange_row
 from data_platform.domain.markets import Series, to_exchange
-from data_platform.operations.backlog import count_stale
 from data_platform.operations.due import FreshnessLimits, SeriesStatus, series_status
 from data_platform.operations.lake import Lake, opened_lake, require_lake
 from data_platform.operations.missing import GapCount, History, count_gaps
+from data_platform.operations.stale import count_stale
 from data_platform.settings import Settings, load_settings
 
 State = Literal["fresh", "stale", "not stored", "retired"]

@@ -4,8 +4,7 @@ Reads the journal, the ledger and the state of the files; the nightly schedule a
 names. A damaged month of candles is among them: its run fails every night until somebody mends it.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,7 +12,7 @@ import polars as pl
 
 from data_platform.converters.converter import Converter
 from data_platform.domain.candles import closed_before
-from data_platform.domain.layers import LAYERS_BY_NAME, Partition
+from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Pair, Series
 from data_platform.domain.periods import Period, periods_between
 from data_platform.domain.timeframes import Timeframe, to_timeframe
@@ -52,7 +51,7 @@ def find_backlog(lake: Lake, scope: Scope, now: datetime) -> set[tuple[Pair, Per
     rows = _rows(lake, scope.exchange)
     waiting = lake.ledger.gaps_of(scope.exchange, statuses=WAITING)
     due = _months_due(waiting, 1, now)
-    book = JournalBook(lake)
+    book = JournalBook.of_exchange(lake, scope.exchange)
     found = set()
     for pair, start in scope.starts.items():
         stale = _stale_months(scope, book, pair, now)
@@ -66,65 +65,6 @@ def find_backlog(lake: Lake, scope: Scope, now: datetime) -> set[tuple[Pair, Per
             ):
                 found.add((pair, period))
     return found
-
-
-def count_stale(lake: Lake, scope: Scope, now: datetime) -> Counter[Series]:
-    """Return how many stored partitions and export files of each series are stale, where any is.
-
-    What was never computed is not counted. Nor is a running month that only lacks the newest rows
-    of what it is computed from: it waits for its refresh.
-
-    Args:
-        lake: where candles lie.
-        scope: what should be stored.
-        now: the clock, UTC.
-    """
-    book = JournalBook(lake)
-    counts: Counter[Series] = Counter()
-    for timeframe, recipes in scope.recipes.items():
-        for pair in scope.starts:
-            series = Series(scope.exchange, pair, timeframe)
-            stale = [it for recipe in recipes for it in _stale_stored(series, recipe, book, now)]
-            files = [it for each in scope.converters for it in _stale_files(series, each, book)]
-            counts[series] += len(stale) + len(files)
-    return +counts
-
-
-def _stale_stored(
-    series: Series, recipe: Recipe, book: JournalBook, now: datetime
-) -> Iterator[Partition]:
-    for row in book.rows(recipe.layer, series):
-        if row.period is None or row.feature_set != recipe.feature_set:
-            continue
-        partition = Partition(recipe.layer, series, row.period, recipe.feature_set)
-        is_running = row.period.end > now
-        if is_stale(partition, recipe, book) and not (is_running and _is_behind(partition, book)):
-            yield partition
-
-
-def _is_behind(partition: Partition, book: JournalBook) -> bool:
-    """Tell whether what a partition is computed from has grown at its end since."""
-    # What it reads of its own table is always older.
-    others = [
-        noted
-        for noted in book.inputs(partition)
-        if noted.layer in LAYERS_BY_NAME
-        and (noted.layer, noted.series) != (partition.layer, partition.series)
-    ]
-    newest = [(noted.last, book.newest(noted.layer, noted.series)) for noted in others]
-    return any(read and now and read < now for read, now in newest)
-
-
-def _stale_files(series: Series, converter: Converter, book: JournalBook) -> list[Period]:
-    newest = book.newest("ohlcv", series)
-    stored = {row.period: row.last for row in book.rows(converter.name, series)}
-    stale = []
-    for month in stale_export_months(series, converter, book):
-        period = None if converter.scope == "pair" else month
-        grows = period is None or (newest is not None and period.start <= newest < period.end)
-        if period in stored and not (grows and stored[period] != newest):
-            stale.append(month)
-    return stale
 
 
 def find_doubts(

@@ -14,7 +14,7 @@ from data_platform.domain.markets import Series
 from data_platform.domain.timeframes import Timeframe
 from data_platform.features.resample import resample_candles
 from data_platform.operations.derive import Ingredients, Recipe, derive_layer
-from data_platform.operations.journal_book import ledger_input
+from data_platform.operations.journal_book import LEDGER, ledger_input
 from data_platform.operations.judge import judge_candles, read_history
 from data_platform.operations.lake import Lake
 from data_platform.operations.plan import UpdateRules
@@ -66,6 +66,7 @@ def coarser_recipe(finer: Timeframe, rules: UpdateRules) -> Recipe:
         code_version=f"{layer_version('ohlcv')}-{finer}",
         reads=lambda partition: (("ohlcv", partition.series.at(finer)),),
         gather=lambda lake, partition: _gather(lake, partition, finer, rules),
+        ledger=LEDGER,
     )
 
 
@@ -90,6 +91,7 @@ def _gather(lake: Lake, partition: Partition, finer: Timeframe, rules: UpdateRul
         (to_input("ohlcv", series, candles), ledger_input(lake, series, month)),
         lambda: resample_candles(candles, coarse.timeframe, unknown, known.end),
         judge,
+        since={("ohlcv", series): month.start},
     )
 
 

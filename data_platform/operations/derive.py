@@ -5,14 +5,17 @@ was read. What a layer reads and how it computes stands in its recipe (`recipes.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 import polars as pl
 
 from data_platform.domain.errors import DamagedFileError, DataPlatformError
 from data_platform.domain.layers import Partition
-from data_platform.operations.journal_book import LEDGER, QUIET, JournalBook, Read
+from data_platform.domain.markets import Series
+from data_platform.domain.periods import period_of
+from data_platform.operations.journal_book import QUIET, JournalBook, Read
 from data_platform.operations.judge import SERIES_DERIVED, note_completion
 from data_platform.operations.lake import Lake
 from data_platform.operations.report import LayerReport, Outcome, PartitionReport, report_of
@@ -31,6 +34,8 @@ class Ingredients:
     """Return the partition's content."""
     judge: Callable[[pl.DataFrame], Judgement] | None = None
     """Return what to note about that content, of layers that have gaps and rules."""
+    since: Mapping[Read, datetime] = field(default_factory=dict)
+    """From when on each read matters; of one that is not in it, everything that is older."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,8 @@ class Recipe:
     gather: Callable[[Lake, Partition], Ingredients]
     feature_set: str | None = None
     """`<name>-v<version>` in the layer features, else None."""
+    ledger: str | None = None
+    """`LEDGER` or `QUIET`, where it is computed from what the ledger says of its candles, too."""
 
 
 def derive_layer(
@@ -95,52 +102,107 @@ def _attempt(
 def is_stale(partition: Partition, recipe: Recipe, book: JournalBook) -> bool:
     """Tell whether a partition may differ from what it would be now, without computing it.
 
-    True when it was never computed, was computed by other code, when its file is not what was
-    written, or when one of its inputs has other content than when it was read. No clock is asked,
-    since clocks may go backwards. A false alarm costs reading the inputs once.
+    True when its file is not what was written, or when `may_have_moved` says so.
+    """
+    return may_have_moved(partition, recipe, book) or is_damaged(partition, book)
+
+
+def is_damaged(partition: Partition, book: JournalBook) -> bool:
+    """Tell whether the file of a partition is not what was written, or there is one too many."""
+    own = book.row(partition)
+    if own is not None and own.path is None and book.lake.files.is_in_the_way(partition):
+        return True
+    names = (partition.layer, partition.series, partition.period, partition.feature_set)
+    return book.is_damaged(*names)
+
+
+def may_have_moved(partition: Partition, recipe: Recipe, book: JournalBook) -> bool:
+    """Tell, by journal and ledger alone, whether a partition would be computed otherwise now.
+
+    True when it was never computed, was computed by other code, or when a month that it was
+    computed from has other content than when it was read. No clock is asked, since clocks may go
+    backwards. A false alarm costs reading the inputs once.
     """
     own = book.row(partition)
     if own is None or own.code_version != recipe.code_version:
         return True
-    if own.path is None and book.lake.files.is_in_the_way(partition):
-        return True
-    names = (partition.layer, partition.series, partition.period, partition.feature_set)
-    if book.is_damaged(*names):
-        return True
-    noted = book.inputs(partition)
-    months = _months_read(partition, recipe, book)
-    if noted[: len(months)] != months:
-        return True
-    return not all(book.is_as_noted(it) for it in noted if it.layer in (LEDGER, QUIET))
+    months = months_now(partition, recipe, book)
+    return book.inputs(partition)[: len(months)] != months
 
 
-def _months_read(partition: Partition, recipe: Recipe, book: JournalBook) -> tuple[InputRow, ...]:
-    """Return, as inputs, the content of every month that a partition may read."""
-    return tuple(_months_of(read, partition, book) for read in recipe.reads(partition))
+def months_now(partition: Partition, recipe: Recipe, book: JournalBook) -> tuple[InputRow, ...]:
+    """Return what the months hold now that a partition was computed from, as it noted them."""
+    noted = zip(recipe.reads(partition), book.inputs(partition), strict=False)
+    return _months_read(partition, recipe, book, {read: row.first for read, row in noted})
 
 
-def _months_of(read: Read, partition: Partition, book: JournalBook) -> InputRow:
+def has_moved(lake: Lake, partition: Partition, recipe: Recipe) -> bool:
+    """Tell whether the very rows that a partition was computed from have changed.
+
+    Raises:
+        StorageError: they cannot be read.
+    """
+    noted = lake.store.inputs(partition)[len(recipe.reads(partition)) :]
+    return noted != recipe.gather(lake, partition).inputs
+
+
+def _months_read(
+    partition: Partition,
+    recipe: Recipe,
+    book: JournalBook,
+    since: Mapping[Read, datetime | None],
+) -> tuple[InputRow, ...]:
+    """Return, as inputs, the content of every month that a partition is computed from."""
+    found = []
+    for read in recipe.reads(partition):
+        layer, series = read
+        parts = _months_of(read, partition, book, since.get(read))
+        if recipe.ledger and layer == "ohlcv":
+            parts += _ledger_of(series, partition, book, since.get(read), recipe.ledger)
+        digest = hashlib.sha256(",".join(parts).encode()).hexdigest()
+        found.append(InputRow(f"months of {layer}", series, since.get(read), None, digest))
+    return tuple(found)
+
+
+def _months_of(
+    read: Read, partition: Partition, book: JournalBook, since: datetime | None
+) -> list[str]:
     layer, series = read
     months = book.months(layer, series)
     is_own = read == (partition.layer, partition.series)
     end = partition.period.start if is_own else partition.period.end
-    reach = [month for month in months if month.start < end]
+    start = period_of(since).start if since else None
+    reach = [it for it in months if it.start < end and (start is None or it.start >= start)]
     parts = [month.content for month in reach]
     if not is_own:
         # A hole at the end of a month is filled once the series goes on in a later one.
         last = reach[-1].last if reach else None
         ends_open = last is None or last < end - series.timeframe.duration
-        parts.append(str(ends_open and len(reach) < len(months)))
-    digest = hashlib.sha256(",".join(parts).encode()).hexdigest()
-    return InputRow(f"months of {layer}", series, None, None, digest)
+        goes_on = bool(months) and months[-1].start >= end
+        parts.append(str(ends_open and goes_on))
+    return parts
+
+
+def _ledger_of(
+    series: Series, partition: Partition, book: JournalBook, since: datetime | None, name: str
+) -> list[str]:
+    first = period_of(since) if since else None
+    counts = {
+        period: changes.quiet if name == QUIET else changes.all
+        for period, changes in book.ledger(series).items()
+        if period <= partition.period and (first is None or period >= first)
+    }
+    return [f"{period}#{count}" for period, count in sorted(counts.items()) if count]
 
 
 def _derive(lake: Lake, partition: Partition, recipe: Recipe, book: JournalBook) -> bool:
     if not is_stale(partition, recipe, book):
         return False
     # Looked up before the inputs are read: what is committed meanwhile shows next time.
-    months = _months_read(partition, recipe, JournalBook(lake))
+    before = JournalBook(lake)
+    _months_read(partition, recipe, before, {})
     ingredients = recipe.gather(lake, partition)
+    months = _months_read(partition, recipe, before, ingredients.since)
     same = _stored_of_same(lake, partition, recipe, ingredients.inputs)
     result = lake.store.commit(
         partition,

@@ -6,7 +6,7 @@ is not written again. Formats stand in `converters`.
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 
@@ -80,21 +80,49 @@ def stale_export_months(series: Series, converter: Converter, book: JournalBook)
         Months whose files do not hold the candles as they are stored now, or are not what was
         written; of a whole-pair file the newest month alone, since any month rebuilds it.
     """
-    stored = [row.period for row in book.rows("ohlcv", series) if row.period]
-    if converter.scope == "pair":
-        files = [(period, ExportFile(series, None)) for period in stored[-1:]]
-    else:
-        files = [(period, ExportFile(series, period)) for period in stored]
-    rows = {row.period: row for row in book.rows(converter.name, series)}
+    return {
+        it.period
+        for it in export_statuses(series, converter, book)
+        if not it.is_current or book.is_damaged(converter.name, series, it.file.period)
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class ExportStatus:
+    """One file for another program, as the journal tells of it and its candles."""
+
+    file: ExportFile
+    period: Period
+    """The month by which it is asked for: of a file of a whole pair the newest."""
+    own: JournalRow | None
+    """None: it was never made."""
+    months: tuple[JournalRow, ...]
+    """Of the candles that belong into it."""
+    code_version: str
+    """The converter's now."""
+
+    @property
+    def is_current(self) -> bool:
+        """Tell whether it was made of the candles as they are stored now, by the same code."""
+        if self.own is None:
+            return False
+        expected = (_source_hash(self.months), self.code_version)
+        return (self.own.content_hash, self.own.code_version) == expected
+
+
+def export_statuses(
+    series: Series, converter: Converter, book: JournalBook
+) -> Iterator[ExportStatus]:
+    """Yield each file of a series that a program should have, in the order of time."""
+    months = [row for row in book.rows("ohlcv", series) if row.period]
+    own = {row.period: row for row in book.rows(converter.name, series)}
     version = str(LAYERS_BY_NAME[converter.name].code_version)
-    stale = set()
-    for period, file in files:
-        own = rows.get(file.period)
-        expected = (_source_hash(_months(book, file)), version)
-        is_current = own is not None and (own.content_hash, own.code_version) == expected
-        if not is_current or book.is_damaged(converter.name, series, file.period):
-            stale.add(period)
-    return stale
+    for row in months[-1:] if converter.scope == "pair" else months:
+        if row.period is None:
+            continue
+        inside = None if converter.scope == "pair" else row.period
+        rows = (row,) if inside else tuple(months)
+        yield ExportStatus(ExportFile(series, inside), row.period, own.get(inside), rows, version)
 
 
 def _files(
@@ -154,5 +182,5 @@ def _candles(lake: Lake, series: Series, months: Sequence[JournalRow]) -> pl.Dat
 
 
 def _source_hash(months: Sequence[JournalRow]) -> str:
-    parts = ",".join(f"{row.period}:{row.content_hash}" for row in months)
+    parts = ",".join(f"{row.period}:{row.content_hash}" for row in months if row.rows)
     return hashlib.sha256(parts.encode()).hexdigest()

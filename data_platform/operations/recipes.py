@@ -32,7 +32,8 @@ from data_platform.storage.journal import ABSENT, InputRow
 
 def filled_recipe() -> Recipe:
     """Return how the regular grid is made from stored candles."""
-    return Recipe("filled", layer_version("filled"), _reads_own("ohlcv", "filled"), gather_filled)
+    reads = _reads_own("ohlcv", "filled")
+    return Recipe("filled", layer_version("filled"), reads, gather_filled, ledger=QUIET)
 
 
 def indicators_recipe(names: tuple[str, ...]) -> Recipe:
@@ -48,6 +49,7 @@ def indicators_recipe(names: tuple[str, ...]) -> Recipe:
         return Ingredients(
             (to_input("filled", partition.series, frame),),
             lambda: _from(add_indicators(frame, names), period.start),
+            since=_since(("filled", partition.series), frame, period.start, rows),
         )
 
     return Recipe("indicators", layer_version("indicators", names), _reads_own("filled"), gather)
@@ -62,7 +64,8 @@ def features_recipe(feature_set: FeatureSet, timeframe: Timeframe) -> Recipe:
 
     def gather(lake: Lake, partition: Partition) -> Ingredients:
         series, period = partition.series, partition.period
-        frame = _with_history(lake, "indicators", partition, history_rows(feature_set))
+        rows = history_rows(feature_set)
+        frame = _with_history(lake, "indicators", partition, rows)
         joined = {each: _coarse_rows(lake, frame, series, each) for each in coarser}
         inputs = [to_input("indicators", series, frame)]
         inputs += [to_input("indicators", series.at(each), it) for each, it in joined.items()]
@@ -73,7 +76,10 @@ def features_recipe(feature_set: FeatureSet, timeframe: Timeframe) -> Recipe:
                 return feature_schema(feature_set, timeframe).to_frame()
             return _from(build_features(feature_set, frame, known, timeframe), period.start)
 
-        return Ingredients(tuple(inputs), compute)
+        since = _since(("indicators", series), frame, period.start, rows)
+        for each in coarser if frame.height else ():
+            since["indicators", series.at(each)] = _coarse_range(frame, series, each).start
+        return Ingredients(tuple(inputs), compute, since=since)
 
     version = layer_version("features", feature_set)
     return Recipe("features", version, reads, gather, feature_set.key)
@@ -90,16 +96,19 @@ def gather_filled(lake: Lake, partition: Partition) -> Ingredients:
     quiet = _quiet_times(lake, series, start, end)
     known = TimeRange(start, max(start, end))
     inputs = [to_input("ohlcv", series, stored), ledger_input(lake, series, known, QUIET)]
-    carry = None
+    carry, since = None, {}
     if last.height:
         segment, grid = _segment(lake, series, last["open_time"][0], period.start)
         carry = Carry(last, segment)
         inputs.append(grid)
+        if grid.first:
+            since = {("ohlcv", series): last["open_time"][0], ("filled", series): grid.first}
     return Ingredients(
         tuple(inputs),
         lambda: fill_candles(
             candles, carry, quiet, series.timeframe, period.start, max(end, period.start)
         ),
+        since=since,
     )
 
 
@@ -178,9 +187,21 @@ def _coarse_rows(
 ) -> pl.DataFrame:
     if frame.is_empty():
         return frame
-    times, own = frame["open_time"], series.timeframe
-    needed = coarse_range(times[0], times[-1] + own.duration, own, coarse)
+    needed = _coarse_range(frame, series, coarse)
     return lake.store.read_range("indicators", series.at(coarse), needed.start, needed.end)
+
+
+def _coarse_range(frame: pl.DataFrame, series: Series, coarse: Timeframe) -> TimeRange:
+    times, own = frame["open_time"], series.timeframe
+    return coarse_range(times[0], times[-1] + own.duration, own, coarse)
+
+
+def _since(read: Read, frame: pl.DataFrame, start: datetime, rows: int) -> dict[Read, datetime]:
+    """Return from when on a read matters: nothing before as many rows as were wanted does."""
+    before = frame.filter(pl.col("open_time") < start).height if frame.height else 0
+    if before < rows:
+        return {}
+    return {read: frame["open_time"][0] if frame.height else start}
 
 
 def _from(frame: pl.DataFrame, start: datetime) -> pl.DataFrame:

@@ -20,6 +20,7 @@ from data_platform.storage.journal import (
     NEWEST,
     InputRow,
     JournalRow,
+    Key,
     equal,
     newest_row,
     partition_key,
@@ -49,6 +50,10 @@ MONTH_SCHEMA = pl.Schema(
         "last": TIME,
     }
 )
+
+
+Inputs = dict[tuple[Period | None, str | None], tuple[InputRow, ...]]
+"""What each partition of one table of a series was computed from, by month and feature set."""
 
 
 class JournalReader:
@@ -115,9 +120,7 @@ class JournalReader:
             (partition.period, partition.feature_set), ()
         )
 
-    def inputs_of_series(
-        self, layer: str, series: Series, period: Period | None = None
-    ) -> dict[tuple[Period | None, str | None], tuple[InputRow, ...]]:
+    def inputs_of_series(self, layer: str, series: Series, period: Period | None = None) -> Inputs:
         """Return what the newest commit of each partition was computed from, by month and set.
 
         Args:
@@ -125,8 +128,20 @@ class JournalReader:
             series: of the partitions.
             period: this month alone; None: all.
         """
+        key = {"layer": layer, **series_key(series), **({"period": period.key} if period else {})}
+        return self._inputs(key).get((layer, series.timeframe.name, series.pair.key), {})
+
+    def inputs_of_exchange(self, exchange: str) -> dict[tuple[str, str, str], Inputs]:
+        """Return what every partition of an exchange was computed from.
+
+        Returns:
+            By layer, timeframe's name and pair's key, and then as `inputs_of_series`.
+        """
+        return self._inputs({"exchange": exchange})
+
+    def _inputs(self, key: Key) -> dict[tuple[str, str, str], Inputs]:
         with self.state.read() as connection:
-            return inputs_by_partition(connection, layer, series, period)
+            return inputs_by_partition(connection, key)
 
 
 def newest_rows(
@@ -150,22 +165,21 @@ def newest_rows(
     return [to_row(found) for found in connection.execute(query.order_by(*order)).mappings()]
 
 
-def inputs_by_partition(
-    connection: sa.Connection, layer: str, series: Series, period: Period | None
-) -> dict[tuple[Period | None, str | None], tuple[InputRow, ...]]:
-    """Return what the newest commit of each partition was computed from, by month and set."""
-    key = {"layer": layer, **series_key(series), **({"period": period.key} if period else {})}
+def inputs_by_partition(connection: sa.Connection, key: Key) -> dict[tuple[str, str, str], Inputs]:
+    """Return what the newest commit of each partition that fits was computed from."""
+    own = [PARTITIONS.c[name].label(f"own_{name}") for name in PARTITION]
     query = (
-        sa.select(INPUTS, PARTITIONS.c.period.label("own_period"), PARTITIONS.c.feature_set)
+        sa.select(INPUTS, *own)
         .join(PARTITIONS, PARTITIONS.c.commit_id == INPUTS.c.commit_id)
         .where(*equal(PARTITIONS, key))
         .order_by(INPUTS.c.commit_id, INPUTS.c.position)
     )
-    found: dict[tuple[Period | None, str | None], tuple[InputRow, ...]] = {}
+    found: dict[tuple[str, str, str], Inputs] = {}
     for row in connection.execute(query).mappings():
+        table = found.setdefault((row["own_layer"], row["own_timeframe"], row["own_pair"]), {})
         month = to_period(row["own_period"]) if row["own_period"] else None
-        own = (month, row["feature_set"] or None)
-        found[own] = (*found.get(own, ()), _to_input(row))
+        names = (month, row["own_feature_set"] or None)
+        table[names] = (*table.get(names, ()), _to_input(row))
     return found
 
 

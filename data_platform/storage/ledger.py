@@ -5,7 +5,7 @@ one series never overlap, and rows that touch and say the same are one row, so t
 run of missing candles can be read off, across months too.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -13,10 +13,11 @@ from typing import Any, Literal
 import polars as pl
 import sqlalchemy as sa
 
-from data_platform.domain.candles import TIME
+from data_platform.domain.candles import TIME, TimeRange
 from data_platform.domain.markets import Series
 from data_platform.domain.timeframes import Timeframe
 from data_platform.storage.journal import series_key
+from data_platform.storage.ledger_months import Said, count_changes
 from data_platform.storage.state import State
 from data_platform.storage.tables import GAPS, SERIES, to_frame, to_ms, to_time
 
@@ -150,8 +151,9 @@ class Ledger:
         # One step further on both sides: what only touches the range may have to be joined.
         step = series.timeframe.duration
         rows = connection.execute(overlapping(series, start - step, end + step)).mappings().all()
-        kept = [piece for row in rows for piece in _outside(to_gap(series, row), start, end)]
-        rewrite(connection, [row["id"] for row in rows], join([*kept, *gaps]))
+        before = {row["id"]: to_gap(series, row) for row in rows}
+        kept = [piece for gap in before.values() for piece in _outside(gap, start, end)]
+        rewrite(connection, series, before, join([*kept, *gaps]))
 
 
 def overlapping(series: Series, start: datetime, end: datetime) -> sa.Select[Any]:
@@ -215,16 +217,21 @@ def _joined(one: Gap, other: Gap) -> Gap:
     )
 
 
-def rewrite(connection: sa.Connection, ids: list[int], gaps: Sequence[Gap]) -> None:
-    """Put gaps into the place of rows, in the caller's transaction."""
-    if ids:
-        connection.execute(GAPS.delete().where(GAPS.c.id == sa.bindparam("row")), _each(ids))
+def rewrite(
+    connection: sa.Connection, series: Series, before: Mapping[int, Gap], gaps: Sequence[Gap]
+) -> None:
+    """Put gaps of a series into the place of rows, given by id, in the caller's transaction."""
+    if before:
+        ids = [{"row": each} for each in before]
+        connection.execute(GAPS.delete().where(GAPS.c.id == sa.bindparam("row")), ids)
     if gaps:
         connection.execute(GAPS.insert(), [_values(gap) for gap in gaps])
+    count_changes(connection, series, _said(before.values()), _said(gaps))
 
 
-def _each(ids: list[int]) -> list[dict[str, int]]:
-    return [{"row": each} for each in ids]
+def _said(gaps: Iterable[Gap]) -> Iterator[Said]:
+    # What was repaired is no hole any more.
+    return ((it.status, TimeRange(it.start, it.end)) for it in gaps if it.status != "repaired")
 
 
 def _values(gap: Gap) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def judge_again(
     with state.write() as connection:
         changed: list[Gap] = []
         for ids, before, now in _changed_runs(connection, series, seams, judge):
-            rewrite(connection, ids, join(now))
+            rewrite(connection, series, dict(zip(ids, before, strict=True)), join(now))
             changed += [gap for gap in now if gap not in before]
         return changed
 

@@ -143,6 +143,17 @@ GAPS = sa.Table(
 )
 """The ledger: runs of grid times without a candle; those of one series never overlap."""
 
+LEDGER_MONTHS = sa.Table(
+    "ledger_months",
+    METADATA,
+    *_series(),
+    sa.Column("period", sa.String, nullable=False),
+    sa.Column("changes", sa.Integer, nullable=False),
+    sa.Column("quiet_changes", sa.Integer, nullable=False),
+    sa.PrimaryKeyConstraint(*SERIES, "period", name="ledger_months_key"),
+)
+"""How often the ledger of each month has come to say otherwise, and of times without trades."""
+
 QUALITY = sa.Table(
     "quality",
     METADATA,

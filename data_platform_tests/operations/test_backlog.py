@@ -2,18 +2,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from data_platform.converters import CONVERTERS
-from data_platform.converters.converter import Converter
-from data_platform.domain.exchanges import exchange_row
-from data_platform.domain.markets import Pair, Series
+from data_platform.domain.markets import Pair
 from data_platform.domain.periods import to_period
-from data_platform.features.feature_set import FeatureSet
-from data_platform.operations.backlog import Scope, count_stale, find_backlog, find_doubts
-from data_platform.operations.coarser import coarser_recipe
-from data_platform.operations.export import export_layer
+from data_platform.operations.backlog import Scope, find_backlog, find_doubts
 from data_platform.operations.lake import Lake
-from data_platform.operations.plan import UpdateRules
-from data_platform.operations.watch import nobody_watches
 from data_platform.storage.ledger import Status
 from data_platform_tests.damage import damage
 from data_platform_tests.factories import (
@@ -21,13 +13,12 @@ from data_platform_tests.factories import (
     candles_at,
     gap_of,
     grid,
-    partitions_of,
     plant_gaps,
     series_of,
     store_candles,
     time,
 )
-from data_platform_tests.operations.lines import INDICATORS, derive_line, recipes_of
+from data_platform_tests.operations.lines import derive_line, recipes_of
 
 SERIES = series_of()
 NOW = time("2024-03-05 00:30")
@@ -150,93 +141,3 @@ def test_a_month_whose_file_is_damaged_is_asked_for(complete: Lake, layer: str, 
     [path] = complete.store.files(layer, SERIES, months[1:2])
     damage(path, how)
     assert backlog(complete, derived=True) == ["BTC/USDT 2024-02"]
-
-
-FOUR_HOURS = series_of(timeframe="4h")
-JOINED = FeatureSet(
-    "joined",
-    1,
-    returns=(1,),
-    volatility=(),
-    indicators=INDICATORS,
-    joins={SERIES.timeframe: {FOUR_HOURS.timeframe: ("sma_5",)}},
-)
-MONTHS = [to_period(key) for key in ("2024-01", "2024-02", "2024-03")]
-RECIPES = {each.timeframe: recipes_of(each, feature_set=JOINED) for each in (SERIES, FOUR_HOURS)}
-
-
-def joined(*converters: Converter, now: datetime = NOW) -> tuple[Scope, datetime]:
-    """The scope of both timeframes, the coarser joined to the finer one's features."""
-    return Scope("binance", {SERIES.pair: START}, [], GRACE, RECIPES, converters), now
-
-
-def derive(lake: Lake, series: Series) -> None:
-    derive_line(lake, series, MONTHS, RECIPES[series.timeframe])
-
-
-@pytest.fixture
-def late(complete: Lake) -> Lake:
-    """Give a lake whose hours are derived, and whose four hours have come later."""
-    derive(complete, SERIES)
-    derive(complete, FOUR_HOURS)
-    assert find_backlog(complete, *joined()) == set()
-    four = candles_at(grid("2024-01-15", "2024-03-05", "4h"))
-    store_candles(complete, FOUR_HOURS, four)
-    derive(complete, FOUR_HOURS)
-    return complete
-
-
-def test_coarser_candles_that_come_later_make_the_finer_features_stale(late: Lake) -> None:
-    assert count_stale(late, *joined()) == {SERIES: 3}
-    assert find_backlog(late, *joined()) == {(SERIES.pair, month) for month in MONTHS}
-    derive(late, SERIES)
-    assert count_stale(late, *joined()) == {}
-    assert find_backlog(late, *joined()) == set()
-
-
-def test_growth_of_the_running_month_is_not_stale_and_a_correction_is(late: Lake) -> None:
-    derive(late, SERIES)
-    store_candles(late, SERIES, candles_at(grid("2024-03-05", "2024-03-05 01:00")))
-    assert count_stale(late, *joined()) == {}
-    derive(late, SERIES)
-    store_candles(late, SERIES, candles_at(grid("2024-03-04", "2024-03-04 01:00"), 500.0))
-    # The grid is stale; what is computed from it will be once the grid has been mended.
-    assert count_stale(late, *joined()) == {SERIES: 1}
-
-
-def test_candles_made_of_finer_ones_wait_for_their_refresh_too(complete: Lake) -> None:
-    rules = UpdateRules(exchange_row("binance"), GRACE, {SERIES.pair: START}, {})
-    recipe = coarser_recipe(SERIES.timeframe, rules)
-    recipes = {FOUR_HOURS.timeframe: [recipe]}
-    scope = Scope("binance", {SERIES.pair: START}, [], GRACE, recipes, ())
-    derive_line(complete, FOUR_HOURS, MONTHS, [recipe])
-    store_candles(complete, SERIES, candles_at(grid("2024-03-05", "2024-03-05 01:00")))
-    assert count_stale(complete, scope, NOW) == {}
-    store_candles(complete, SERIES, candles_at(grid("2024-02-05", "2024-02-05 01:00"), 500.0))
-    assert count_stale(complete, scope, NOW) == {FOUR_HOURS: 1}
-
-
-def test_a_month_that_is_over_is_stale_when_it_grows(late: Lake) -> None:
-    derive(late, SERIES)
-    april = time("2024-04-02")
-    store_candles(late, SERIES, candles_at(grid("2024-03-05", "2024-03-06")))
-    assert count_stale(late, *joined(now=april)) == {SERIES: 1}
-
-
-def test_what_was_never_computed_is_missing_and_not_stale(complete: Lake) -> None:
-    assert count_stale(complete, *joined(*CONVERTERS)) == {}
-
-
-@pytest.mark.parametrize("converter", CONVERTERS, ids=lambda it: it.name)
-def test_files_of_other_programs_are_stale_after_a_correction_alone(
-    complete: Lake, converter: Converter
-) -> None:
-    scope = Scope("binance", {SERIES.pair: START}, [], GRACE, {SERIES.timeframe: []}, [converter])
-    months = partitions_of(SERIES, "2024-01", "2024-03", layer=converter.name)
-    export_layer(complete, months, converter, nobody_watches())
-    assert count_stale(complete, scope, NOW) == {}
-    store_candles(complete, SERIES, candles_at(grid("2024-03-05", "2024-03-05 01:00")))
-    assert count_stale(complete, scope, NOW) == {}
-    export_layer(complete, months, converter, nobody_watches())
-    store_candles(complete, SERIES, candles_at(grid("2024-02-04", "2024-02-04 01:00"), 500.0))
-    assert count_stale(complete, scope, NOW) == {SERIES: 1}

@@ -1,9 +1,9 @@
-import pytest
 import sqlalchemy as sa
 
 from data_platform.domain.candles import TimeRange
 from data_platform.domain.layers import Partition
-from data_platform.operations.journal_book import QUIET, JournalBook, ledger_input
+from data_platform.domain.markets import Series
+from data_platform.operations.journal_book import JournalBook, ledger_input
 from data_platform.operations.lake import Lake
 from data_platform_tests.factories import (
     candles_at,
@@ -35,47 +35,50 @@ def test_ledger_input_tells_ranges_and_statuses_apart(lake: Lake) -> None:
     assert len(hashes) == 3
 
 
-@pytest.mark.parametrize("name", ["ledger", QUIET])
-@pytest.mark.parametrize(
-    ("start", "end"),
-    [
-        ("2024-01-01", "2024-02-01"),
-        ("2024-01-10", "2024-01-11"),
-        ("2024-01-10 06:00", "2024-01-20 06:00"),
-        ("2024-01-11", "2024-01-20"),
-        ("2023-01-01", "2023-02-01"),
-    ],
-)
-def test_a_book_that_holds_all_gaps_finds_those_of_a_range(
-    lake: Lake, name: str, start: str, end: str
-) -> None:
-    noted = ledger_input(lake, SERIES, TimeRange(time(start), time(end)), name)
-    for status in ("no_trades", "outage"):
-        assert JournalBook(lake).is_as_noted(noted)
-        for first, last in (("2024-01-10", "2024-01-11"), ("2024-01-20", "2024-01-21")):
-            plant_gaps(lake, gap_of(SERIES, first, last, status, confirmed=True))
-        again = ledger_input(lake, SERIES, TimeRange(time(start), time(end)), name)
-        assert JournalBook(lake).is_as_noted(noted) == (again == noted)
-        noted = again
+def asked(lake: Lake) -> list[str]:
+    """Every statement from now on."""
+    found: list[str] = []
+
+    def note(_connection: object, _cursor: object, text: str, *_rest: object) -> None:
+        found.extend([text] if text != "BEGIN" else [])
+
+    sa.event.listen(lake.state._engine, "before_cursor_execute", note)
+    return found
+
+
+def made_months(lake: Lake, series: Series) -> list[Partition]:
+    months = [month_of(f"2023-{month:02}") for month in range(1, 13)]
+    store_candles(lake, series, candles_at(grid("2023-01-01", "2024-01-01", "1h")))
+    plant_gaps(lake, gap_of(series, "2023-03-01", "2023-05-02", "no_trades", confirmed=True))
+    derive_line(lake, series, months)
+    return partitions_of(series, "2023-01", "2023-12", layer="filled")
 
 
 def test_a_book_asks_once_however_many_months_there_are(lake: Lake) -> None:
-    months = [month_of(f"2023-{month:02}") for month in range(1, 13)]
-    store_candles(lake, SERIES, candles_at(grid("2023-01-01", "2024-01-01", "1h")))
-    derive_line(lake, SERIES, months)
-    asked: list[str] = []
-
-    def note(_connection: object, _cursor: object, text: str, *_rest: object) -> None:
-        asked.append(text)
-
-    book = JournalBook(lake)
-    sa.event.listen(lake.state._engine, "before_cursor_execute", note)
-    for partition in partitions_of(SERIES, "2023-01", "2023-12", layer="filled"):
+    partitions = made_months(lake, SERIES)
+    statements, book = asked(lake), JournalBook(lake)
+    for partition in partitions:
         assert book.row(partition)
-        (quiet,) = [it for it in book.inputs(partition) if it.layer == QUIET]
-        assert book.is_as_noted(quiet)
+        assert book.inputs(partition)
+        assert len(book.ledger(SERIES)) == 3
         assert not book.is_damaged("filled", SERIES, partition.period)
-    assert len([text for text in asked if text != "BEGIN"]) <= 5
+    assert len(statements) <= 4
+
+
+def test_a_book_of_an_exchange_asks_thrice_however_many_series_there_are(lake: Lake) -> None:
+    pairs = [series_of(pair=f"{base}/USDT") for base in ("BTC", "ETH", "SOL")]
+    partitions = [it for series in pairs for it in made_months(lake, series)]
+    store_candles(lake, series_of("okx"), candles_at(grid("2023-01-01", "2023-01-02", "1h")))
+    statements = asked(lake)
+    whole, single = JournalBook.of_exchange(lake, "binance"), JournalBook(lake)
+    assert len(statements) == 3
+    known = [(whole.row(it), whole.inputs(it), whole.ledger(it.series)) for it in partitions]
+    # What was never made is known, too.
+    assert whole.rows("vectorbt", pairs[0]) == []
+    assert len(statements) == 3
+    assert known == [
+        (single.row(it), single.inputs(it), single.ledger(it.series)) for it in partitions
+    ]
 
 
 def test_what_was_written_is_read_again(lake: Lake) -> None:
@@ -87,4 +90,5 @@ def test_what_was_written_is_read_again(lake: Lake) -> None:
     book.forget(Partition("ohlcv", SERIES, month_of("2024-01")))
     assert book.row(partition)
     (month,) = book.months("ohlcv", SERIES)
-    assert (month.start, month.last) == (time("2024-01"), time("2024-01-01 23:00"))
+    assert (month.start, month.first) == (time("2024-01"), time("2024-01-01"))
+    assert month.last == time("2024-01-01 23:00")

@@ -14,7 +14,7 @@ _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Make the seven tables."""
+    """Make the eight tables."""
     _make_journal()
     _make_files()
     _make_ledger_and_verdicts()
@@ -22,9 +22,9 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop the seven tables."""
-    names = ("breakers", "quality", "gaps", "files", "inputs", "partitions", "commits")
-    for name in names:
+    """Drop the eight tables."""
+    names = ("breakers", "quality", "ledger_months", "gaps", "files", "inputs", "partitions")
+    for name in (*names, "commits"):
         op.drop_table(name)
 
 
@@ -92,6 +92,12 @@ def _make_ledger_and_verdicts() -> None:
         sa.UniqueConstraint(*_SERIES, "start", name="gaps_start"),
     )
     op.create_index("gaps_status", "gaps", [*_SERIES, "status", "start", "missing"])
+    op.create_table(
+        "ledger_months",
+        *(_text(name) for name in (*_SERIES, "period")),
+        *(_number(name) for name in ("changes", "quiet_changes")),
+        sa.PrimaryKeyConstraint(*_SERIES, "period", name="ledger_months_key"),
+    )
     op.create_table(
         "quality",
         *(_text(name) for name in (*_PARTITION, "rule", "day", "severity")),
