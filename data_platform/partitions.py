@@ -4,7 +4,7 @@ All assets of an exchange share one definition: pair x month. Pairs are sorted i
 range of keys is the cross product that its ends suggest.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import click
@@ -15,7 +15,7 @@ from dagster._core.definitions.partitions.context import PartitionLoadingContext
 from data_platform.domain.errors import WrongUseError
 from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Pair, Series, from_key
-from data_platform.domain.periods import Period, to_period
+from data_platform.domain.periods import Period, periods_between, to_period
 from data_platform.domain.timeframes import Timeframe
 from data_platform.settings import ExchangeSettings
 
@@ -30,6 +30,12 @@ class PartitionRange:
     pairs: tuple[Pair, ...]
     first: Period
     last: Period
+
+    @property
+    def cells(self) -> list[tuple[Pair, Period]]:
+        """Return every pair and month of it."""
+        months = list(periods_between(self.first.start, self.last.end))
+        return [(pair, month) for pair in self.pairs for month in months]
 
     @property
     def tags(self) -> dict[str, str]:
@@ -149,3 +155,36 @@ def to_ranges(
             blocks[-1].append(pair)
         open_block = pair.key in wanted
     return tuple(PartitionRange(tuple(block), first, last) for block in blocks)
+
+
+def to_blocks(
+    cells: Iterable[tuple[Pair, Period]], defined: Sequence[Pair]
+) -> list[PartitionRange]:
+    """Return the fewest ranges that hold exactly these pairs and months.
+
+    Neighbouring pairs with the same run of neighbouring months share one.
+
+    Args:
+        cells: a pair and a month each, in any order.
+        defined: all pairs of the partitions definition.
+    """
+    months: dict[Pair, list[Period]] = {}
+    for pair, period in sorted(set(cells)):
+        months.setdefault(pair, []).append(period)
+    spans: dict[tuple[Period, Period], list[Pair]] = {}
+    for pair, periods in months.items():
+        for span in _runs(periods):
+            spans.setdefault(span, []).append(pair)
+    return [
+        block
+        for (first, last), pairs in sorted(spans.items())
+        for block in to_ranges(pairs, first, last, defined)
+    ]
+
+
+def _runs(periods: Sequence[Period]) -> Iterator[tuple[Period, Period]]:
+    first = periods[0]
+    for period, after in zip(periods, [*periods[1:], None], strict=True):
+        if after != period.next:
+            yield first, period
+            first = after or period

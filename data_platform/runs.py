@@ -26,6 +26,9 @@ from data_platform.partitions import PartitionRange, from_partition_key, to_rang
 BACKFILL_TAG = "backfill"
 """Tag of a run over history: the exchange; one at a time (configs/dagster.yaml)."""
 
+STALE_TAG = "stale"
+"""Tag of a run that only computes again what is stale: the exchange."""
+
 EVENT_PAGE = 1000
 DATABASE_WAIT_SECONDS = 60
 
@@ -199,11 +202,9 @@ def prune_superseded_runs(instance: DagsterInstance) -> list[str]:
     return pruned
 
 
-def is_busy(instance: DagsterInstance, exchange: str) -> bool:
-    """Tell whether a tick of an exchange is queued or running."""
-    found = instance.get_runs(
-        dg.RunsFilter(statuses=IN_PROGRESS, tags={TICK_TAG: exchange}), limit=1
-    )
+def is_busy(instance: DagsterInstance, exchange: str, tag: str) -> bool:
+    """Tell whether a run of an exchange is queued or running, of those that carry a tag."""
+    found = instance.get_runs(dg.RunsFilter(statuses=IN_PROGRESS, tags={tag: exchange}), limit=1)
     return bool(found)
 
 

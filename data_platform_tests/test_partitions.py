@@ -19,6 +19,7 @@ from data_platform.partitions import (
     build_partitions,
     from_partition_key,
     partitions_of_run,
+    to_blocks,
     to_partition_key,
     to_ranges,
 )
@@ -165,3 +166,39 @@ def test_range_of_keys_is_what_dagster_makes_of_its_tags(tmp_path: Path) -> None
         "ETH-USDT|2024-02",
         "ETH-USDT|2024-03",
     ]
+
+
+BTC, ETH, SOL = (Pair(f"{base}/USDT") for base in ("BTC", "ETH", "SOL"))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ([], []),
+        ([(ETH, "2024-02")], ["ETH-USDT|2024-02...ETH-USDT|2024-02"]),
+        (
+            [(BTC, "2024-02"), (SOL, "2024-02")],
+            ["BTC-USDT|2024-02...BTC-USDT|2024-02", "SOL-USDT|2024-02...SOL-USDT|2024-02"],
+        ),
+        (
+            [(BTC, "2024-01"), (BTC, "2024-03"), (ETH, "2024-03"), (ETH, "2024-01")],
+            ["BTC-USDT|2024-01...ETH-USDT|2024-01", "BTC-USDT|2024-03...ETH-USDT|2024-03"],
+        ),
+        (
+            [(BTC, "2024-01"), (ETH, "2023-12"), (BTC, "2023-12"), (ETH, "2024-01")],
+            ["BTC-USDT|2023-12...ETH-USDT|2024-01"],
+        ),
+        (
+            [(BTC, "2024-01"), (ETH, "2024-01"), (ETH, "2024-02")],
+            ["BTC-USDT|2024-01...BTC-USDT|2024-01", "ETH-USDT|2024-01...ETH-USDT|2024-02"],
+        ),
+    ],
+    ids=["nothing", "one", "not neighbours", "a month between", "turn of the year", "unlike"],
+)
+def test_blocks_hold_exactly_the_pairs_and_months(
+    wanted: list[tuple[Pair, str]], expected: list[str]
+) -> None:
+    cells = [(pair, to_period(month)) for pair, month in wanted]
+    blocks = to_blocks(cells, (BTC, ETH, SOL))
+    assert ["...".join(block.tags.values()) for block in blocks] == expected
+    assert sorted(cell for block in blocks for cell in block.cells) == sorted(cells)

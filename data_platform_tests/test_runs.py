@@ -87,14 +87,15 @@ def test_backfills_and_unfinished_runs_are_never_pruned(empty_line: SmallLine) -
 
 
 def test_exchange_is_busy_while_its_own_tick_waits(empty_line: SmallLine) -> None:
-    assert not is_busy(empty_line.instance, "binance")
+    assert not is_busy(empty_line.instance, "binance", "tick")
     run_tick(empty_line)
-    assert not is_busy(empty_line.instance, "binance")
+    assert not is_busy(empty_line.instance, "binance", "tick")
     empty_line.instance.add_run(waiting_run(tick="okx"))
     empty_line.instance.add_run(waiting_run(backfill="binance"))
-    assert not is_busy(empty_line.instance, "binance")
+    assert not is_busy(empty_line.instance, "binance", "tick")
+    assert is_busy(empty_line.instance, "binance", "backfill")
     empty_line.instance.add_run(waiting_run(DagsterRunStatus.STARTING, tick="binance"))
-    assert is_busy(empty_line.instance, "binance")
+    assert is_busy(empty_line.instance, "binance", "tick")
 
 
 @pytest.mark.slow

@@ -4,9 +4,17 @@ from datetime import datetime
 
 import dagster as dg
 
+from data_platform.assets.candles import TICK_TAG
 from data_platform.operations.lake import Lake
-from data_platform.runs import is_busy
+from data_platform.runs import BACKFILL_TAG, STALE_TAG, is_busy
 from data_platform.settings import Settings
+
+WORDS = {
+    TICK_TAG: "a tick",
+    STALE_TAG: "a recomputation",
+    BACKFILL_TAG: "a backfill",
+}
+"""What people call the runs that carry a tag."""
 
 
 def default_status(settings: Settings) -> dg.DefaultSensorStatus:
@@ -18,8 +26,15 @@ def default_status(settings: Settings) -> dg.DefaultSensorStatus:
 def spell_hold(
     instance: dg.DagsterInstance, lake: Lake, exchange: str, now: datetime
 ) -> str | None:
-    """Return why no run of an exchange may start now; None when one may."""
+    """Return why no tick of an exchange may start now; None when one may."""
     breaker = lake.breakers.read(exchange)
     if breaker.is_open(now):
         return breaker.spell(exchange)
-    return "a tick is still queued or running" if is_busy(instance, exchange) else None
+    return spell_busy(instance, exchange, TICK_TAG)
+
+
+def spell_busy(instance: dg.DagsterInstance, exchange: str, *tags: str) -> str | None:
+    """Return which run of an exchange is awaited, of those that carry one of the tags."""
+    busy = (WORDS[tag] for tag in tags if is_busy(instance, exchange, tag))
+    word = next(busy, None)
+    return f"{word} is still queued or running" if word else None

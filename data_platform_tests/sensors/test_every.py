@@ -6,6 +6,7 @@ def test_each_exchange_has_its_own_and_the_project_the_rest(empty_line: SmallLin
     sensors = build_definitions(empty_line.settings).get_repository_def().sensor_defs
     assert {sensor.name for sensor in sensors} == {
         "binance_new_candle_sensor",
+        "binance_stale_sensor",
         "catalog_sensor",
         "run_failure_sensor",
     }

@@ -1,9 +1,10 @@
 from datetime import timedelta
 
 import pytest
+from dagster import DagsterRunStatus
 
 from data_platform.domain.breaker import BreakerState
-from data_platform.sensors.hold import spell_hold
+from data_platform.sensors.hold import spell_busy, spell_hold
 from data_platform_tests.small_line import NOW, SmallLine, waiting_run
 
 
@@ -30,3 +31,19 @@ def test_open_breaker_is_told_in_its_own_words(empty_line: SmallLine) -> None:
     with empty_line.lake() as lake:
         lake.breakers.change("binance", lambda _: opened)
     assert hold(empty_line) == opened.spell("binance")
+
+
+@pytest.mark.parametrize(
+    ("tag", "word"),
+    [("tick", "a tick"), ("stale", "a recomputation"), ("backfill", "a backfill")],
+)
+def test_run_that_is_awaited_is_told_by_its_kind(
+    empty_line: SmallLine, tag: str, word: str
+) -> None:
+    tags = ("tick", "stale", "backfill")
+    assert spell_busy(empty_line.instance, "binance", *tags) is None
+    empty_line.instance.add_run(waiting_run(DagsterRunStatus.QUEUED, **{tag: "binance"}))
+    told = spell_busy(empty_line.instance, "binance", *tags)
+    assert told == f"{word} is still queued or running"
+    others = [each for each in tags if each != tag]
+    assert spell_busy(empty_line.instance, "binance", *others) is None
