@@ -25,6 +25,11 @@ def line_job_name(exchange: str) -> str:
     return f"materialize_{exchange}_line_job"
 
 
+def candles_job_name(exchange: str) -> str:
+    """Return the name of the job that fetches an exchange's candles and computes nothing."""
+    return f"fetch_{exchange}_candles_job"
+
+
 def build_line_jobs(line: Line) -> list[UnresolvedAssetJobDefinition]:
     """Return an exchange's jobs: the whole line, and its candles alone."""
     exchange = line.exchange
@@ -37,7 +42,7 @@ def build_line_jobs(line: Line) -> list[UnresolvedAssetJobDefinition]:
             "chosen partitions; asks only for what is missing.",
         ),
         dg.define_asset_job(
-            f"fetch_{exchange.name}_candles_job",
+            candles_job_name(exchange.name),
             selection=dg.AssetSelection.assets(*candles),
             description=f"{exchange.row.title}: only the candles of the chosen partitions.",
         ),

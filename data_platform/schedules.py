@@ -1,31 +1,41 @@
-"""Schedules: the nightly look for what is missing or stale, and the daily pruning of runs.
+"""Schedules: the nightly look for what is missing or stale, the recheck, the pruning of runs.
 
 They start stopped, as is Dagster's habit, unless the config says otherwise.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import dagster as dg
 
+from data_platform.assets.candles import COMPARE_TAG
 from data_platform.assets.line import Line, asset_key
-from data_platform.domain.markets import Pair
-from data_platform.domain.periods import Period
-from data_platform.jobs import line_job_name
+from data_platform.jobs import candles_job_name, line_job_name
 from data_platform.operations.backlog import find_backlog, find_doubts
 from data_platform.operations.lake import opened_lake
-from data_platform.partitions import PartitionRange, to_ranges
+from data_platform.operations.recheck import old_candles, recent_candles
+from data_platform.partitions import to_blocks
 from data_platform.runs import BACKFILL_TAG
 from data_platform.settings import Settings
 
 NIGHTLY = "17 0 * * *"
 """After the day's last candle has closed, off the full hour at which everybody asks."""
 
+RECHECK = "37 2 * * *"
+"""When a day's corrections have been made, and the nightly run has ended."""
+
+OLD_MONTHS_WEEKDAY = 0
+"""Monday: the day on which months that are over are asked for again, too."""
+
 PRUNING = "47 3 * * *"
 
 
 def build_schedules(settings: Settings, lines: Sequence[Line]) -> list[dg.ScheduleDefinition]:
     """Return every schedule: of the project, and of each exchange."""
-    return [build_prune_schedule(settings), *map(build_nightly_schedule, lines)]
+    return [
+        build_prune_schedule(settings),
+        *map(build_nightly_schedule, lines),
+        *map(build_recheck_schedule, lines),
+    ]
 
 
 def build_nightly_schedule(line: Line) -> dg.ScheduleDefinition:
@@ -50,7 +60,7 @@ def build_nightly_schedule(line: Line) -> dg.ScheduleDefinition:
             return dg.SkipReason("every month is stored and no derived layer is stale")
         # Where an old answer is only asked for again, a run of the whole line would cost seven
         # times the events; what comes of it makes the other layers stale.
-        candles = [asset_key(name, "ohlcv", each) for each in scope.fetched]
+        candles = [asset_key(name, "ohlcv", each) for each in line.exchange.fetched]
         blocks = [
             *((block, None) for block in to_blocks(backlog, line.exchange.pairs)),
             *((block, candles) for block in to_blocks(doubts, line.exchange.pairs)),
@@ -68,6 +78,48 @@ def build_nightly_schedule(line: Line) -> dg.ScheduleDefinition:
     return nightly
 
 
+def build_recheck_schedule(line: Line) -> dg.ScheduleDefinition:
+    """Return the schedule that asks again for stored candles, to notice what has been changed.
+
+    The last days daily, a random choice of months that are over weekly; the choice is the date's,
+    so that a retry asks for the same.
+    """
+    name = line.exchange.name
+
+    @dg.schedule(
+        name=f"recheck_{name}_schedule",
+        cron_schedule=RECHECK,
+        execution_timezone="UTC",
+        default_status=_status(line.settings),
+        job_name=candles_job_name(name),
+        description=f"{line.exchange.row.title}: compares stored candles with the exchange's.",
+    )
+    def recheck(context: dg.ScheduleEvaluationContext) -> dg.SkipReason | list[dg.RunRequest]:
+        now, pairs, day = line.clock(), line.exchange.pairs, context.scheduled_execution_time
+        with opened_lake(line.settings.data_root, line.settings.state_url) as lake:
+            wanted = [recent_candles(lake, name, pairs, now)]
+            if day.weekday() == OLD_MONTHS_WEEKDAY:
+                wanted += old_candles(lake, name, pairs, day.date(), now)
+        blocks = [(block, it.since) for it in wanted for block in to_blocks(it.cells, pairs)]
+        if not blocks:
+            return dg.SkipReason("nothing is stored that could be compared")
+        candles = [asset_key(name, "ohlcv", each) for each in line.exchange.fetched]
+        return [
+            dg.RunRequest(
+                run_key=f"{name}-recheck-{day:%Y-%m-%d}-{number}",
+                asset_selection=candles,
+                tags={
+                    **block.tags,
+                    COMPARE_TAG: f"{since:%Y-%m-%d}",
+                    BACKFILL_TAG: name,
+                },
+            )
+            for number, (block, since) in enumerate(blocks)
+        ]
+
+    return recheck
+
+
 def build_prune_schedule(settings: Settings) -> dg.ScheduleDefinition:
     """Return the schedule that prunes superseded runs of ticks, daily."""
     return dg.ScheduleDefinition(
@@ -83,22 +135,3 @@ def build_prune_schedule(settings: Settings) -> dg.ScheduleDefinition:
 def _status(settings: Settings) -> dg.DefaultScheduleStatus:
     is_running = settings.automation == "running"
     return dg.DefaultScheduleStatus.RUNNING if is_running else dg.DefaultScheduleStatus.STOPPED
-
-
-def to_blocks(
-    backlog: Iterable[tuple[Pair, Period]], defined: tuple[Pair, ...]
-) -> list[PartitionRange]:
-    """Return ranges that hold the backlog: neighbouring pairs with the same months share one.
-
-    Months in between that need nothing are carried along; they cost no request and no write.
-    """
-    months: dict[Pair, list[Period]] = {}
-    for pair, period in backlog:
-        months.setdefault(pair, []).append(period)
-    spans: dict[tuple[Period, Period], list[Pair]] = {}
-    for pair, periods in sorted(months.items()):
-        spans.setdefault((min(periods), max(periods)), []).append(pair)
-    blocks: list[PartitionRange] = []
-    for (first, last), pairs in spans.items():
-        blocks += to_ranges(pairs, first, last, defined)
-    return blocks

@@ -112,8 +112,8 @@ def test_automation_starts_as_the_config_says(tmp_path: Path) -> None:
     repository = build_definitions(settings).get_repository_def()
     sensors = [_state(it) for it in repository.sensor_defs]
     schedules = [_state(it) for it in repository.schedule_defs]
-    assert sensors == ["running"] * 3
-    assert schedules == ["running"] * 2
+    assert sensors == ["running"] * 4
+    assert schedules == ["running"] * 3
 
 
 def test_loading_imports_nothing_heavy_and_warns_of_a_missing_home(tmp_path: Path) -> None:

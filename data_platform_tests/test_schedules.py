@@ -2,13 +2,10 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import polars as pl
-import pytest
 
 from data_platform.domain.candles import merge_candles
 from data_platform.domain.layers import Partition
-from data_platform.domain.markets import Pair
 from data_platform.domain.periods import to_period
-from data_platform.schedules import to_blocks
 from data_platform.storage.journal import CommitNote
 from data_platform.storage.ledger import Gap
 from data_platform_tests.small_line import BTC, ETH, NOW, SOL, SmallLine, series
@@ -107,25 +104,67 @@ def test_old_answer_that_is_doubted_is_asked_for_alone(stored_line: SmallLine) -
     assert selected == {"binance/ohlcv_1h", "binance/ohlcv_1d"}
 
 
-@pytest.mark.parametrize(
-    ("backlog", "expected"),
-    [
-        ([], []),
-        ([(ETH, "2024-02")], [("ETH-USDT|2024-02", "ETH-USDT|2024-02")]),
-        (
-            [(BTC, "2024-02"), (SOL, "2024-02")],
-            [("BTC-USDT|2024-02", "BTC-USDT|2024-02"), ("SOL-USDT|2024-02", "SOL-USDT|2024-02")],
-        ),
-        (
-            [(BTC, "2024-01"), (BTC, "2024-03"), (ETH, "2024-03"), (ETH, "2024-01")],
-            [("BTC-USDT|2024-01", "ETH-USDT|2024-03")],
-        ),
-    ],
-    ids=["nothing", "one", "not neighbours", "a month between"],
-)
-def test_neighbours_that_lack_the_same_months_share_a_range(
-    backlog: list[tuple[Pair, str]], expected: list[tuple[str, str]]
+def recheck(line: SmallLine, day: datetime) -> list[dg.RunRequest] | str:
+    schedule = line.definitions.get_repository_def().get_schedule_def("recheck_binance_schedule")
+    context = dg.build_schedule_context(instance=line.instance, scheduled_execution_time=day)
+    found = schedule.evaluate_tick(context)
+    return list(found.run_requests or []) or str(found.skip_message)
+
+
+SUNDAY = datetime(2024, 3, 3, 2, 37, tzinfo=UTC)
+MONDAY = SUNDAY + timedelta(days=1)
+
+
+def test_last_days_are_asked_for_again_and_compared(stored_line: SmallLine) -> None:
+    stored_line.clock[0] = SUNDAY
+    request = only_request(recheck(stored_line, SUNDAY))
+    assert request.job_name is None
+    assert ranges([request]) == [("BTC-USDT|2024-02", "SOL-USDT|2024-03")]
+    assert request.tags["compare_from"] == "2024-02-29"
+    assert request.tags["backfill"] == "binance"
+    assert request.run_key == "binance-recheck-2024-03-03-0"
+    # The four hours are computed from the hours: nobody can be asked for them.
+    assert {key.path[-1] for key in request.asset_selection or []} == {"ohlcv_1h", "ohlcv_1d"}
+
+
+def test_recheck_of_a_lake_without_candles_is_skipped(empty_line: SmallLine) -> None:
+    assert recheck(empty_line, SUNDAY) == "nothing is stored that could be compared"
+
+
+def test_months_that_are_over_are_asked_for_again_on_mondays(stored_line: SmallLine) -> None:
+    stored_line.clock[0] = datetime(2024, 4, 8, 2, 37, tzinfo=UTC)
+    monday = stored_line.clock[0]
+    assert monday.weekday() == 0
+    found = recheck(stored_line, monday)
+    assert found == recheck(stored_line, monday)
+    assert not isinstance(found, str)
+    (old,) = found
+    month = old.tags[RANGE[0]].split("|")[1]
+    assert old.tags[RANGE[0]] == old.tags[RANGE[1]]
+    assert old.tags["compare_from"] == f"{month}-01"
+    assert recheck(stored_line, monday + timedelta(days=1)) == (
+        "nothing is stored that could be compared"
+    )
+
+
+def test_recheck_asks_as_much_as_the_days_have_and_writes_nothing_that_is_the_same(
+    stored_line: SmallLine,
 ) -> None:
-    cells = [(pair, to_period(month)) for pair, month in backlog]
-    blocks = to_blocks(cells, (BTC, ETH, SOL))
-    assert [(block.tags[RANGE[0]], block.tags[RANGE[1]]) for block in blocks] == expected
+    stored_line.clock[0] = NOW + timedelta(hours=1)
+    before = stored_line.files()
+    request = only_request(recheck(stored_line, SUNDAY))
+    job = stored_line.definitions.resolve_job_def("fetch_binance_candles_job")
+    result = job.execute_in_process(
+        instance=stored_line.instance, tags=request.tags, asset_selection=request.asset_selection
+    )
+    assert result.success
+    # One page for each of three pairs and two timeframes.
+    assert stored_line.simulator.candle_requests == {"binance": 6}
+    changed = {name for name, state in stored_line.files().items() if before.get(name) != state}
+    assert all("timeframe=1h" in name and "period=2024-03" in name for name in changed)
+    alerts = [
+        event.step_materialization_data.materialization.metadata["alerts"].value
+        for event in result.get_asset_materialization_events()
+    ]
+    assert alerts
+    assert not any(alerts)

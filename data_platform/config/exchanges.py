@@ -74,6 +74,11 @@ class ExchangeSettings:
         ]
 
     @property
+    def fetched(self) -> list[Timeframe]:
+        """Return the timeframes that are asked for; the others are computed from them."""
+        return [each for each in self.timeframes if each not in self.derive]
+
+    @property
     def first_period(self) -> Period:
         """Return the month in which the earliest of its pairs starts."""
         return period_of(min(self.starts.values()))

@@ -60,7 +60,7 @@ def to_scope(
     return Scope(
         exchange=exchange.name,
         starts=exchange.starts,
-        fetched=[each for each in exchange.timeframes if each not in exchange.derive],
+        fetched=exchange.fetched,
         grace=exchange.grace,
         recipes={each: recipes(each) for each in exchange.timeframes},
         converters=CONVERTERS,
