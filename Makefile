@@ -13,7 +13,7 @@ SHORT := data_platform_tests/domain data_platform_tests/test_line.py data_platfo
 SQL ?= select exchange, timeframe, count(*) as candles from candles group by all order by all
 
 .PHONY: help install demo demo-ui test test-slow test-pythons check fix ui ui-readonly daemon simulate \
-	generate-sample download status query bench bench-rate clean
+	generate-sample download status query bench bench-fetch clean
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -87,11 +87,13 @@ query: export QUERY = $(SQL)
 query: install ## Run one SELECT over the lake: SQL="select ..."
 	data-platform query "$$QUERY" $(ARGS)
 
-bench: install ## Measure: Dagster against a bare script, cold starts
+bench: install ## Measure: Dagster against a bare script, cold starts, the events' storage
 	python benchmarks/backfill.py $(ARGS)
 	python benchmarks/cold_start.py
+	python benchmarks/event_storage.py 2>/dev/null
 
-bench-rate: install ## Measure: how much of the rate limits 1, 4 and 8 processes use (15 minutes)
+bench-fetch: install ## Measure: the source against bare ccxt, wasted requests, use of the limits (20 minutes)
+	python benchmarks/throughput.py
 	python benchmarks/rate_budget.py $(ARGS)
 
 clean: ## Remove the environment and caches; never the lake
