@@ -92,7 +92,7 @@ def _explain(
 def _confirmed_gap(evidence: Evidence, part: TimeRange, whole: TimeRange, window: Window) -> Gap:
     status = status_of_confirmed(whole, evidence.first, evidence.last, evidence.quiet)
     before = [gap for gap in _pieces(evidence.known, part) if gap.confirmed]
-    gap = _gap(evidence, part, "a valid answer held no candle")
+    gap = _gap(evidence, part, window.evidence)
     if status == "open":
         tries = _tries(it for it in before if it.status == "open")
         soon = window.fetched_at + evidence.series.timeframe.duration

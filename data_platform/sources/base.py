@@ -40,6 +40,10 @@ class Window:
     """When the request was sent, by the exchange's clock."""
     error: SourceError | None = None
     """Why it failed; set exactly when the outcome is `failed`."""
+    evidence: str = "a valid answer held no candle"
+    """What tells of a time without a row, where the window was answered."""
+    is_listed: bool = True
+    """Whether the exchange trades the pair now: one that it does not gets no new candles."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ asked is the client's business.
 """
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime
 
 import polars as pl
@@ -14,6 +15,7 @@ from data_platform.domain.errors import PermanentError, SourceError
 from data_platform.sources.background import Outlet
 from data_platform.sources.base import FetchRequest, FetchResult, Window
 from data_platform.sources.ccxt_client import Answer, CcxtClient
+from data_platform.sources.listing import KnownHole, find_listing, is_worth_looking_for
 from data_platform.sources.pages import (
     Page,
     doubtful_parts,
@@ -42,7 +44,7 @@ class Walk:
         self._outlet = outlet
         self._page_size = client.access.exchange.page_size
         self._pages: list[asyncio.Task[None]] = []
-        self._hole: tuple[Page, datetime] | None = None
+        self._hole: KnownHole | None = None
         self._stopped = False
         self._asked = 0
         self._groundless = 0
@@ -60,26 +62,26 @@ class Walk:
                 if self._stopped:
                     self._outlet.give_back()
                     break
-                page, known_since = self._next(cursor)
+                page, hole = self._next(cursor)
                 before = self._pages[-1] if self._pages else None
-                task = group.create_task(self._deliver(page, known_since, before))
+                task = group.create_task(self._deliver(page, hole, before))
                 self._pages = [page for page in self._pages if not page.done()] + [task]
                 cursor = page.end
                 if before is None:
                     await asyncio.wait([task])
 
-    def _next(self, cursor: datetime) -> tuple[Page, datetime | None]:
-        if self._hole and self._hole[0].start <= cursor < self._hole[0].end:
-            hole, seen_at = self._hole
-            return Page(cursor, min(hole.end, self._end)), seen_at
+    def _next(self, cursor: datetime) -> tuple[Page, KnownHole | None]:
+        hole = self._hole
+        if hole and hole.page.start <= cursor < hole.page.end:
+            return Page(cursor, min(hole.page.end, self._end)), hole
         return next_page(cursor, self._end, self._timeframe, self._page_size), None
 
     async def _deliver(
-        self, page: Page, known_since: datetime | None, before: asyncio.Task[None] | None
+        self, page: Page, hole: KnownHole | None, before: asyncio.Task[None] | None
     ) -> None:
         delivered = False
         try:
-            result = await self._result(page, known_since)
+            result = await self._result(page, hole)
             if before:
                 # Not awaited itself: to be cancelled while doing so would cancel it too.
                 await asyncio.wait([before])
@@ -89,9 +91,10 @@ class Walk:
             if not delivered:
                 self._outlet.give_back()
 
-    async def _result(self, page: Page, known_since: datetime | None) -> FetchResult:
-        if known_since:
-            return answered(self._request, page, known_since, empty_candles())
+    async def _result(self, page: Page, hole: KnownHole | None) -> FetchResult:
+        if hole:
+            result = answered(self._request, page, hole.seen_at, empty_candles())
+            return replace(result, window=replace(result.window, evidence=hole.evidence))
         sent_at = self._client.clock.estimate()
         try:
             candles = await self._candles(page)
@@ -100,7 +103,14 @@ class Walk:
             return failed(self._request, Page(page.start, self._end), sent_at, error)
         except SourceError as error:
             return failed(self._request, page, sent_at, error)
+        if candles.is_empty() and page.start == self._request.start:
+            await self._look_for_listing(Page(page.end, self._end))
         return answered(self._request, page, sent_at, candles)
+
+    async def _look_for_listing(self, rest: Page) -> None:
+        is_window = self._client.access.exchange.since_meaning == "window"
+        if is_window and is_worth_looking_for(rest, self._timeframe, self._page_size):
+            self._hole = await find_listing(self._client, self._request.series, rest)
 
     async def _candles(self, page: Page) -> pl.DataFrame:
         found = [empty_candles()]
@@ -119,7 +129,8 @@ class Walk:
             is_doubt = True
             if self._client.access.exchange.since_meaning == "next_rows" and part.end == page.end:
                 hole = proven_hole(answer.candles, part, self._timeframe)
-                self._hole = (hole, answer.sent_at) if hole else self._hole
+                evidence = "the exchange's next candle opens later"
+                self._hole = KnownHole(hole, answer.sent_at, evidence) if hole else self._hole
         return pl.concat(found).sort("open_time", maintain_order=True)
 
     def _doubts(self, answer: Answer, rows: pl.DataFrame, part: Page) -> list[Page]:

@@ -35,6 +35,9 @@ Status = Literal[
 audit. `no_trades`, `outage`: an answer confirmed it between two candles. `unavailable`: out of the
 exchange's reach. `repaired`: an answer had confirmed it, a later one held candles; no hole."""
 
+AND = "; "
+"""Stands between the evidence of gaps that were joined."""
+
 WAITING: tuple[Status, ...] = ("open", "refused")
 """What no answer has settled: to be asked for until one does."""
 
@@ -207,11 +210,12 @@ def _joined(one: Gap, other: Gap) -> Gap:
     else:
         # Of a hole that was believed only a part may have been asked for again.
         next_try = max(times, default=None)
-    evidence = dict.fromkeys(part for part in (one.evidence, other.evidence) if part)
+    said = (one.evidence.split(AND), other.evidence.split(AND))
+    evidence = dict.fromkeys(part for parts in said for part in parts if part)
     return replace(
         one,
         end=other.end,
-        evidence="; ".join(evidence),
+        evidence=AND.join(evidence),
         tries=max(one.tries, other.tries),
         next_try=next_try,
     )

@@ -41,7 +41,7 @@ from data_platform_tests.factories import (
     time,
 )
 from data_platform_tests.operations.scripted import ScriptedSource
-from data_platform_tests.operations.venues import EXCHANGES, NOW, Venues, market, rules_of
+from data_platform_tests.operations.venues import EXCHANGES, LISTED, NOW, Venues, market, rules_of
 from data_platform_tests.sources.wire import Reply, access_to, row, wire_server
 
 MONTHS = ("2024-01", "2024-02", "2024-03")
@@ -591,6 +591,24 @@ def test_gap_across_the_turn_of_the_month_is_one_row(
     truth = candles_at([*grid("2024-01-01", "2024-01-31 20:00"), *grid(end, "2024-03-01")])
     ScriptedSource({series: truth}).update(lake, partitions_of(series, "2024-01", "2024-02"))
     assert gaps_in(lake, series) == [("2024-01-31 20:00", end, status, True)]
+
+
+@pytest.mark.parametrize("exchange", ["coinbase", "okx"])
+def test_listing_is_found_by_days_noted_with_that_evidence_and_not_asked_for_again(
+    lake: Lake, venues: Venues, exchange: str
+) -> None:
+    series = market(exchange, "1m", base="NEW")
+    years = partitions_of(series, "2022-02", "2024-02")
+    assert not venues.update(lake, years).failures
+    # Minutes since the listing on 2024-02-11, and some ten requests for the two years before.
+    pages = -(-(29 - 10) * 1440 // 300)
+    assert venues.asked(exchange) <= pages + 12
+    (gap,) = lake.ledger.gaps(series, time("2022-02-01"), time("2024-02-11 13:37"))
+    assert (gap.status, gap.start, gap.end) == ("before_listing", time("2022-02-01"), LISTED)
+    said = "a valid answer held no candle; asked by days, there is no candle before 2024-02-11"
+    assert gap.evidence == said
+    assert not venues.update(lake, years).failures
+    assert venues.asked(exchange) == 0
 
 
 def test_one_odd_first_answer_is_not_the_time_before_the_listing_for_ever(lake: Lake) -> None:

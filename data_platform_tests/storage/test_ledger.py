@@ -71,6 +71,8 @@ def test_touching_rows_of_one_status_are_joined_across_months(ledger: Ledger) ->
     assert spans(ledger) == [(month - 3, month + 2, "open")]
     (joined,) = ledger.gaps(series(), at(month), at(month + 1))
     assert joined.evidence == "page of January; page of February"
+    record(ledger, month, month + 700, gap(month, month + 2, evidence="page of February"))
+    assert ledger.gaps(series(), at(0), at(month + 1))[0].evidence == joined.evidence
 
 
 def test_touching_rows_that_say_different_things_stay_apart(ledger: Ledger) -> None:
