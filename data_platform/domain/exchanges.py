@@ -31,6 +31,9 @@ class Exchange:
     requests_per_minute: float
     """Requests for candles that all processes together send: a few percent below what it allows,
     so that a network's jitter does not exceed it. One after the other in even steps."""
+    window_seconds: float = 1.0
+    """Seconds over which it counts requests, or a whole part of them. The longer, the less it costs
+    when a busy machine delays one."""
     pairs_cost: int = 1
     """Requests for candles that asking for its pairs counts as."""
     history_candles: int | None = None
@@ -52,6 +55,7 @@ EXCHANGES: tuple[Exchange, ...] = (
         quiet_candle="flat",
         # 6,000 weight a minute; one request weighs 2, the list of pairs 20.
         requests_per_minute=2940,
+        window_seconds=5,
         pairs_cost=10,
         card="Full history since listing, 1,000 candles a request.",
     ),
@@ -63,6 +67,7 @@ EXCHANGES: tuple[Exchange, ...] = (
         quiet_candle="flat",
         # 600 in 5 s; one too many costs a ban of ten minutes.
         requests_per_minute=7140,
+        window_seconds=5,
         card="Full history since listing, 1,000 candles a request.",
     ),
     Exchange(
@@ -101,6 +106,7 @@ EXCHANGES: tuple[Exchange, ...] = (
         quiet_candle="flat",
         # 20 in 2 s for history, 40 for recent candles.
         requests_per_minute=588,
+        window_seconds=2,
         card="Full history since listing, 300 candles a request.",
     ),
 )

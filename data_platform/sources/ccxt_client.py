@@ -32,6 +32,7 @@ from data_platform.sources.clock import ExchangeClock
 from data_platform.sources.faults import Reply, caught_errors, to_fault
 from data_platform.sources.pages import Page, check_place, to_candles
 from data_platform.sources.rate_budget import RateBudget, budget_file
+from data_platform.sources.request_log import Pace
 
 T = TypeVar("T")
 
@@ -78,12 +79,13 @@ class CcxtClient:
         self.candle_requests = 0
         self.faults: Counter[str] = Counter()
         """Attempts that failed, by the kind of error."""
-        self._budget = RateBudget(
-            budget_file(access.budget_key),
+        pace = Pace.of(
             access.requests_per_minute,
+            access.exchange.window_seconds,
             is_live=access.priority == "live",
-            longest_pause=access.retry.longest_refusal.total_seconds(),
         )
+        longest_pause = access.retry.longest_refusal.total_seconds()
+        self._budget = RateBudget(budget_file(access.budget_key), pace, longest_pause)
         self._breaker = Breaker(
             access.exchange.name,
             breakers or MemoryBreakers(),

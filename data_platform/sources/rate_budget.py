@@ -75,9 +75,7 @@ class RateBudget:
     def __init__(
         self,
         path: Path,
-        per_minute: float,
-        *,
-        is_live: bool,
+        pace: Pace,
         longest_pause: float,
         clocks: Clocks = Clocks(),
     ) -> None:
@@ -85,13 +83,12 @@ class RateBudget:
 
         Args:
             path: of `budget_file`; made when it is missing.
-            per_minute: requests a minute.
-            is_live: go before the requests of those who are not.
+            pace: the rate, and whether to go before those who are not live.
             longest_pause: seconds of a pause beyond which nobody waits.
             clocks: what time it is.
         """
         self._path = path
-        self._pace = Pace.of(per_minute, is_live=is_live)
+        self._pace = pace
         self._longest_pause = longest_pause
         self._clocks = clocks
         self._queue = asyncio.Lock()

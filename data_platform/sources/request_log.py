@@ -16,12 +16,9 @@ from typing import Self
 _HEADER = struct.Struct("<8sQ5d")
 _MAGIC = b"requests"
 _ENTRIES = 1024
+_LONGEST_WINDOW = 1000
 LENGTH = _HEADER.size + 8 * _ENTRIES
 """Bytes of a log."""
-
-WINDOW = 1.0
-"""Seconds over which the rate is kept: who counts by any number of whole seconds, as okx by 2 and
-bybit by 5, then never counts more than the rate."""
 
 CLOSEST = 0.9
 """Steps between two requests at least, so that none come in a burst after an idle time."""
@@ -49,9 +46,15 @@ class Pace:
     """Whether he goes before those who are not."""
 
     @classmethod
-    def of(cls, per_minute: float, *, is_live: bool) -> Self:
-        """Return the pace of a rate in requests a minute."""
-        most = min(max(1, round(per_minute / 60 * WINDOW)), _ENTRIES // 2)
+    def of(cls, per_minute: float, window: float, *, is_live: bool) -> Self:
+        """Return the pace of a rate.
+
+        Args:
+            per_minute: requests a minute.
+            window: seconds over which about so many are counted; fewer where the log is too short.
+            is_live: go before those who are not.
+        """
+        most = min(max(1, round(per_minute / 60 * window)), _LONGEST_WINDOW)
         return cls(most, most * 60 / per_minute, is_live)
 
     @property

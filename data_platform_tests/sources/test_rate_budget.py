@@ -15,7 +15,7 @@ import pytest
 from data_platform.domain.errors import PermanentError, RefusedError, TransientError
 from data_platform.sources import rate_budget
 from data_platform.sources.rate_budget import Clocks, RateBudget, budget_file
-from data_platform.sources.request_log import CATCH_UP, CLOSEST, HOLD
+from data_platform.sources.request_log import CATCH_UP, CLOSEST, HOLD, Pace
 
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC).timestamp()
 
@@ -45,7 +45,7 @@ def budget(
     hands: Hands | None = None,
 ) -> RateBudget:
     clocks = hands.clocks if hands else Clocks()
-    return RateBudget(path, per_minute, is_live=is_live, longest_pause=longest_pause, clocks=clocks)
+    return RateBudget(path, Pace.of(per_minute, 1.0, is_live=is_live), longest_pause, clocks)
 
 
 @pytest.fixture
@@ -215,9 +215,10 @@ CROWD = """
 import asyncio, sys, time
 from pathlib import Path
 from data_platform.sources.rate_budget import RateBudget
+from data_platform.sources.request_log import Pace
 
 async def main():
-    mine = RateBudget(Path(sys.argv[1]), 3000, is_live=False, longest_pause=5)
+    mine = RateBudget(Path(sys.argv[1]), Pace.of(3000, 1.0, is_live=False), 5)
     end = time.monotonic() + float(sys.argv[2])
     print("ready", flush=True)
     while time.monotonic() < end:
@@ -276,7 +277,9 @@ def test_a_restart_does_not_forget_a_ban(path: Path) -> None:
     pause = (
         "import asyncio, sys; from pathlib import Path;"
         "from data_platform.sources.rate_budget import RateBudget as B;"
-        "asyncio.run(B(Path(sys.argv[1]), 600, is_live=False, longest_pause=5).pause(900))"
+        "from data_platform.sources.request_log import Pace;"
+        "pace = Pace.of(600, 1.0, is_live=False);"
+        "asyncio.run(B(Path(sys.argv[1]), pace, 5).pause(900))"
     )
     subprocess.run([sys.executable, "-c", pause, str(path)], check=True)
     with pytest.raises(RefusedError, match="left alone until") as caught:

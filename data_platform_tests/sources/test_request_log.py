@@ -25,13 +25,13 @@ def most_within(times: list[float], seconds: float) -> int:
     return max(sum(start <= other < start + seconds - 1e-9 for other in times) for start in times)
 
 
-def test_a_rate_is_kept_over_a_second() -> None:
-    assert Pace.of(600, is_live=False) == Pace(10, 1.0, is_live=False)
-    assert Pace.of(588, is_live=True).most == 10
-    assert Pace.of(588, is_live=True).window == pytest.approx(1.0204, abs=1e-4)
-    assert Pace.of(50, is_live=False) == Pace(1, 1.2, is_live=False)
-    assert Pace.of(10, is_live=False) == Pace(1, 6.0, is_live=False)
-    assert Pace.of(600_000, is_live=False).step == pytest.approx(0.0001)
+def test_a_rate_is_kept_over_whole_requests_and_as_long_as_the_log_suffices() -> None:
+    assert Pace.of(600, 1.0, is_live=False) == Pace(10, 1.0, is_live=False)
+    assert Pace.of(588, 2.0, is_live=True).most == 20
+    assert Pace.of(588, 2.0, is_live=True).window == pytest.approx(2.0408, abs=1e-4)
+    assert Pace.of(50, 1.0, is_live=False) == Pace(1, 1.2, is_live=False)
+    assert Pace.of(10, 1.0, is_live=False) == Pace(1, 6.0, is_live=False)
+    assert Pace.of(600_000, 5.0, is_live=False) == Pace(1000, 0.1, is_live=False)
 
 
 @given(
@@ -95,9 +95,10 @@ def test_rate_of_every_row_keeps_within_what_the_exchange_allows_and_uses_it(
     exchange: str, allowed: int, seconds: float
 ) -> None:
     log, now, granted = RequestLog(), 100.0, []
-    pace = Pace.of(exchange_row(exchange).requests_per_minute, is_live=False)
-    # A pair's list first, then idle, then as many as there may be.
-    log.ask(pace, exchange_row(exchange).pairs_cost, now)
+    row = exchange_row(exchange)
+    pace = Pace.of(row.requests_per_minute, row.window_seconds, is_live=False)
+    # The list of pairs first, then as many as there may be.
+    log.ask(pace, row.pairs_cost, now)
     while now < 100.0 + 3 * seconds:
         wait = log.ask(pace, 1, now)
         if not wait:
@@ -105,7 +106,7 @@ def test_rate_of_every_row_keeps_within_what_the_exchange_allows_and_uses_it(
         now += wait + 0.003 if wait else 0.0
     assert most_within(granted, seconds) <= allowed
     a_second = 10 if exchange == "coinbase" else allowed / seconds
-    assert len(granted) >= 0.95 * a_second * 3 * seconds - exchange_row(exchange).pairs_cost
+    assert len(granted) >= 0.95 * a_second * 3 * seconds - row.pairs_cost
 
 
 def test_costly_request_takes_as_many_places() -> None:
