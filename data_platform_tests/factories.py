@@ -91,6 +91,29 @@ def store_candles(lake: Lake, series: Series, frame: pl.DataFrame) -> list[Commi
     ]
 
 
+def punch(lake: Lake, series: Series, start: datetime, end: datetime) -> int:
+    """Delete stored candles through the store, as a damaged history lacks them; return how many.
+
+    Nothing is noted: neither the ledger nor anybody else knows of the hole.
+    """
+    gone = 0
+    for period in periods_between(start, end):
+        partition = Partition("ohlcv", series, period)
+        held = lake.store.read(partition)
+        assert held is not None
+        times = pl.col("open_time")
+        kept = held.frame.filter((times < start) | (times >= end))
+        gone += held.frame.height - kept.height
+        lake.store.commit(
+            partition,
+            kept,
+            merge=None,
+            audit=lambda given: (given, given.clear()),
+            note=CommitNote(source="punched"),
+        )
+    return gone
+
+
 def gap_of(
     series: Series | None = None,
     start: str = "2024-01-01",

@@ -80,8 +80,8 @@ def _build_fetched(line: Line, timeframe: Timeframe) -> dg.AssetsDefinition:
         opened = getattr(context.resources, source).open
         open_source = partial(opened, lake.breakers, priority_of(tags))
         rules = rules_of_run(line, tags)
-        report = CandleUpdate(lake, open_source, rules, line.watch).run(partitions)
-        return to_result(context, report)
+        update = CandleUpdate(lake, open_source, rules, line.watch, line.clock)
+        return to_result(context, update.run(partitions))
 
     return candles
 

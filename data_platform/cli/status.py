@@ -21,15 +21,17 @@ from data_platform.operations.missing import GapCount, History, count_gaps
 from data_platform.operations.stale import count_stale
 from data_platform.settings import Settings, load_settings
 
-State = Literal["fresh", "stale", "not stored", "retired"]
+State = Literal["fresh", "stale", "not stored", "delisted", "retired"]
 
 COLORS: dict[State, str] = {
     "fresh": "green",
     "stale": "red",
     "not stored": "red",
+    "delisted": "yellow",
     "retired": "dim",
 }
-"""`not stored`: configured and never asked for. `retired`: stored and no longer configured."""
+"""`not stored`: configured and never asked for. `delisted`: not traded any more, or under another
+name. `retired`: stored and no longer configured."""
 
 
 REMEDY = (
@@ -145,6 +147,8 @@ def _lines(
 def _state(found: SeriesStatus, *, is_configured: bool) -> State:
     if not is_configured:
         return "retired"
+    if found.delisting is not None:
+        return "delisted"
     if found.answered_until is None:
         return "not stored"
     return "stale" if found.is_stale else "fresh"
@@ -171,9 +175,14 @@ def _to_table(lines: Sequence[StatusLine]) -> Table:
             f"{line.count.no_trades:,}",
             Text(f"{line.stale:,}", "red" if line.stale else ""),
             spell_age(line.age),
-            Text(line.state, COLORS[line.state]),
+            Text(_spell_state(line), COLORS[line.state]),
         )
     return table
+
+
+def _spell_state(line: StatusLine) -> str:
+    since = line.status.delisting.since if line.status.delisting else None
+    return f"delisted {since:%Y-%m-%d}" if line.state == "delisted" else line.state
 
 
 def _to_object(line: StatusLine) -> dict[str, object]:
@@ -194,6 +203,7 @@ def _to_object(line: StatusLine) -> dict[str, object]:
         "late_seconds": found.late.total_seconds(),
         "limit_seconds": found.limit.total_seconds(),
         "outage": line.outage,
+        "delisted_since": found.delisting.since if found.delisting else None,
     }
 
 

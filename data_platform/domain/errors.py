@@ -50,6 +50,10 @@ class PermanentError(SourceError):
     kind: ClassVar[str] = "permanent"
 
 
+class UnknownPairError(PermanentError):
+    """The exchange does not list the pair: it is misspelt, renamed or delisted."""
+
+
 class GarbageError(SourceError):
     """A 2xx answer that is not what the endpoint promises; never taken for 'no candles'."""
 

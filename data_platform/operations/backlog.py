@@ -17,6 +17,7 @@ from data_platform.domain.markets import Pair, Series
 from data_platform.domain.periods import Period, periods_between
 from data_platform.domain.timeframes import Timeframe, to_timeframe
 from data_platform.operations.belief import SETTLED
+from data_platform.operations.delisted import Delisting, find_delisted
 from data_platform.operations.derive import Recipe, is_stale
 from data_platform.operations.export import stale_export_months
 from data_platform.operations.journal_book import JournalBook
@@ -51,15 +52,20 @@ def find_backlog(lake: Lake, scope: Scope, now: datetime) -> set[tuple[Pair, Per
     rows = _rows(lake, scope.exchange)
     waiting = lake.ledger.gaps_of(scope.exchange, statuses=WAITING)
     due = _months_due(waiting, 1, now)
+    wanted = [Series(scope.exchange, pair, each) for pair in scope.starts for each in scope.fetched]
+    ended = find_delisted(lake, wanted)
     book = JournalBook.of_exchange(lake, scope.exchange)
     found = set()
     for pair, start in scope.starts.items():
         stale = _stale_months(scope, book, pair, now)
         for period in periods_between(start, now):
             series = [Series(scope.exchange, pair, each) for each in scope.fetched]
-            cells = [_Cell(each, period, start, now) for each in series]
+            cells = [
+                _Cell(each, period, start, _end(each, scope.grace, ended.get(each), now))
+                for each in series
+            ]
             if period in stale or any(
-                _lacks_candles(lake, cell, scope.grace, rows, due)
+                _lacks_candles(lake, cell, rows, due)
                 or book.is_damaged("ohlcv", cell.series, period)
                 for cell in cells
             ):
@@ -97,18 +103,22 @@ class _Cell:
     series: Series
     period: Period
     start: datetime
-    now: datetime
+    end: datetime
+    """End of the closed candles that there can be."""
 
 
-def _lacks_candles(
-    lake: Lake, cell: _Cell, grace: timedelta, rows: Mapping[Key, int], due: set[Key]
-) -> bool:
+def _end(series: Series, grace: timedelta, ended: Delisting | None, now: datetime) -> datetime:
+    closed = closed_before(now, series.timeframe, grace)
+    return min(closed, ended.since) if ended else closed
+
+
+def _lacks_candles(lake: Lake, cell: _Cell, rows: Mapping[Key, int], due: set[Key]) -> bool:
     series, period = cell.series, cell.period
     key = (series.pair.key, series.timeframe.name, period.key)
     if key in due or key not in rows:
         return True
     start = max(cell.start, period.start)
-    end = min(period.end, closed_before(cell.now, series.timeframe, grace))
+    end = min(period.end, cell.end)
     lacking = series.timeframe.count(start, end) - rows[key]
     return lacking > 0 and lake.sums.missing(series, start, end) < lacking
 

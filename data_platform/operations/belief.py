@@ -25,6 +25,10 @@ WAITS = (
 )
 """How long the first, second, ... confirmation of a hole is believed; later ones like the last."""
 
+DELISTED_WAITS = (timedelta(hours=1), timedelta(hours=6), timedelta(days=1))
+"""How long it is believed that a pair is not traded any more: a halt may end, and asking for a pair
+that is not listed costs no request for candles."""
+
 SETTLED: tuple[Status, ...] = ("before_listing", "outage", "no_trades")
 """What a hole can be that an answer has confirmed before or between candles."""
 
@@ -85,7 +89,9 @@ def status_of_confirmed(
     return quiet.status(hole)
 
 
-def next_belief(before: Sequence[Gap], at: datetime) -> tuple[int, datetime]:
+def next_belief(
+    before: Sequence[Gap], at: datetime, waits: Sequence[timedelta] = WAITS
+) -> tuple[int, datetime]:
     """Return how often a hole has been confirmed by now, and when to ask for it again.
 
     Being asked again before its time does not make a hole more believable.
@@ -93,14 +99,15 @@ def next_belief(before: Sequence[Gap], at: datetime) -> tuple[int, datetime]:
     Args:
         before: what was settled about it.
         at: when it was asked for.
+        waits: how long the first, second, ... confirmation is believed.
     """
     known = max(before, key=lambda gap: gap.tries, default=None)
     if known is None or known.next_try is None:
-        return 1, at + WAITS[0]
+        return 1, at + waits[0]
     if known.next_try > at:
         return known.tries, known.next_try
     tries = known.tries + 1
-    return tries, at + WAITS[min(tries, len(WAITS)) - 1]
+    return tries, at + waits[min(tries, len(waits)) - 1]
 
 
 def judge_run(

@@ -128,6 +128,7 @@ def _gaps(
             inside = {gap.status for gap in within if _touch(window, gap)}
             settled = not any(_touch(window, part) for part in unknown)
             status = _status(inside, settled=settled)
+            ends = [it.next_try for it in within if it.status == status and it.next_try]
             yield Gap(
                 series=coarse,
                 start=window.start,
@@ -136,6 +137,8 @@ def _gaps(
                 status=status,
                 confirmed=status != "open",
                 evidence=f"its finer candles: {', '.join(sorted(inside)) or 'not fetched'}",
+                # Whether it has come back is seen when the finer ones are asked for.
+                next_try=max(ends, default=None) if status == "after_delisting" else None,
             )
 
 

@@ -30,6 +30,12 @@ class Slice:
         return [str(window.error) for window in self.windows if window.error]
 
     @property
+    def is_unlisted(self) -> bool:
+        """Tell whether all that failed did because the exchange does not list the pair."""
+        failed = [window for window in self.windows if window.error]
+        return bool(failed) and not any(window.is_listed for window in failed)
+
+    @property
     def is_lost(self) -> bool:
         """Tell whether no window was answered."""
         return all(window.outcome == "failed" for window in self.windows)

@@ -3,6 +3,7 @@
 Everything that one slice says goes into one commit; nothing is fetched here.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -17,6 +18,7 @@ from data_platform.operations.collect import Slice
 from data_platform.operations.corrections import (
     find_withdrawn,
     spell_correction,
+    spell_delisting,
     spell_withdrawn,
 )
 from data_platform.operations.holes import Evidence, explain_holes
@@ -40,10 +42,12 @@ class SliceCommitter:
     now: datetime
     """The exchange's clock when the fetch began."""
     alerts: list[str] = field(default_factory=list)
-    """One line for each slice whose stored candles the exchange does not give as it did."""
+    """One line each: stored candles that have changed or are not sent, pairs that have ended."""
     _edges: dict[Series, tuple[datetime | None, datetime | None]] = field(default_factory=dict)
     _seams: dict[Series, set[datetime]] = field(default_factory=dict)
     """Where slices began and ended: a hole may go on behind."""
+    _ended: set[Series] = field(default_factory=set)
+    """Series of which it has been told that their pair is not traded any more."""
 
     def commit(self, piece: Slice) -> CommitResult:
         """Store a slice's sound rows, quarantine the others, and note what is missing and why.
@@ -84,6 +88,15 @@ class SliceCommitter:
             self.alerts.append(spell_correction(piece.series, replaced))
         return result
 
+    def failure_of(self, piece: Slice) -> str | None:
+        """Return why a slice is not complete, or None.
+
+        That a pair which was listed once is not any more is no failure: its candles have ended.
+        """
+        if piece.is_unlisted and self._is_known(piece.series):
+            return None
+        return next(iter(piece.failures), None)
+
     def note_failure(self, piece: Slice) -> None:
         """Note that nothing is known of a slice of which every window failed.
 
@@ -94,6 +107,7 @@ class SliceCommitter:
         """
         stored = self.lake.store.times("ohlcv", piece.series, *_edges(piece))
         gaps = explain_holes(stored, self._evidence(piece, pl.Series([], dtype=TIME)))
+        self._tell_delisting(piece, gaps)
         with self.lake.state.write() as connection:
             self.lake.ledger.record(connection, piece.series, *_edges(piece), gaps)
 
@@ -124,6 +138,7 @@ class SliceCommitter:
     ) -> Judgement:
         evidence = self._evidence(piece, refused)
         gaps = explain_holes(merged["open_time"], evidence)
+        self._tell_delisting(piece, gaps)
         given = RuleInput(merged, read_history(self.lake, partition), piece.series.timeframe)
         verdicts = judge_candles(given, self.rules.limits)
         return Judgement(gaps=tuple(gaps), covers=evidence.slice, quality=verdicts)
@@ -132,7 +147,19 @@ class SliceCommitter:
         first, last = self._known(piece.series)
         known = self.lake.ledger.gaps(piece.series, *_edges(piece))
         quiet = quiet_of(self.rules.exchange, piece.series.timeframe, self.rules.limits)
-        return Evidence(piece.series, piece.windows, refused, first, last, quiet, known)
+        is_known = self._is_known(piece.series)
+        return Evidence(piece.series, piece.windows, refused, first, last, quiet, known, is_known)
+
+    def _is_known(self, series: Series) -> bool:
+        newest = self.lake.store.newest(series.exchange)
+        return any(pair == series.pair.key for pair, _ in newest)
+
+    def _tell_delisting(self, piece: Slice, gaps: Sequence[Gap]) -> None:
+        ended = [gap for gap in gaps if gap.status == "after_delisting" and gap.tries == 1]
+        if ended and piece.series not in self._ended:
+            self._ended.add(piece.series)
+            words = next(iter(piece.failures), "")
+            self.alerts.append(spell_delisting(ended[0], self._known(piece.series)[1], words))
 
     def _known(self, series: Series) -> tuple[datetime | None, datetime | None]:
         if series not in self._edges:

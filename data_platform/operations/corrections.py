@@ -1,4 +1,4 @@
-"""What an exchange says otherwise than it did: changed and withdrawn candles, in one line each.
+"""What an exchange says otherwise than it did, in one line each: candles changed, pairs ended.
 
 The newer value is stored and the older one kept by the write protocol; nothing is decided here.
 """
@@ -10,6 +10,7 @@ import polars as pl
 from data_platform.domain.candles import CANDLE_SCHEMA
 from data_platform.domain.markets import Series
 from data_platform.operations.collect import Slice
+from data_platform.storage.ledger import Gap
 
 _VALUES = [name for name in CANDLE_SCHEMA if name != "open_time"]
 
@@ -55,6 +56,24 @@ def spell_correction(series: Series, replaced: pl.DataFrame) -> str:
         f"{series}: the exchange has changed {which}: {values} (fetched at "
         f"{_spell(row['fetched_at'])} and at {_spell(row['replaced_at'])}). The new values are "
         "stored, the old ones kept in history; what was computed from them is stale."
+    )
+
+
+def spell_delisting(gap: Gap, last: datetime | None, words: str) -> str:
+    """Return one line about a pair that the exchange does not trade any more.
+
+    Args:
+        gap: the times from its newest candle on.
+        last: the series' newest stored candle, or None.
+        words: the exchange's own about it; may be empty.
+    """
+    series = gap.series
+    newest = f"its newest candle is of {_spell(last)}" if last else "none of its candles is stored"
+    said = f" ({words.strip('. ')})" if words else ""
+    return (
+        f"{series}: {series.exchange} does not trade {series.pair} any more; {newest}{said}. "
+        "What is stored stays; it is asked for again now and then, in case it comes back. Remove "
+        "the pair from `pairs` in the config; if it was renamed, add its new name there."
     )
 
 

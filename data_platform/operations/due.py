@@ -12,6 +12,7 @@ import polars as pl
 from data_platform.domain.candles import TimeRange, closed_before
 from data_platform.domain.markets import Series
 from data_platform.domain.periods import Period, period_of
+from data_platform.operations.delisted import Delisting, find_delisted
 from data_platform.operations.judge import merge_limits
 from data_platform.operations.lake import Lake
 from data_platform.quality.freshness import FRESHNESS_RULES, lateness
@@ -34,6 +35,8 @@ class SeriesStatus:
     """Lateness by the freshness rule."""
     limit: timedelta
     """Lateness allowed, the refresh interval included."""
+    delisting: Delisting | None = None
+    """Its end, where its pair is not traded any more."""
 
     @property
     def is_stale(self) -> bool:
@@ -42,6 +45,8 @@ class SeriesStatus:
 
     def is_due(self, now: datetime, grace: timedelta) -> bool:
         """Tell whether a closed candle is neither stored nor explained."""
+        if self.delisting is not None and self.delisting.is_believed(now):
+            return False
         closed = closed_before(now, self.series.timeframe, grace)
         return self.answered_until is None or self.answered_until < closed
 
@@ -82,6 +87,7 @@ def series_status(
     answered = lake.sums.confirmed_until(wanted)
     # Older holes are the gap checks' business; here they would keep a running series red for ever.
     failed = lake.sums.unconfirmed_since(wanted, period_of(now).start)
+    ended = find_delisted(lake, wanted)
     found = []
     for series in wanted:
         own = stored.get((series.timeframe.name, series.pair.key), _Stored())
@@ -96,8 +102,9 @@ def series_status(
                 last=own.last,
                 candles=own.candles,
                 answered_until=edge,
-                late=lateness(unanswered, series.timeframe, now),
+                late=lateness([] if series in ended else unanswered, series.timeframe, now),
                 limit=fresh.of(series),
+                delisting=ended.get(series),
             )
         )
     return found

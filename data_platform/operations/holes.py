@@ -13,9 +13,15 @@ import polars as pl
 
 from data_platform.domain.candles import TimeRange, join_ranges, missing_ranges, subtract_ranges
 from data_platform.domain.markets import Series
-from data_platform.operations.belief import SETTLED, Quiet, next_belief, status_of_confirmed
+from data_platform.operations.belief import (
+    DELISTED_WAITS,
+    SETTLED,
+    Quiet,
+    next_belief,
+    status_of_confirmed,
+)
 from data_platform.sources.base import Window
-from data_platform.storage.ledger import Gap
+from data_platform.storage.ledger import Gap, Status
 
 REFUSED_RETRY = timedelta(hours=1)
 """An exchange that sent a broken candle may mend it; asking at every tick would not help."""
@@ -40,6 +46,8 @@ class Evidence:
     quiet: Quiet
     known: Sequence[Gap] = ()
     """The ledger's rows that touch the slice, in time order."""
+    is_known: bool = True
+    """Whether any candle of the pair is stored, of whatever timeframe: it was listed once."""
 
     @property
     def slice(self) -> TimeRange:
@@ -77,6 +85,10 @@ def explain_holes(times: pl.Series, evidence: Evidence) -> list[Gap]:
 def _explain(
     evidence: Evidence, part: TimeRange, whole: TimeRange, window: Window
 ) -> Iterator[Gap]:
+    is_after = evidence.last is None or part.start > evidence.last
+    if not window.is_listed and evidence.is_known and is_after:
+        yield _delisted_gap(evidence, part, window, "after_delisting")
+        return
     if window.outcome == "answered":
         yield _confirmed_gap(evidence, part, whole, window)
         return
@@ -86,7 +98,10 @@ def _explain(
         # Out of reach by now: there is no use in asking again.
         yield replace(gap, next_try=None) if window.outcome == "unavailable" else gap
     for rest in subtract_ranges([part], [TimeRange(gap.start, gap.end) for gap in kept]):
-        yield _unanswered_gap(evidence, rest, window)
+        if not window.is_listed and evidence.is_known:
+            yield _delisted_gap(evidence, rest, window, "unavailable")
+        else:
+            yield _unanswered_gap(evidence, rest, window)
 
 
 def _confirmed_gap(evidence: Evidence, part: TimeRange, whole: TimeRange, window: Window) -> Gap:
@@ -110,6 +125,13 @@ def _unanswered_gap(evidence: Evidence, part: TimeRange, window: Window) -> Gap:
         gap = _gap(evidence, part, "older than the exchange's history")
         return replace(gap, status="unavailable", confirmed=True)
     return _gap(evidence, part, _first_reason(evidence.windows))
+
+
+def _delisted_gap(evidence: Evidence, part: TimeRange, window: Window, status: Status) -> Gap:
+    before = [it for it in _pieces(evidence.known, part) if it.status == status]
+    tries, next_try = next_belief(before, window.fetched_at, DELISTED_WAITS)
+    gap = _gap(evidence, part, "the exchange does not trade the pair any more")
+    return replace(gap, status=status, confirmed=True, tries=tries, next_try=next_try)
 
 
 def _refused_gap(evidence: Evidence, part: TimeRange, window: Window) -> Gap:

@@ -16,6 +16,7 @@ from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Pair, Series
 from data_platform.domain.periods import Period
 from data_platform.domain.timeframes import Timeframe
+from data_platform.operations.delisted import find_delisted
 from data_platform.operations.lake import Lake
 from data_platform.quality.rule import Limits
 from data_platform.sources.base import FetchRequest
@@ -84,7 +85,7 @@ def plan_needs(
     Raises:
         StorageError: what is stored cannot be read.
     """
-    wanted = _wanted(series, months, rules, now)
+    wanted = _until_delisting(lake, series, _wanted(series, months, rules, now), now)
     if wanted.start >= wanted.end:
         return []
     compared = _compared(series, wanted, rules)
@@ -119,6 +120,13 @@ def _wanted(series: Series, months: TimeRange, rules: UpdateRules, now: datetime
     start = max(months.start, timeframe.ceil(rules.starts[series.pair]))
     end = min(months.end, closed_before(now, timeframe, rules.grace))
     return TimeRange(start, end)
+
+
+def _until_delisting(lake: Lake, series: Series, wanted: TimeRange, now: datetime) -> TimeRange:
+    ended = find_delisted(lake, [series]).get(series)
+    if ended is None or not ended.is_believed(now):
+        return wanted
+    return TimeRange(wanted.start, min(wanted.end, ended.since))
 
 
 def _compared(series: Series, wanted: TimeRange, rules: UpdateRules) -> TimeRange:

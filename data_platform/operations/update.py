@@ -159,7 +159,8 @@ class CandleUpdate:
                 "the same command goes on from here."
             )
         partition = Partition("ohlcv", piece.series, piece.period)
-        for reason in piece.failures[:1]:
+        reason = committer.failure_of(piece)
+        if reason is not None:
             self.report.failures.setdefault(partition, reason)
         try:
             if piece.is_lost:

@@ -23,6 +23,7 @@ from data_platform.domain.errors import (
     RefusedError,
     SourceError,
     TransientError,
+    UnknownPairError,
 )
 from data_platform.domain.markets import Series
 from data_platform.sources.access import Access
@@ -120,18 +121,30 @@ class CcxtClient:
                     self.access.exchange.pairs_cost,
                 )
                 await self._ask(Request(about, exchange.load_markets, cost))
+            if not exchange.markets:
+                # Every pair would look as if it had been delisted.
+                raise GarbageError(
+                    f"{self.access.exchange.name}: {self.access.address} lists no pair at all. "
+                    "It will be asked again."
+                )
+
+    def is_traded(self, series: Series) -> bool:
+        """Tell whether a pair that the exchange knows is traded there now."""
+        markets = self._opened().markets or {}
+        return markets.get(series.pair.symbol, {}).get("active") is not False
 
     def check(self, series: Series) -> None:
         """Refuse a series that no request can get; its pairs must have been loaded.
 
         Raises:
-            PermanentError: the exchange has no such pair or timeframe.
+            UnknownPairError: the exchange has no such pair.
+            PermanentError: it has no such timeframe.
         """
         exchange = self._opened()
         known, symbol = list(exchange.markets or ()), series.pair.symbol
         if symbol not in known:
             similar = ", ".join(get_close_matches(symbol, known)) or f"one of its {len(known)}"
-            raise PermanentError(
+            raise UnknownPairError(
                 f"{series}: {self.access.address} does not know the pair {symbol}; correct "
                 f"`pairs` in the config, perhaps to {similar}."
             )

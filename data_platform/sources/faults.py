@@ -24,6 +24,7 @@ from data_platform.domain.errors import (
     RefusedError,
     SourceError,
     TransientError,
+    UnknownPairError,
 )
 from data_platform.sources.access import Access
 
@@ -72,6 +73,8 @@ class _Row:
 
 _LATER = "It will be asked again; if it lasts, see the exchange's status page."
 _SYMBOL = "Check the pair in the config: it may be misspelt, renamed or not traded here."
+_UNKNOWN = r"(unknown|not.?found|invalid|does ?n.t exist|not exists?|delisted|unsupported)"
+_PAIR = r"\b(pair|symbol|product|instrument|market)"
 _FEWER = "asks for fewer requests"
 _SLOWER = "Lower `rate_limit` in the config, or run fewer processes at once."
 
@@ -108,19 +111,9 @@ FAULTS: tuple[_Row, ...] = (
         pause=900,
     ),
     # Some send 403 or 200 for it, so the words come before every status.
-    _Row(
-        RefusedError,
-        _FEWER,
-        _SLOWER,
-        words="too many (req|visits)|too frequent|frequency|rate.?limit",
-    ),
+    _Row(RefusedError, _FEWER, _SLOWER, words="too many (req|visits)|frequen|rate.?limit"),
     _Row(RefusedError, _FEWER, _SLOWER, statuses=frozenset({418, 429})),
-    _Row(
-        RefusedError,
-        _FEWER,
-        _SLOWER,
-        classes=frozenset({"DDoSProtection", "RateLimitExceeded"}),
-    ),
+    _Row(RefusedError, _FEWER, _SLOWER, classes=frozenset({"DDoSProtection", "RateLimitExceeded"})),
     _Row(
         PermanentError,
         "denies access",
@@ -128,7 +121,7 @@ FAULTS: tuple[_Row, ...] = (
         statuses=frozenset({401, 403, 407}),
     ),
     _Row(TransientError, "had an error", _LATER, statuses=frozenset(range(500, 600))),
-    _Row(PermanentError, "does not know this pair", _SYMBOL, classes=frozenset({"BadSymbol"})),
+    _Row(UnknownPairError, "does not know this pair", _SYMBOL, classes=frozenset({"BadSymbol"})),
     _Row(
         GarbageError,
         "sent an answer that is not what it promises",
@@ -143,11 +136,18 @@ FAULTS: tuple[_Row, ...] = (
         words=r"maintenance|unavailable|\bbusy\b|time.?out|try again|(internal|(ser|sys)\w+).error",
     ),
     _Row(
+        UnknownPairError,
+        "does not know this pair",
+        _SYMBOL,
+        exactly="ExchangeError",
+        words=rf"{_UNKNOWN}.{{0,30}}{_PAIR}|{_PAIR}.{{0,30}}{_UNKNOWN}",
+    ),
+    _Row(
         PermanentError,
         "does not know this pair or request",
         _SYMBOL,
         exactly="ExchangeError",
-        words=r"unknown|not.?found|invalid|does ?n.t exist|not exists?|delisted|unsupported",
+        words=_UNKNOWN,
     ),
     _Row(
         PermanentError,

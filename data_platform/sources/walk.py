@@ -11,7 +11,7 @@ from datetime import datetime
 import polars as pl
 
 from data_platform.domain.candles import closed_before, empty_candles
-from data_platform.domain.errors import PermanentError, SourceError
+from data_platform.domain.errors import PermanentError, SourceError, UnknownPairError
 from data_platform.sources.background import Outlet
 from data_platform.sources.base import FetchRequest, FetchResult, Window
 from data_platform.sources.ccxt_client import Answer, CcxtClient
@@ -93,8 +93,7 @@ class Walk:
 
     async def _result(self, page: Page, hole: KnownHole | None) -> FetchResult:
         if hole:
-            result = answered(self._request, page, hole.seen_at, empty_candles())
-            return replace(result, window=replace(result.window, evidence=hole.evidence))
+            return self._answered(page, hole.seen_at, empty_candles(), hole.evidence)
         sent_at = self._client.clock.estimate()
         try:
             candles = await self._candles(page)
@@ -105,7 +104,15 @@ class Walk:
             return failed(self._request, page, sent_at, error)
         if candles.is_empty() and page.start == self._request.start:
             await self._look_for_listing(Page(page.end, self._end))
-        return answered(self._request, page, sent_at, candles)
+        return self._answered(page, sent_at, candles)
+
+    def _answered(
+        self, page: Page, at: datetime, candles: pl.DataFrame, evidence: str | None = None
+    ) -> FetchResult:
+        result = answered(self._request, page, at, candles)
+        traded = self._client.is_traded(self._request.series)
+        words = evidence or result.window.evidence
+        return replace(result, window=replace(result.window, evidence=words, is_listed=traded))
 
     async def _look_for_listing(self, rest: Page) -> None:
         is_window = self._client.access.exchange.since_meaning == "window"
@@ -181,7 +188,8 @@ async def walk_newest(
     before, after = _split(whole, oldest)
     results = [_unavailable(request, part, answer.sent_at) for part in before]
     results += [answered(request, part, answer.sent_at, inside(rows, part)) for part in after]
-    await _put(outlet, results)
+    traded = client.is_traded(request.series)
+    await _put(outlet, [replace(it, window=replace(it.window, is_listed=traded)) for it in results])
 
 
 def _split(page: Page, time: datetime) -> tuple[list[Page], list[Page]]:
@@ -209,4 +217,6 @@ def answered(request: FetchRequest, page: Page, at: datetime, candles: pl.DataFr
 
 def failed(request: FetchRequest, page: Page, at: datetime, error: SourceError) -> FetchResult:
     """Return the result of a part of a request that was not answered."""
-    return FetchResult(request, Window(page.start, page.end, "failed", at, error), empty_candles())
+    window = Window(page.start, page.end, "failed", at, error)
+    is_listed = not isinstance(error, UnknownPairError)
+    return FetchResult(request, replace(window, is_listed=is_listed), empty_candles())

@@ -5,6 +5,7 @@ needs their sum, their end or their hash must not make a value of each. `ledger.
 """
 
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
@@ -41,6 +42,14 @@ TOTAL_SCHEMA = pl.Schema(
     }
 )
 """`newest`: start of the newest of these gaps."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewestGap:
+    """The newest gap of a series."""
+
+    start: datetime
+    next_try: datetime | None
 
 
 class LedgerSums:
@@ -134,6 +143,23 @@ class LedgerSums:
                 time = to_time(connection.execute(query).scalar())
                 if time is not None:
                     found[series] = time
+        return found
+
+    def newest_gaps(self, wanted: Iterable[Series], status: Status) -> dict[Series, NewestGap]:
+        """Return the newest gap of a status of each series that has one."""
+        found = {}
+        with self._state.read() as connection:
+            for series in wanted:
+                query = (
+                    sa.select(GAPS.c.start, GAPS.c.next_try)
+                    .where(*equal(GAPS, series_key(series)), GAPS.c.status == status)
+                    .order_by(GAPS.c.start.desc())
+                    .limit(1)
+                )
+                row = connection.execute(query).one_or_none()
+                start = to_time(row.start) if row else None
+                if row and start:
+                    found[series] = NewestGap(start, to_time(row.next_try))
         return found
 
     def unconfirmed_since(

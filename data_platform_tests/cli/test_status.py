@@ -159,6 +159,26 @@ def test_json_holds_what_a_program_needs(store_candles: StoreCandles) -> None:
 
 
 @pytest.mark.usefixtures("lake")
+def test_pair_that_ended_is_shown_with_the_day_and_is_not_stale(
+    store_candles: StoreCandles,
+) -> None:
+    store_everything(store_candles)
+    (Path("configs") / "platform.yaml").write_text(
+        "exchanges: {kraken: {pairs: [ETH/USD], timeframes: [1h], start: 2024-01-01}}\n"
+    )
+    ended = Series("kraken", Pair("ETH/USD"), HOUR)
+    gap = Gap(ended, START + hours(3), START + hours(9), 6, "after_delisting", True, "test")
+    store_candles(ended, START, 3, [gap])
+    done = run("--exchange", "kraken")
+    assert done.exit_code == 0, done.output
+    assert "delisted 2024-01-01" in done.stdout
+    told = {it["pair"]: it for it in json.loads(run("--exchange", "kraken", "--json").stdout)}
+    assert told["ETH/USD"]["state"] == "delisted"
+    assert told["ETH/USD"]["delisted_since"] == "2024-01-01T03:00:00Z"
+    assert told["BTC/USD"]["state"] == "retired"
+
+
+@pytest.mark.usefixtures("lake")
 def test_months_that_nobody_fetched_are_missing(store_candles: StoreCandles) -> None:
     store_candles(OKX_HOUR, START, 31 * 24)
     store_candles(OKX_HOUR, datetime(2024, 6, 1, tzinfo=UTC), 5)

@@ -141,3 +141,11 @@ def test_a_month_whose_file_is_damaged_is_asked_for(complete: Lake, layer: str, 
     [path] = complete.store.files(layer, SERIES, months[1:2])
     damage(path, how)
     assert backlog(complete, derived=True) == ["BTC/USDT 2024-02"]
+
+
+def test_nothing_is_missing_behind_the_end_of_a_pair(lake: Lake) -> None:
+    store_candles(lake, SERIES, candles_at(grid("2024-01-15", "2024-03-04 20:00")))
+    assert backlog(lake) == ["BTC/USDT 2024-03"]
+    hole = ("2024-03-04 20:00", "2024-03-04 22:00")
+    plant_gaps(lake, gap_of(SERIES, *hole, "after_delisting", confirmed=True, next_try=NOW))
+    assert backlog(lake) == []

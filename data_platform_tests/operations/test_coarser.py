@@ -219,3 +219,18 @@ def test_clock_that_goes_back_between_two_runs_loses_no_candle(
     assert found.height == 24
     at = found.filter(pl.col("open_time") == time("2024-01-02 08:00"))
     assert at["high"][0] == truth.filter(hour)["high"][0] + 50
+
+
+def test_end_of_the_finer_candles_is_the_end_of_the_coarser_ones(lake: Lake) -> None:
+    store_candles(lake, FINE, candles_at(grid("2024-01-01", "2024-01-05")))
+    again = time("2024-01-07")
+    ended = gap_of(
+        FINE, "2024-01-05", "2024-01-06 10:00", "after_delisting", confirmed=True, next_try=again
+    )
+    plant_gaps(lake, ended)
+    assert not derive(lake).failures
+    assert gaps_in(lake, COARSE) == [
+        ("2024-01-05 00:00", "2024-01-06 08:00", "after_delisting", True)
+    ]
+    (gap,) = lake.ledger.gaps(COARSE, time("2024-01-05"), time("2024-01-06"))
+    assert gap.next_try == again

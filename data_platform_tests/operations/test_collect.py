@@ -1,9 +1,11 @@
+from dataclasses import replace
 from datetime import datetime
 
 import polars as pl
 
 from data_platform.domain.errors import TransientError
 from data_platform.domain.markets import Series
+from data_platform.domain.periods import to_period
 from data_platform.operations.collect import Collector, Slice
 from data_platform.sources.base import FetchRequest, FetchResult, Outcome, Window
 from data_platform_tests.factories import candles_at, grid, series_of, time
@@ -112,3 +114,20 @@ def test_slice_tells_its_failures_and_when_nobody_answered() -> None:
     assert (first.failures, first.is_lost) == (["timed out"], True)
     assert (second.failures, second.is_lost) == (["timed out"], False)
     assert second.candles.height == 20 * 24
+
+
+def test_slice_is_unlisted_when_nothing_else_has_failed() -> None:
+    asked = request("2024-01-01", "2024-01-03")
+    answered = result(asked, "2024-01-01", "2024-01-02")
+    failed = result(asked, "2024-01-02", "2024-01-03", "failed")
+    gone = replace(failed, window=replace(failed.window, is_listed=False))
+
+    def is_unlisted(*results: FetchResult) -> bool:
+        windows = tuple(it.window for it in results)
+        return Slice(SERIES, to_period("2024-01"), windows, candles_at([])).is_unlisted
+
+    assert is_unlisted(gone)
+    assert is_unlisted(answered, gone)
+    assert not is_unlisted(failed)
+    assert not is_unlisted(failed, gone)
+    assert not is_unlisted(answered)

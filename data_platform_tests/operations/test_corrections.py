@@ -6,11 +6,17 @@ import pytest
 from data_platform.domain.candles import TIME
 from data_platform.domain.errors import TransientError
 from data_platform.operations.collect import Slice
-from data_platform.operations.corrections import find_withdrawn, spell_correction, spell_withdrawn
+from data_platform.operations.corrections import (
+    find_withdrawn,
+    spell_correction,
+    spell_delisting,
+    spell_withdrawn,
+)
 from data_platform.operations.lake import Lake
 from data_platform.sources.base import Outcome, Window
 from data_platform_tests.factories import (
     candles_at,
+    gap_of,
     grid,
     journal_of,
     month_of,
@@ -130,3 +136,21 @@ def test_candle_of_unknown_fetch_is_told_as_such() -> None:
     line = spell_correction(SERIES, pl.DataFrame([row]))
     assert "open 1.0 -> 2.0, high 1.0 -> 2.0" in line
     assert "fetched at an unknown time and at 2024-01-03 00:00 UTC" in line
+
+
+@pytest.mark.parametrize(
+    ("last", "words", "expected"),
+    [
+        ("2024-01-04 23:00", "", "any more; its newest candle is of 2024-01-04 23:00 UTC. What"),
+        (None, "", "any more; none of its candles is stored. What"),
+        (None, "no pair BTC/USDT.", "stored (no pair BTC/USDT). What"),
+    ],
+)
+def test_pair_that_ended_is_told_with_what_to_do(
+    last: str | None, words: str, expected: str
+) -> None:
+    gap = gap_of(SERIES, "2024-01-05", "2024-01-06", "after_delisting", confirmed=True)
+    line = spell_delisting(gap, time(last) if last else None, words)
+    assert line.startswith("binance/BTC-USDT/1h: binance does not trade BTC/USDT any more; ")
+    assert expected in line
+    assert line.endswith("if it was renamed, add its new name there.")

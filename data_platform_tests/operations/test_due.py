@@ -177,3 +177,17 @@ def test_series_that_was_never_stored_begins_with_the_running_month(lake: Lake) 
 def test_no_series_have_no_status(lake: Lake) -> None:
     assert series_status(lake, [], FRESH, time("2024-03-15")) == []
     assert first_due_period([], time("2024-03-15"), GRACE) is None
+
+
+def test_pair_that_ended_is_neither_late_nor_due_before_its_next_try(lake: Lake) -> None:
+    store_candles(lake, SERIES, candles_at(grid("2024-03-15", "2024-03-15 09:00")))
+    hole = ("2024-03-15 09:00", "2024-03-15 10:00")
+    again = time("2024-03-15 12:00")
+    plant_gaps(lake, gap_of(SERIES, *hole, "after_delisting", confirmed=True, next_try=again))
+    before, then = status(lake, "2024-03-15 11:59"), status(lake, "2024-03-15 12:00")
+    assert before.delisting == then.delisting
+    assert before.delisting is not None
+    assert before.delisting.since == time("2024-03-15 09:00")
+    assert before.late == then.late == timedelta(0)
+    assert not before.is_due(time("2024-03-15 11:59"), GRACE)
+    assert then.is_due(again, GRACE)

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from data_platform.domain.candles import TIME
-from data_platform.domain.errors import TransientError
+from data_platform.domain.errors import TransientError, UnknownPairError
 from data_platform.domain.exchanges import QuietCandle
 from data_platform.operations.belief import Quiet
 from data_platform.operations.holes import (
@@ -36,6 +36,7 @@ def evidence(
     last: str | None = "2024-01-05",
     quiet: QuietCandle = "flat",
     known: Sequence[Gap] = (),
+    is_known: bool = True,
 ) -> Evidence:
     return Evidence(
         SERIES,
@@ -45,6 +46,7 @@ def evidence(
         time(last) if last else None,
         Quiet(quiet, timedelta(hours=6)),
         known,
+        is_known,
     )
 
 
@@ -257,3 +259,61 @@ def test_thousands_of_holes_and_pages_are_explained_in_a_moment() -> None:
     counts = Counter(gap.status for gap in explain_holes(some_more, later))
     # Hour for hour, 5 of the 20 minutes.
     assert counts == {"no_trades": 31 * 24 * 15, "repaired": 31 * 24 * 5}
+
+
+def unlisted(outcome: Outcome = "failed") -> Window:
+    error = UnknownPairError("no such pair") if outcome == "failed" else None
+    return replace(window(outcome), error=error, is_listed=False)
+
+
+@pytest.mark.parametrize("outcome", ["failed", "answered"])
+def test_hole_behind_the_newest_candle_of_a_pair_that_ended_is_after_its_delisting(
+    outcome: Outcome,
+) -> None:
+    gaps = explain_holes(
+        times_without(20, 21, 22, 23), evidence(unlisted(outcome), last=f"{DAY[0]} 19:00")
+    )
+    assert short(gaps) == [(20, 4, "after_delisting", True)]
+    (gap,) = gaps
+    assert (gap.tries, gap.next_try) == (1, AT + timedelta(hours=1))
+    assert gap.evidence == "the exchange does not trade the pair any more"
+
+
+@pytest.mark.parametrize(("tries", "wait"), [(1, 6), (2, 24), (3, 24), (9, 24)])
+def test_pair_that_ended_is_asked_for_ever_more_rarely_but_daily(tries: int, wait: int) -> None:
+    known = gap_of(
+        SERIES,
+        f"{DAY[0]} 20:00",
+        DAY[1],
+        "after_delisting",
+        confirmed=True,
+        tries=tries,
+        next_try=AT,
+    )
+    gaps = explain_holes(
+        times_without(20, 21, 22, 23), evidence(unlisted(), last=f"{DAY[0]} 19:00", known=[known])
+    )
+    assert [(gap.tries, gap.next_try) for gap in gaps] == [(tries + 1, AT + timedelta(hours=wait))]
+
+
+def test_old_hole_of_a_pair_that_is_unknown_by_now_is_out_of_reach() -> None:
+    known = gap_of(SERIES, f"{DAY[0]} 04:00", f"{DAY[0]} 05:00", "outage", confirmed=True)
+    gaps = explain_holes(times_without(4, 9), evidence(unlisted(), known=[known]))
+    assert short(gaps) == [(4, 1, "outage", True), (9, 1, "unavailable", True)]
+    assert gaps[1].next_try == AT + timedelta(hours=1)
+
+
+def test_old_hole_of_a_pair_that_still_answers_is_what_the_answer_says() -> None:
+    gaps = explain_holes(times_without(4), evidence(unlisted("answered")))
+    assert short(gaps) == [(4, 1, "outage", True)]
+
+
+def test_pair_of_which_nothing_was_ever_stored_has_not_ended() -> None:
+    nothing = evidence(unlisted(), first=None, last=None, is_known=False)
+    gaps = explain_holes(pl.Series([], dtype=TIME), nothing)
+    assert short(gaps) == [(0, 24, "open", False)]
+
+
+def test_timeframe_of_which_nothing_is_stored_ends_with_its_pair() -> None:
+    gaps = explain_holes(pl.Series([], dtype=TIME), evidence(unlisted(), first=None, last=None))
+    assert short(gaps) == [(0, 24, "after_delisting", True)]

@@ -205,3 +205,17 @@ def test_candle_that_closed_while_the_clock_differs_is_planned_by_the_later_cloc
     # The machine runs ahead: by the exchange's clock the candle is still open.
     assert planned.to_request(time("2024-02-10")) is None
     assert planned.missing.end == time("2024-02-10 01:00")
+
+
+def test_nothing_is_asked_for_behind_the_end_of_a_pair_before_its_next_try(lake: Lake) -> None:
+    store_candles(lake, SERIES, candles_at(grid("2024-01-01", "2024-02-10")))
+    again = time("2024-02-12")
+    gap = gap_of(
+        SERIES, "2024-02-10", "2024-02-11", "after_delisting", confirmed=True, next_try=again
+    )
+    plant_gaps(lake, gap)
+    for since in (None, time("2024-02-08")):
+        rules = replace(RULES, compare_from=since)
+        compared = ["2024-02-08 00:00..2024-02-10 00:00"] if since else []
+        assert plan(lake, rules, now="2024-02-11 23:59") == compared
+    assert plan(lake, now="2024-02-12 00:30") == ["2024-02-10 00:00..2024-02-12 00:00"]

@@ -17,6 +17,7 @@ from data_platform.domain.errors import (
     RefusedError,
     SourceError,
     TransientError,
+    UnknownPairError,
 )
 from data_platform.domain.exchanges import exchange_row
 from data_platform.sources.access import Access
@@ -34,6 +35,7 @@ from data_platform_tests.sources.wire import (
     price,
     request_of,
     row,
+    symbol,
     wire_server,
 )
 
@@ -213,7 +215,7 @@ def test_permanent_error_ends_its_request_at_once_and_no_other(
     [failure] = [result for result in results if result.request is bad]
     assert failure.window.outcome == "failed"
     assert (failure.window.start, failure.window.end) == (bad.start, bad.end)
-    assert type(failure.window.error) is PermanentError
+    assert isinstance(failure.window.error, PermanentError)
     for part in ("binance/BTC-USDT/1m", wire.url, remedy):
         assert part in str(failure.window.error)
     assert rows_of(results).height == 3000
@@ -335,11 +337,44 @@ def test_unknown_pair_and_timeframe_cost_no_request(wire: Wire) -> None:
     unknown = request_of(START, START + hours(1), "BTC/USD")
     results, made = fetch(access_to(wire.url), unknown, request_of(START, START + hours(1)))
     [error] = errors_of(results)
-    assert type(error) is PermanentError
+    assert type(error) is UnknownPairError
     assert "binance/BTC-USD/1m" in str(error)
     assert "BTC/USDT" in str(error)
     assert made == 1
     assert rows_of(results).height == 60
+
+
+def test_exchange_that_lists_no_pair_at_all_has_delisted_none(wire: Wire) -> None:
+    wire.pairs = [Reply('{"symbols": []}')]
+    results, made = fetch(access_to(wire.url), request_of(START, START + hours(1)))
+    [error] = errors_of(results)
+    assert type(error) is GarbageError
+    assert "lists no pair at all" in str(error)
+    assert made == 0
+    assert results[0].window.is_listed
+
+
+def test_pair_that_is_listed_and_not_traded_gives_its_candles_and_says_so(wire: Wire) -> None:
+    halted = [{**symbol(name), "status": "BREAK"} for name in ("BTCUSDT",)]
+    wire.pairs = [Reply(json.dumps({"symbols": [*halted, symbol("ETHUSDT")]}))]
+    results, _ = fetch(
+        access_to(wire.url),
+        request_of(START, START + hours(1)),
+        request_of(START, START + hours(1), "ETH/USDT"),
+    )
+    told = {(it.request.series.pair.symbol, it.window.is_listed) for it in results}
+    assert told == {("BTC/USDT", False), ("ETH/USDT", True)}
+    assert {it.window.outcome for it in results} == {"answered"}
+    assert rows_of(results).height == 120
+
+
+def test_pair_that_the_exchange_disowns_when_asked_is_not_listed(wire: Wire) -> None:
+    wire.always = lambda _query: Reply('{"code":-1121,"msg":"Invalid symbol."}', status=400)
+    results, made = fetch(access_to(wire.url), request_of(START, START + hours(1)))
+    [error] = errors_of(results)
+    assert type(error) is UnknownPairError
+    assert not results[0].window.is_listed
+    assert made == 1
 
 
 def test_unfinished_candle_is_dropped_by_the_clock(wire: Wire) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from data_platform.domain.candles import TimeRange
 from data_platform.operations.lake import Lake
+from data_platform.storage.ledger_sums import NewestGap
 from data_platform_tests.factories import gap_of, lake_at, plant_gaps, series_of, time
 
 SERIES = series_of()
@@ -93,3 +94,15 @@ def test_gaps_that_no_answer_confirmed_since_a_time(lake: Lake) -> None:
 def test_the_edge_is_the_end_of_the_newest_confirmed_gap(lake: Lake) -> None:
     other = series_of(pair="ETH/USDT")
     assert lake.sums.confirmed_until([SERIES, other]) == {SERIES: time("2024-02-01 04:00")}
+
+
+def test_newest_gap_of_a_status_is_told_with_its_next_try(lake: Lake) -> None:
+    again = time("2024-04-01")
+    plant_gaps(
+        lake,
+        gap_of(SERIES, "2024-03-01", "2024-03-02", "outage", confirmed=True, next_try=again),
+    )
+    other = series_of(pair="ETH/USDT")
+    found = lake.sums.newest_gaps([SERIES, other], "outage")
+    assert found == {SERIES: NewestGap(time("2024-03-01"), again)}
+    assert lake.sums.newest_gaps([SERIES, other], "after_delisting") == {}
