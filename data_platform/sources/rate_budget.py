@@ -37,8 +37,8 @@ _LOCK_PAUSE = 0.001
 _LOCK_PATIENCE = 10.0
 """Seconds to wait for the lock, which is held for microseconds, before something is wrong."""
 
-_USUAL_DRIFT = 0.01
-"""How fast the usual time of an answer follows slower ones; it follows faster ones at once."""
+_NOTE_TRIES = 20
+_NOTE_PAUSE = 0.0002
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class RateBudget:
         self._longest_pause = longest_pause
         self._clocks = clocks
         self._queue = asyncio.Lock()
-        self._usual = float("inf")
+        self._fastest = float("inf")
 
     async def turn(self, cost: int = 1) -> Turn:
         """Wait until the next request may go out; it must be sent at once.
@@ -115,26 +115,28 @@ class RateBudget:
     def answered(self, turn: Turn, seconds: float | None) -> None:
         """Note how long after its turn a request was answered; None: not at all.
 
-        What took longer than usual may have arrived that much later: it is counted so, or the
-        requests after it would come too close. Says nothing when the file is busy or gone.
+        What took longer than the fastest one may have arrived that much later: it is counted so,
+        or the requests after it would come too close. The fastest one ever: to follow slower ones
+        cost bybit's ban when a crowd of eight processes slowed down and recovered. Says nothing
+        when the file is gone, or busy for milliseconds.
         """
         if seconds is None:
             delay = self._clocks.monotonic() - turn.at
         else:
-            usual = min(self._usual, seconds)
-            delay = seconds - usual
-            self._usual = usual + _USUAL_DRIFT * (seconds - usual)
+            self._fastest = min(self._fastest, seconds)
+            delay = seconds - self._fastest
 
         def note(log: RequestLog) -> bool:
             log.delayed(turn.entries, turn.at, delay)
             return True
 
-        for _ in range(3):
+        for _ in range(_NOTE_TRIES):
             try:
                 if self._attempt(note):
                     return
             except PermanentError:
                 return
+            time.sleep(_NOTE_PAUSE)
 
     async def pause(self, seconds: float) -> None:
         """Let nobody through for so many seconds, in any process of this machine.

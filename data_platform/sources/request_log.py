@@ -26,9 +26,9 @@ CLOSEST = 0.9
 CATCH_UP = 0.05
 """Seconds by which one who wakes late may make up for it: a busy machine wakes him that late."""
 
-LONGEST_DELAY = 0.25
-"""Seconds that a request counts as delayed at most: where answers take longer, it is the exchange
-that takes them, mostly."""
+LONGEST_DELAY = 1.0
+"""Seconds that a request counts as delayed at most. Where answers take longer it is the exchange
+that takes them, mostly, and then it is asked a little less."""
 
 HOLD = 0.1
 """Seconds after a slot in which it is kept for a live request that has said it waits."""

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,14 @@ import pytest
 from data_platform.domain.errors import PermanentError, RefusedError, TransientError
 from data_platform.sources import rate_budget
 from data_platform.sources.rate_budget import Clocks, RateBudget, budget_file
-from data_platform.sources.request_log import CATCH_UP, CLOSEST, HOLD, Pace
+from data_platform.sources.request_log import (
+    CATCH_UP,
+    CLOSEST,
+    HOLD,
+    LONGEST_DELAY,
+    Pace,
+    RequestLog,
+)
 
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC).timestamp()
 
@@ -207,6 +214,40 @@ def test_addresses_have_files_of_their_own_that_can_be_recognised(own_machine: P
     assert real != simulated
     assert real.parent == own_machine / "data-platform"
     assert real.name.startswith("okx-")
+
+
+def delays_of(path: Path, seconds: Sequence[float | None]) -> list[float]:
+    """Return by how much later than sent requests with such answers are taken to have arrived."""
+
+    def arrivals() -> Sequence[float]:
+        return RequestLog.unpack(path.read_bytes()).arrivals
+
+    async def ask() -> list[float]:
+        mine, found = budget(path, 6000), []
+        for each in seconds:
+            turn = await mine.turn()
+            if each is None:
+                await asyncio.sleep(0.1)
+            mine.answered(turn, each)
+            found.append(arrivals()[turn.entries[-1]] - turn.at)
+        return found
+
+    return asyncio.run(ask())
+
+
+def test_answer_counts_as_late_by_how_much_longer_than_the_fastest_it_took(path: Path) -> None:
+    assert delays_of(path, [0.05, 0.25, 0.03, 0.03, 7.0]) == pytest.approx(
+        [0.0, 0.2, 0.0, 0.0, LONGEST_DELAY]
+    )
+
+
+def test_many_slow_answers_do_not_become_the_usual_ones(path: Path) -> None:
+    assert delays_of(path, [0.05] + [0.15] * 300)[-1] == pytest.approx(0.1)
+
+
+def test_request_without_an_answer_is_as_late_as_it_was_waited_for(path: Path) -> None:
+    [delay] = delays_of(path, [None])
+    assert 0.1 <= delay < 0.5
 
 
 # The file, between processes.
