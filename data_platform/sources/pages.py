@@ -74,8 +74,22 @@ def to_candles(rows: Sequence[Row]) -> pl.DataFrame:
 
 
 def inside(candles: pl.DataFrame, page: Page) -> pl.DataFrame:
-    """Return the rows that open inside the page; the others belong to another page."""
+    """Return the rows of a sorted answer that open inside the page; others are another page's."""
+    # The common page is looked at from its ends alone: on one that is whole, a filter costs as
+    # much as its parsing (0.5 ms of 1).
+    if candles.is_empty() or (_first(candles) >= page.start and _last(candles) < page.end):
+        return candles
     return candles.filter(pl.col("open_time").is_between(page.start, page.end, closed="left"))
+
+
+def _first(candles: pl.DataFrame) -> datetime:
+    time: datetime = candles["open_time"][0]
+    return time
+
+
+def _last(candles: pl.DataFrame) -> datetime:
+    time: datetime = candles["open_time"][-1]
+    return time
 
 
 def check_place(
@@ -103,7 +117,7 @@ def check_place(
     """
     if candles.is_empty():
         return
-    first, last = candles["open_time"][0], candles["open_time"][-1]
+    first, last = _first(candles), _last(candles)
     if meaning == "newest_only":
         if closed_end - last > (LATE_CANDLES + 1) * timeframe.duration:
             raise GarbageError(
@@ -133,9 +147,13 @@ def unproven(found: pl.DataFrame, page: Page, timeframe: Timeframe) -> list[Page
     """
     if found.height < timeframe.count(page.start, page.end):
         return []
-    first = timeframe.floor(found["open_time"][0])
-    after = timeframe.floor(found["open_time"][-1]) + timeframe.duration
-    edges = (Page(page.start, first), Page(after, page.end))
+    return _edges(found, page, timeframe)
+
+
+def _edges(rows: pl.DataFrame, page: Page, timeframe: Timeframe) -> list[Page]:
+    """Return what a page lacks before its first row and after its last."""
+    first, last = timeframe.floor(_first(rows)), timeframe.floor(_last(rows))
+    edges = (Page(page.start, first), Page(last + timeframe.duration, page.end))
     return [edge for edge in edges if edge.start < edge.end]
 
 
@@ -164,8 +182,11 @@ def doubtful_parts(
     runs_on = exchange.since_meaning == "next_rows"
     if answer.is_empty():
         return [page] if runs_on and page.end < closed_end else []
-    is_seen_after = bool((answer["open_time"] >= page.end).any())
-    holes = _holes(inside(answer, page)["open_time"], page, timeframe)
+    rows = inside(answer, page)
+    if not rows.is_empty() and not _edges(rows, page, timeframe):
+        return []
+    is_seen_after = _last(answer) >= page.end
+    holes = _holes(rows["open_time"], page, timeframe)
     edges = [hole for hole in holes[:1] if hole.start == page.start and not runs_on]
     edges += [hole for hole in holes[-1:] if hole.end == page.end and not is_seen_after]
     found = []
@@ -196,8 +217,8 @@ def proven_hole(candles: pl.DataFrame, page: Page, timeframe: Timeframe) -> Page
     Only for `next_rows`: the first row after the page shows that nothing lies between. Without
     one nothing is proven: a server may send fewer rows than it was asked for.
     """
-    later = candles.filter(pl.col("open_time") >= page.end)
-    if later.is_empty():
+    if candles.is_empty() or _last(candles) < page.end:
         return None
+    later = candles.filter(pl.col("open_time") >= page.end)
     hole = Page(page.end, timeframe.floor(later["open_time"][0]))
     return hole if hole.start < hole.end else None

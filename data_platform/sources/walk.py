@@ -120,7 +120,7 @@ class Walk:
             self._hole = await find_listing(self._client, self._request.series, rest)
 
     async def _candles(self, page: Page) -> pl.DataFrame:
-        found = [empty_candles()]
+        found: list[pl.DataFrame] = []
         parts, is_doubt = [page], False
         while parts:
             part = parts.pop()
@@ -138,6 +138,8 @@ class Walk:
                 hole = proven_hole(answer.candles, part, self._timeframe)
                 evidence = "the exchange's next candle opens later"
                 self._hole = KnownHole(hole, answer.sent_at, evidence) if hole else self._hole
+        if len(found) == 1:
+            return found[0]
         return pl.concat(found).sort("open_time", maintain_order=True)
 
     def _doubts(self, answer: Answer, rows: pl.DataFrame, part: Page) -> list[Page]:
