@@ -136,6 +136,8 @@ async def _fetch_by_ccxt(url: str, exchange: str) -> dict[str, float]:
     import ccxt.async_support as ccxt
 
     client = getattr(ccxt, exchange)({"enableRateLimit": False})
+    # It writes every answer to its log at DEBUG, where no handler takes it.
+    client.logger.disabled = True
     client.urls["api"] = {
         name: address.replace("https://api.binance.com", f"{url}/{exchange}")
         if isinstance(address, str)
