@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from data_platform.config.exchanges import ExchangeReader, ExchangeSettings, refuse_wrong_backups
+from data_platform.config.agreement import refuse_slow_refresh, refuse_wrong_backups
+from data_platform.config.exchanges import ExchangeReader, ExchangeSettings
 from data_platform.config.feature_sets import read_feature_set
 from data_platform.config.models import PlatformFile, read_model
 from data_platform.config.strict_yaml import Document, read_yaml
@@ -256,6 +257,7 @@ def _exchanges(
         for name, entry in sorted(entries.exchanges.items())
     }
     refuse_wrong_backups(document, exchanges)
+    refuse_slow_refresh(document, entries.refresh.candles, exchanges.values())
     if simulator is None:
         return exchanges
     return {

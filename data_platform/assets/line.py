@@ -102,7 +102,7 @@ def line_asset(  # noqa: PLR0913  # the facts of a table, all by name
             owners=[OWNER],
             tags={"exchange": line.exchange.name, "layer": layer, "timeframe": timeframe.name},
             code_version=str(LAYERS_BY_NAME[layer].code_version),
-            metadata={"dagster/column_schema": _schema(columns)},
+            metadata=_facts(columns, line.exchange if source else None, timeframe),
             required_resource_keys={"lake", source} if source else {"lake"},
             pool=line.exchange.name if source else None,
         )
@@ -175,6 +175,27 @@ def to_result(context: dg.AssetExecutionContext, report: LayerReport) -> dg.Mate
             "failed_attempts_by_kind": dict(report.faults),
             "alerts": report.alerts[:FIRST_FAILURES],
             "failures": spell_causes(report.failures)[:FIRST_FAILURES],
+        }
+    )
+
+
+def _facts(
+    columns: Sequence[TableColumn], asked: ExchangeSettings | None, timeframe: Timeframe
+) -> dict[str, Any]:
+    facts = {"dagster/column_schema": _schema(columns)}
+    return facts if asked is None else {**facts, "source_card": _source_card(asked, timeframe)}
+
+
+def _source_card(exchange: ExchangeSettings, timeframe: Timeframe) -> dg.JsonMetadataValue:
+    row, reach = exchange.row, exchange.reach(timeframe)
+    newest = f"its newest {row.history_candles} candles: {reach}"
+    quiet = {"flat": "a candle without volume", "omitted": "no candle"}
+    return dg.MetadataValue.json(
+        {
+            "candles a request": row.page_size,
+            "requests a minute": exchange.requests_per_minute,
+            "history": newest if reach else "everything since the listing",
+            "a time without trades": quiet[row.quiet_candle],
         }
     )
 

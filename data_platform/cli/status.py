@@ -53,6 +53,9 @@ class StatusLine:
     be now."""
     outage: str | None = None
     """Since when, why and until when its exchange is not asked; None while it is."""
+    until_lost: timedelta | None = None
+    """How long its exchange still has the oldest candle that is awaited; negative: since then it
+    has not. None where nothing is awaited, or no candle ever leaves."""
 
 
 @click.command()
@@ -69,7 +72,8 @@ def status(exchanges: tuple[str, ...], *, is_json: bool) -> None:
     A series is stale when a closed candle is awaited for longer than configs/thresholds.yaml and
     the refresh interval allow, or when nothing of it was ever fetched. The column `stale` counts
     stored derived partitions and files whose inputs have changed since. An exchange that has
-    stopped answering, and is therefore not asked, is named below the table.
+    stopped answering, and is therefore not asked, is named below the table, and so is one whose
+    candles are about to leave its short history before they have been fetched.
     """
     settings = load_settings()
     now = datetime.now(UTC)
@@ -80,6 +84,8 @@ def status(exchanges: tuple[str, ...], *, is_json: bool) -> None:
         open_console().print(_to_table(lines))
         for outage in dict.fromkeys(line.outage for line in lines if line.outage):
             click.echo(outage)
+        for loss in spell_losses(lines, now):
+            click.echo(loss)
         click.echo(_footer(lines))
         if any(line.stale for line in lines):
             click.echo(REMEDY)
@@ -141,7 +147,9 @@ def _lines(
         age = now - closed if closed else None
         state = _state(found, is_configured=found.series in configured)
         count = counts[found.series]
-        yield StatusLine(found, count, state, age, stale[found.series], outage)
+        reach = exchange.reach(found.series.timeframe) if exchange and state != "retired" else None
+        left = found.until_lost(reach)
+        yield StatusLine(found, count, state, age, stale[found.series], outage, left)
 
 
 def _state(found: SeriesStatus, *, is_configured: bool) -> State:
@@ -203,8 +211,36 @@ def _to_object(line: StatusLine) -> dict[str, object]:
         "late_seconds": found.late.total_seconds(),
         "limit_seconds": found.limit.total_seconds(),
         "outage": line.outage,
+        "lost_in_seconds": line.until_lost.total_seconds() if line.until_lost is not None else None,
         "delisted_since": found.delisting.since if found.delisting else None,
     }
+
+
+def spell_losses(lines: Sequence[StatusLine], now: datetime) -> list[str]:
+    """Return one line for each timeframe of an exchange whose candles are about to be lost.
+
+    Args:
+        lines: of `read_status`.
+        now: the clock, UTC.
+    """
+    found: dict[tuple[str, str], list[tuple[timedelta, StatusLine]]] = {}
+    for line in lines:
+        series, left = line.status.series, line.until_lost
+        # Behind by half of what can be had: no usual pause.
+        if left is not None and left < line.status.late:
+            found.setdefault((series.exchange, series.timeframe.name), []).append((left, line))
+    return [_spell_loss(*key, soon, now) for key, soon in found.items()]
+
+
+def _spell_loss(
+    exchange: str, timeframe: str, soon: Sequence[tuple[timedelta, StatusLine]], now: datetime
+) -> str:
+    left = min(left for left, _ in soon)
+    pairs = ", ".join(line.status.series.pair.symbol for _, line in soon)
+    since = f"candles are being lost for good since {now + left:%Y-%m-%d %H:%M} UTC"
+    what = f"{spell_age(left)} until candles are lost for good" if left >= timedelta(0) else since
+    remedy = f"Fetch now, and keep {exchange}_new_candle_sensor on."
+    return f"{exchange} {timeframe}: {what} ({pairs}). {remedy}"
 
 
 def _footer(lines: Sequence[StatusLine]) -> str:

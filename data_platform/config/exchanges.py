@@ -78,6 +78,10 @@ class ExchangeSettings:
         """Return the timeframes that are asked for; the others are computed from them."""
         return [each for each in self.timeframes if each not in self.derive]
 
+    def reach(self, timeframe: Timeframe) -> timedelta | None:
+        """Return how far back its candles go; None: to the listing, or they are computed."""
+        return None if timeframe in self.derive else self.row.reach(timeframe)
+
     @property
     def first_period(self) -> Period:
         """Return the month in which the earliest of its pairs starts."""
@@ -251,22 +255,6 @@ def _export_path(converter: Converter, series: Series) -> PurePosixPath | None:
     except ExportError:
         # A sign that the program's files cannot have in their names: its export will say so.
         return None
-
-
-def refuse_wrong_backups(document: Document, exchanges: Mapping[str, ExchangeSettings]) -> None:
-    """Refuse a backup that is the exchange itself or no exchange of the file.
-
-    Raises:
-        ConfigError: names file and line.
-    """
-    for exchange in exchanges.values():
-        others = [name for name in exchanges if name != exchange.name]
-        if exchange.backup is not None and exchange.backup not in others:
-            raise document.error(
-                ("exchanges", exchange.name, "backup"),
-                f"{exchange.backup!r} is not another exchange of this file. "
-                f"Accepted: {', '.join(others) or 'none, there is only one'}.",
-            )
 
 
 @lru_cache(maxsize=1)

@@ -138,13 +138,14 @@ def _at_most(text: str) -> AfterValidator:
 
     def validate(value: timedelta) -> timedelta:
         if value > to_duration(text):
-            raise ValueError(f"expected at most {text}, found {_spell_duration(value)}.")
+            raise ValueError(f"expected at most {text}, found {spell_duration(value)}.")
         return value
 
     return AfterValidator(validate)
 
 
-def _spell_duration(value: timedelta) -> str:
+def spell_duration(value: timedelta) -> str:
+    """Return whole seconds as a config writes them, in the largest unit that fits: `12h`."""
     seconds = round(value.total_seconds())
     sizes = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
     return next(f"{seconds // size}{unit}" for unit, size in sizes.items() if seconds % size == 0)

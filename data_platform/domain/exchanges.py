@@ -6,7 +6,10 @@ imitations on 2026-11-21, limits from the exchanges' documents of that day.
 """
 
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Literal
+
+from data_platform.domain.timeframes import Timeframe
 
 SinceMeaning = Literal["next_rows", "window", "newest_only"]
 QuietCandle = Literal["flat", "omitted"]
@@ -44,6 +47,10 @@ class Exchange:
     """The class in ccxt; empty: the same as `name`."""
     card: str = ""
     """What a trader should know about its history, shown in the UI."""
+
+    def reach(self, timeframe: Timeframe) -> timedelta | None:
+        """Return how far back the candles go that can be had at all; None: to the listing."""
+        return self.history_candles * timeframe.duration if self.history_candles else None
 
 
 EXCHANGES: tuple[Exchange, ...] = (
@@ -95,7 +102,8 @@ EXCHANGES: tuple[Exchange, ...] = (
         history_candles=720,
         card=(
             "Gives only the newest 720 candles of each timeframe (12 hours of 1m): older ones "
-            "cannot be had, newer ones accumulate from the day you start."
+            "cannot be had, newer ones accumulate from the day you start. A longer pause loses "
+            "candles for good."
         ),
     ),
     Exchange(

@@ -43,6 +43,19 @@ class SeriesStatus:
         """Tell whether the series is later than allowed."""
         return self.late > self.limit
 
+    def until_lost(self, reach: timedelta | None) -> timedelta | None:
+        """Return how long the oldest candle that is awaited can still be had.
+
+        Args:
+            reach: how far back the exchange's candles go; None: to the listing.
+
+        Returns:
+            Negative: since then it cannot. None: nothing is awaited, or nothing leaves.
+        """
+        if reach is None or not self.late:
+            return None
+        return reach - self.series.timeframe.duration - self.late
+
     def is_due(self, now: datetime, grace: timedelta) -> bool:
         """Tell whether a closed candle is neither stored nor explained."""
         if self.delisting is not None and self.delisting.is_believed(now):

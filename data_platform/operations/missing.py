@@ -76,8 +76,10 @@ def find_missing(lake: Lake, history: History, wanted: Sequence[Series]) -> pl.D
     """Return every hole of some series that counts as missing.
 
     Every grid time from a series' start to the newest that is stored or known of counts, unless
-    it is stored or the ledger has a reason for it. A confirmed silence behind the newest candle
-    is none yet where quiet candles are omitted: it may be a time without trades.
+    it is stored or the ledger has a reason for it. What the exchange has no more counts behind
+    the first stored candle, where it was asked for too late; before it, nobody could have it.
+    A confirmed silence behind the newest candle is none yet where quiet candles are omitted: it
+    may be a time without trades.
 
     Args:
         lake: where candles lie.
@@ -110,6 +112,11 @@ class _Coverage:
     """Candles, first and newest one of each stored month that has some."""
     explained: int
     """Grid times that are holes in the ledger, wherever they lie."""
+
+    @property
+    def first(self) -> datetime | None:
+        """Return the first stored candle."""
+        return min((first for _, first, _ in self.months.values()), default=None)
 
     @property
     def last(self) -> datetime | None:
@@ -146,7 +153,9 @@ def _coverages(
 
 def _judged(counted: pl.DataFrame, coverage: _Coverage, history: History) -> pl.DataFrame:
     """Return those of the ledger's rows that count, cut to what is wanted."""
-    start, last = pl.col("start"), coverage.last
+    start, first, last = pl.col("start"), coverage.first, coverage.last
+    begun = pl.lit(value=False) if first is None else start > first
+    counted = counted.filter((pl.col("status") != "unavailable") | begun)
     if history.quiet_candle == "omitted" and last is not None:
         counted = counted.filter(~(pl.col("confirmed") & (start > last)))
     inside = counted.filter(pl.col("end") > coverage.wanted.start)

@@ -1,12 +1,15 @@
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from data_platform.assets.candles import priority_of, rules_of_run
 from data_platform.assets.line import Line, utc_now
+from data_platform.definitions import build_definitions
 from data_platform.domain.errors import WrongUseError
 from data_platform.operations.watch import nobody_watches
 from data_platform.partitions import build_partitions
+from data_platform.settings import load_settings
 from data_platform_tests.assets.asset_facts import columns_of, pool_of, reads_of, spec_of
 from data_platform_tests.small_line import SmallLine
 
@@ -22,6 +25,28 @@ def test_derived_candles_read_the_finer_ones_and_need_no_slot(read_line: SmallLi
     assert reads_of(read_line, "ohlcv_4h") == {"ohlcv_1h"}
     assert pool_of(read_line, "ohlcv_4h") is None
     assert "computed from 1h" in str(spec_of(read_line, "ohlcv_4h").description)
+
+
+def test_fetched_candles_show_what_their_exchange_cannot_give(tmp_path: Path) -> None:
+    config = tmp_path / "platform.yaml"
+    config.write_text(
+        "exchanges:\n  kraken: {pairs: [BTC/USD], timeframes: [1m]}\n"
+        "  coinbase: {pairs: [BTC/USD], timeframes: [1h, 4h]}\n"
+    )
+    definitions = build_definitions(load_settings({}, config=config))
+    specs = {it.key.to_user_string(): it for it in definitions.resolve_all_asset_specs()}
+    assert specs["kraken/ohlcv_1m"].metadata["source_card"].value == {
+        "candles a request": 720,
+        "requests a minute": 50,
+        "history": "its newest 720 candles: 12:00:00",
+        "a time without trades": "a candle without volume",
+    }
+    assert "A longer pause loses candles for good" in str(specs["kraken/ohlcv_1m"].description)
+    coinbase = specs["coinbase/ohlcv_1h"].metadata["source_card"].value
+    assert coinbase["history"] == "everything since the listing"
+    assert coinbase["a time without trades"] == "no candle"
+    for computed in ("coinbase/ohlcv_4h", "kraken/filled_1m"):
+        assert "source_card" not in specs[computed].metadata
 
 
 def test_both_show_the_same_columns(read_line: SmallLine) -> None:

@@ -1,6 +1,7 @@
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from data_platform.cli.main import main
-from data_platform.cli.status import read_status, spell_age
+from data_platform.cli.status import read_status, spell_age, spell_losses
 from data_platform.domain.breaker import BreakerState
 from data_platform.domain.markets import Pair, Series
 from data_platform.domain.periods import period_of
@@ -105,6 +106,67 @@ def test_exchange_whose_pause_is_over_is_not_named(lake: Path, store_candles: St
     store_everything(store_candles)
     stop_okx(lake, datetime.now(UTC) - timedelta(seconds=1))
     assert "is not asked" not in run().stdout
+
+
+def shorten_kraken() -> None:
+    Path("configs/platform.yaml").write_text(
+        "exchanges:\n"
+        "  kraken: {pairs: [BTC/USD, ETH/USD], timeframes: [1h, 4h], derive: {4h: 1h}}\n"
+        "  okx: {pairs: [BTC/USDT], timeframes: [1h]}\n"
+    )
+
+
+def losses(now: datetime) -> Mapping[str, timedelta | None]:
+    lines = read_status(load_settings({}, now=now), now)
+    return {str(line.status.series): line.until_lost for line in lines if line.status.last}
+
+
+@pytest.mark.usefixtures("lake")
+def test_time_is_told_until_candles_leave_a_short_history(store_candles: StoreCandles) -> None:
+    shorten_kraken()
+    for series in (KRAKEN_HOUR, replace(KRAKEN_HOUR, timeframe=to_timeframe("4h")), OKX_HOUR):
+        store_candles(series, START, 12)
+    # The candle of 12:00 is not stored; the exchange has 720 hours.
+    left = START + hours(12 + 720)
+    everywhere = {"kraken/BTC-USD/1h": None, "kraken/BTC-USD/4h": None, "okx/BTC-USDT/1h": None}
+    assert losses(START + hours(13)) == everywhere
+    assert losses(left - hours(5)) == {**everywhere, "kraken/BTC-USD/1h": hours(5)}
+    assert losses(left + hours(2)) == {**everywhere, "kraken/BTC-USD/1h": hours(-2)}
+
+
+@pytest.mark.usefixtures("lake")
+def test_candles_about_to_be_lost_are_named_once_for_a_timeframe(
+    store_candles: StoreCandles,
+) -> None:
+    shorten_kraken()
+    store_candles(KRAKEN_HOUR, START, 12)
+    store_candles(replace(KRAKEN_HOUR, pair=Pair("ETH/USD")), START, 13)
+    left = START + hours(12 + 720)
+
+    def told(now: datetime) -> list[str]:
+        return spell_losses(read_status(load_settings({}, now=now), now), now)
+
+    remedy = "Fetch now, and keep kraken_new_candle_sensor on."
+    # Half of the reach is a usual pause.
+    assert told(left - hours(360)) == []
+    assert told(left - hours(5)) == [
+        f"kraken 1h: 5h 0m until candles are lost for good (BTC/USD, ETH/USD). {remedy}"
+    ]
+    since = "candles are being lost for good since 2024-01-31 12:00 UTC"
+    assert told(left + hours(30)) == [f"kraken 1h: {since} (BTC/USD, ETH/USD). {remedy}"]
+
+
+def test_candles_about_to_be_lost_are_told_to_people_and_programs(
+    lake: Path, store_candles: StoreCandles
+) -> None:
+    shorten_kraken()
+    assert lake
+    newest = HOUR.floor(datetime.now(UTC)) - hours(700)
+    store_candles(KRAKEN_HOUR, newest, 1)
+    done = run("--exchange", "kraken")
+    assert "until candles are lost for good (BTC/USD). Fetch now" in done.stdout
+    hour, *_ = json.loads(run("--exchange", "kraken", "--json").stdout)
+    assert hour["lost_in_seconds"] == pytest.approx(20.5 * 3600, abs=1801)
 
 
 @pytest.mark.usefixtures("lake")

@@ -87,6 +87,23 @@ def test_lateness_is_the_age_of_the_oldest_unanswered_close(
     assert status(lake, now, timeframe).late == timedelta(seconds=late)
 
 
+@pytest.mark.parametrize(
+    ("now", "left"),
+    [
+        ("2024-03-15 08:30", None),
+        ("2024-03-15 10:00", timedelta(hours=10)),
+        ("2024-03-15 20:00", timedelta(0)),
+        ("2024-03-15 20:30", timedelta(minutes=-30)),
+    ],
+)
+def test_candle_can_be_had_until_its_opening_leaves_the_reach(
+    lake: Lake, now: str, left: timedelta | None
+) -> None:
+    store_candles(lake, SERIES, candles_at(grid("2024-03-15", "2024-03-15 08:00")))
+    assert status(lake, now).until_lost(timedelta(hours=12)) == left
+    assert status(lake, now).until_lost(None) is None
+
+
 def test_lost_candle_in_the_middle_is_as_late_as_it_is_old(lake: Lake) -> None:
     store_candles(
         lake,

@@ -98,8 +98,19 @@ def test_hole_in_a_stored_month_that_no_row_explains_is_missing(lake: Lake) -> N
     hole = (YEAR["open_time"] < time("2024-02-10")) | (YEAR["open_time"] >= time("2024-02-12"))
     store_candles(lake, SERIES, YEAR.filter(hole))
     assert missing(lake) == [never("2024-02-10", "2024-02-12")]
-    plant_gaps(lake, gap_of(SERIES, "2024-02-10", "2024-02-11", "unavailable", confirmed=True))
+    plant_gaps(lake, gap_of(SERIES, "2024-02-10", "2024-02-11", "no_trades", confirmed=True))
     assert missing(lake) == [never("2024-02-11", "2024-02-12")]
+
+
+def test_what_was_out_of_reach_counts_behind_the_first_candle_only(lake: Lake) -> None:
+    before = gap_of(SERIES, "2024-01-01", "2024-02-10", "unavailable", confirmed=True)
+    plant_gaps(lake, before)
+    assert missing(lake) == []
+    store_candles(lake, SERIES, candles_at(grid("2024-02-10", "2024-02-12")))
+    store_candles(lake, SERIES, candles_at(grid("2024-02-13", "2024-02-14")))
+    plant_gaps(lake, gap_of(SERIES, "2024-02-12", "2024-02-13", "unavailable", confirmed=True))
+    lost = ("2024-02-12 00:00", "2024-02-13 00:00", "unavailable", True)
+    assert missing(lake) == [lost]
 
 
 def test_file_that_cannot_be_read_counts_as_missing_where_its_month_has_an_unknown_hole(

@@ -102,7 +102,7 @@ def test_months_that_nobody_asked_for_break_the_three_gap_rules_with_their_times
     for series in (BTC, ETH):
         candles = candles_at([*grid("2024-01-01", "2024-02-01"), *grid("2024-06-01", "2024-06-03")])
         store_candles(lake, series, candles)
-    plant_gaps(lake, gap_of(ETH, "2024-02-01", "2024-06-01", "unavailable", confirmed=True))
+    plant_gaps(lake, gap_of(ETH, "2024-02-01", "2024-06-01", "no_trades", confirmed=True))
     found = {it.name: it for it in table_verdicts(lake, judged(), [], set()) if it.count}
     assert set(found) == {"no_long_gaps", "days_complete", "history_complete"}
     assert found["no_long_gaps"].rows == [
