@@ -182,21 +182,20 @@ def doubtful_parts(
     runs_on = exchange.since_meaning == "next_rows"
     if answer.is_empty():
         return [page] if runs_on and page.end < closed_end else []
-    rows = inside(answer, page)
+    rows, is_seen_after = inside(answer, page), _last(answer) >= page.end
     if not rows.is_empty() and not _edges(rows, page, timeframe):
         return []
-    is_seen_after = _last(answer) >= page.end
     holes = _holes(rows["open_time"], page, timeframe)
     edges = [hole for hole in holes[:1] if hole.start == page.start and not runs_on]
     edges += [hole for hole in holes[-1:] if hole.end == page.end and not is_seen_after]
+    if holes == [page]:
+        return []
+    is_thin = exchange.quiet_candle == "omitted" and not runs_on
     found = []
-    for edge in edges if holes != [page] else []:
-        usual = 0
-        if exchange.quiet_candle == "omitted" and not runs_on:
-            others = [_length(hole, timeframe) for hole in holes if hole is not edge]
-            usual = max(LATE_CANDLES, _ODD_RATIO * max(others, default=0))
-        if edge.end >= closed_end:
-            usual = max(LATE_CANDLES, usual)
+    for edge in edges:
+        others = [_length(hole, timeframe) for hole in holes if hole is not edge]
+        usual = max(LATE_CANDLES, _ODD_RATIO * max(others, default=0)) if is_thin else 0
+        usual = max(LATE_CANDLES, usual) if edge.end >= closed_end else usual
         found += [edge] if _length(edge, timeframe) > usual else []
     return found
 

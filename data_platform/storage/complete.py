@@ -6,15 +6,37 @@ Holds the question which months of a range were ever materialized; the rows come
 import logging
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 import polars as pl
 
 from data_platform.domain.errors import DamagedFileError, NotStoredError
 from data_platform.domain.markets import Series
 from data_platform.domain.periods import Period, periods_between
-from data_platform.storage.partition_store import PartitionStore
 
 _log = logging.getLogger(__name__)
+
+
+class Shelf(Protocol):
+    """What can be read: the lake as it is, as it was at a time, or as a snapshot pinned it."""
+
+    def stored_periods(
+        self, layer: str, series: Series, feature_set: str | None = None
+    ) -> set[Period]:
+        """Return the months of a series that were ever materialized, empty ones too."""
+        ...
+
+    def read_range(
+        self,
+        layer: str,
+        series: Series,
+        start: datetime,
+        end: datetime,
+        *,
+        feature_set: str | None = None,
+    ) -> pl.DataFrame:
+        """Return the rows with start <= open_time < end, across periods, sorted."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +61,7 @@ class Wanted:
         return f"{table} of {self.series}"
 
 
-def read_complete(store: PartitionStore, wanted: Wanted) -> pl.DataFrame:
+def read_complete(shelf: Shelf, wanted: Wanted) -> pl.DataFrame:
     """Return the rows of a range, sorted by open_time.
 
     A month that was materialized and turned out empty is complete.
@@ -49,8 +71,7 @@ def read_complete(store: PartitionStore, wanted: Wanted) -> pl.DataFrame:
         DamagedFileError: a stored file is gone, torn or changed.
     """
     series = wanted.series
-    rows = store.journal_rows(wanted.layer, series.exchange, series.timeframe, series.pair)
-    stored = {row.period for row in rows if row.feature_set == wanted.feature_set}
+    stored = shelf.stored_periods(wanted.layer, series, wanted.feature_set)
     missing = [period.key for period in wanted.periods if period not in stored]
     if missing:
         shown = ", ".join(missing[:6]) + (", ..." if len(missing) > len(missing[:6]) else "")
@@ -59,12 +80,12 @@ def read_complete(store: PartitionStore, wanted: Wanted) -> pl.DataFrame:
             "Fetch them with `data-platform download`, or ask for what is there with "
             "allow_missing=True."
         )
-    return store.read_range(
+    return shelf.read_range(
         wanted.layer, series, wanted.start, wanted.end, feature_set=wanted.feature_set
     )
 
 
-def read_available(store: PartitionStore, wanted: Wanted) -> pl.DataFrame:
+def read_available(shelf: Shelf, wanted: Wanted) -> pl.DataFrame:
     """Return the rows of a range that can be read, sorted by open_time.
 
     Months that are not stored are left out, damaged ones too, with a warning in the log.
@@ -73,7 +94,7 @@ def read_available(store: PartitionStore, wanted: Wanted) -> pl.DataFrame:
     for period in wanted.periods:
         start, end = max(wanted.start, period.start), min(wanted.end, period.end)
         try:
-            frame = store.read_range(
+            frame = shelf.read_range(
                 wanted.layer, wanted.series, start, end, feature_set=wanted.feature_set
             )
         except DamagedFileError as error:
@@ -82,7 +103,7 @@ def read_available(store: PartitionStore, wanted: Wanted) -> pl.DataFrame:
         frames.append(frame)
     kept = [frame for frame in frames if not frame.is_empty()] or frames[:1]
     if not kept:
-        return store.read_range(
+        return shelf.read_range(
             wanted.layer, wanted.series, wanted.start, wanted.start, feature_set=wanted.feature_set
         )
     return pl.concat(kept, how="diagonal")

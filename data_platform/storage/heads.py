@@ -88,6 +88,13 @@ class JournalReader:
                 connection, layer=layer, exchange=exchange, timeframe=timeframe, pair=pair
             )
 
+    def stored_periods(
+        self, layer: str, series: Series, feature_set: str | None = None
+    ) -> set[Period]:
+        """Return the months of a series that were ever materialized, empty ones too."""
+        rows = self.journal_rows(layer, series.exchange, series.timeframe, series.pair)
+        return {row.period for row in rows if row.period and row.feature_set == feature_set}
+
     def newest(self, exchange: str, layer: str = "ohlcv") -> dict[tuple[str, str], datetime]:
         """Return the last stored open_time by (pair's key, timeframe's name) of an exchange.
 

@@ -51,6 +51,26 @@ class HistoryReader(PartitionReader):
         ]
         return pl.concat(found, how="diagonal") if found else _nothing(partition)
 
+    def kept(self, partition: Partition, sha256: str | None) -> pl.DataFrame:
+        """Return the rows of a file of a partition that history keeps.
+
+        Args:
+            partition: whose file.
+            sha256: the file's; None: the one that is stored now.
+
+        Raises:
+            StorageError: it is gone or was changed.
+        """
+        if sha256 is not None:
+            return self._version(partition, sha256)
+        stored = self.read(partition)
+        if stored is None:
+            raise StorageError(
+                f"{partition}: its file is gone; what the partition held before cannot be told. "
+                "Fetch it again, or put the file back from a backup."
+            )
+        return stored.frame
+
     def _replaced_by(
         self, partition: Partition, row: sa.RowMapping, before: Sequence[sa.RowMapping]
     ) -> pl.DataFrame:
