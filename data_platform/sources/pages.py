@@ -188,11 +188,9 @@ def doubtful_parts(
     holes = _holes(rows["open_time"], page, timeframe)
     edges = [hole for hole in holes[:1] if hole.start == page.start and not runs_on]
     edges += [hole for hole in holes[-1:] if hole.end == page.end and not is_seen_after]
-    if holes == [page]:
-        return []
     is_thin = exchange.quiet_candle == "omitted" and not runs_on
     found = []
-    for edge in edges:
+    for edge in edges if holes != [page] else []:
         others = [_length(hole, timeframe) for hole in holes if hole is not edge]
         usual = max(LATE_CANDLES, _ODD_RATIO * max(others, default=0)) if is_thin else 0
         usual = max(LATE_CANDLES, usual) if edge.end >= closed_end else usual
