@@ -9,7 +9,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from data_platform.cli.forecast import EXPLANATION, foretell, to_table
+from data_platform.cli.forecast import EXPLANATION, foretell, spell_unread, to_table
 from data_platform.cli.instance_home import prepare_home
 from data_platform.cli.messages import Outcome, Report
 from data_platform.cli.options import DAY, TIMEFRAME, WORD
@@ -66,11 +66,20 @@ def download(*, is_dry: bool, **typed: Any) -> None:  # noqa: ANN401
     now = datetime.now(UTC)
     orders = to_orders(settings, Wish(**typed), now)
     if is_dry:
-        open_console().print(to_table(settings, orders, foretell(settings, orders, now)))
-        click.echo(EXPLANATION)
-        return
+        sys.exit(0 if tell_costs(settings, orders, now) else 1)
     result = run_orders(settings, orders)
     sys.exit(0 if is_success(result) else 1)
+
+
+def tell_costs(settings: Settings, orders: Sequence[Order], now: datetime) -> bool:
+    """Print what orders would cost; return whether all of it could be told."""
+    costs = foretell(settings, orders, now)
+    open_console().print(to_table(settings, orders, costs))
+    click.echo(EXPLANATION)
+    unread = spell_unread(costs)
+    for line in unread:
+        click.echo(f"data-platform: {' '.join(line.split())}", err=True)
+    return not unread
 
 
 def run_orders(

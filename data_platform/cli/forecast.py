@@ -11,7 +11,8 @@ from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Series
 from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.estimate import Cost, estimate_coarser, estimate_update
-from data_platform.operations.lake import Lake, opened_lake
+from data_platform.operations.lake import Lake, looked_at_lake
+from data_platform.operations.report import spell_causes
 from data_platform.settings import Settings
 
 EXPLANATION = (
@@ -26,9 +27,9 @@ def foretell(settings: Settings, orders: Sequence[Order], now: datetime) -> dict
     """Return what each exchange's order would cost, by exchange.
 
     Raises:
-        StorageError: what is stored cannot be read.
+        StorageError: the state database cannot be read.
     """
-    with opened_lake(settings.data_root, settings.state_url) as lake:
+    with looked_at_lake(settings.data_root, settings.state_url) as lake:
         return {order.exchange: _cost(lake, settings, order, now) for order in orders}
 
 
@@ -50,6 +51,12 @@ def to_table(settings: Settings, orders: Sequence[Order], costs: Mapping[str, Co
             f"{cost.stored_bytes(order.layers) / MEGABYTE:,.1f}",
         )
     return table
+
+
+def spell_unread(costs: Mapping[str, Cost]) -> list[str]:
+    """Return one line for each cause for which something could not be counted."""
+    causes = [line for cost in costs.values() for line in spell_causes(cost.unread)]
+    return [f"{line} It is not counted above." for line in causes]
 
 
 def _cost(lake: Lake, settings: Settings, order: Order, now: datetime) -> Cost:

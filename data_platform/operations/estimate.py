@@ -3,17 +3,19 @@
 Plans exactly as an update does and counts the pages; sends nothing and writes nothing.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from data_platform.domain.candles import TimeRange, closed_before
+from data_platform.domain.errors import StorageError
 from data_platform.domain.exchanges import Exchange
 from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Series
+from data_platform.domain.periods import periods_between
 from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.lake import Lake
-from data_platform.operations.plan import UpdateRules, contiguous_ranges, plan_needs
+from data_platform.operations.plan import UpdateRules, contiguous_ranges, plan_readable
 from data_platform.sources.base import FetchRequest
 
 BYTES_PER_CANDLE = {
@@ -36,9 +38,15 @@ class Cost:
     """For candles; the exchange's clock and list of pairs come on top, a handful a process."""
     candles: int = 0
     """Not stored yet and not explained."""
+    unread: Mapping[Partition, str] = field(default_factory=dict, hash=False)
+    """What cannot be read and is not counted, and why."""
 
     def __add__(self, other: "Cost") -> "Cost":
-        return Cost(self.requests + other.requests, self.candles + other.candles)
+        return Cost(
+            self.requests + other.requests,
+            self.candles + other.candles,
+            {**self.unread, **other.unread},
+        )
 
     def duration(self, requests_per_minute: float) -> timedelta:
         """Return how long the exchange's limit makes the requests take."""
@@ -61,14 +69,14 @@ def estimate_update(
         partitions: of one exchange, at timeframes that it has itself, layer `ohlcv`.
         rules: starts, grace and mode.
         now: the clock, UTC.
-
-    Raises:
-        StorageError: what is stored cannot be read.
     """
     cost = Cost()
     for series, months in contiguous_ranges(partitions):
         closed = closed_before(now, series.timeframe, rules.grace)
-        for need in plan_needs(lake, series, months, rules, now):
+        needs, unread = plan_readable(lake, series, months, rules, now)
+        for part, error in unread:
+            cost += _unread(series, part, error)
+        for need in needs:
             request = need.to_request(closed)
             if request is not None:
                 missing = series.timeframe.count(need.missing.start, request.end)
@@ -81,12 +89,24 @@ def estimate_coarser(
 ) -> Cost:
     """Return what deriving candle partitions from a finer timeframe takes: no request."""
     cost = Cost()
-    for series, months in contiguous_ranges(partitions):
-        wanted = _closed_part(series, months, rules, now)
-        if wanted is not None:
+    for partition in partitions:
+        series, period = partition.series, partition.period
+        month = TimeRange(period.start, period.end)
+        wanted = _closed_part(series, month, rules, now)
+        if wanted is None:
+            continue
+        try:
             stored = len(lake.store.times("ohlcv", series, wanted.start, wanted.end))
-            cost += Cost(0, series.timeframe.count(wanted.start, wanted.end) - stored)
+        except StorageError as error:
+            cost += _unread(series, month, error)
+            continue
+        cost += Cost(0, series.timeframe.count(wanted.start, wanted.end) - stored)
     return cost
+
+
+def _unread(series: Series, part: TimeRange, error: StorageError) -> Cost:
+    months = periods_between(part.start, part.end)
+    return Cost(unread={Partition("ohlcv", series, month): str(error) for month in months})
 
 
 def _closed_part(

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from data_platform.domain.errors import NotStoredError
 from data_platform.storage.breakers import Breakers
 from data_platform.storage.ledger import Ledger
 from data_platform.storage.ledger_sums import LedgerSums
 from data_platform.storage.partition_store import PartitionStore
-from data_platform.storage.state import State
+from data_platform.storage.state import State, is_made
 from data_platform.storage.stored_files import StoredFiles
 from data_platform.storage.verdicts import Verdicts
 
@@ -65,6 +66,20 @@ def require_lake(data_root: Path) -> None:
             f"there is no lake at {data_root}. Fetch candles with `data-platform download`, or set "
             "DATA_PLATFORM_DATA to where it lies."
         )
+
+
+@contextmanager
+def looked_at_lake(data_root: Path | str, state_url: str) -> Iterator[Lake]:
+    """Give a lake to somebody who must leave nothing behind, also where there is none yet.
+
+    Arguments as `open_lake`.
+    """
+    if is_made(state_url):
+        with opened_lake(data_root, state_url) as lake:
+            yield lake
+        return
+    with TemporaryDirectory() as folder, opened_lake(data_root, f"sqlite:///{folder}/0") as lake:
+        yield lake
 
 
 @contextmanager

@@ -11,10 +11,11 @@ from itertools import groupby
 import polars as pl
 
 from data_platform.domain.candles import TIME, TimeRange, closed_before
+from data_platform.domain.errors import DamagedFileError, StorageError
 from data_platform.domain.exchanges import Exchange
 from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Pair, Series
-from data_platform.domain.periods import Period
+from data_platform.domain.periods import Period, periods_between
 from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.delisted import find_delisted
 from data_platform.operations.lake import Lake
@@ -92,6 +93,34 @@ def plan_needs(
     parts = _missing(lake, series, TimeRange(wanted.start, compared.start), rules, now)
     parts += [compared] if compared.start < compared.end else []
     return [Need(series, part, wanted.start) for part in parts]
+
+
+Unread = list[tuple[TimeRange, StorageError]]
+"""Months of which it cannot be told what they lack, and why."""
+
+
+def plan_readable(
+    lake: Lake, series: Series, months: TimeRange, rules: UpdateRules, now: datetime
+) -> tuple[list[Need], Unread]:
+    """Return what those months of a range lack that can be read, and which cannot.
+
+    Arguments as `plan_needs`.
+    """
+    try:
+        return plan_needs(lake, series, months, rules, now), []
+    except DamagedFileError:
+        pass
+    except StorageError as error:
+        return [], [(months, error)]
+    needs: list[Need] = []
+    unread: Unread = []
+    for period in periods_between(months.start, months.end):
+        month = TimeRange(period.start, period.end)
+        try:
+            needs += plan_needs(lake, series, month, rules, now)
+        except StorageError as error:
+            unread.append((month, error))
+    return needs, unread
 
 
 def needs_of_gaps(

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import cast
 
 from data_platform.domain.candles import TimeRange, closed_before, empty_candles, merge_candles
-from data_platform.domain.errors import DamagedFileError, SourceError, StorageError
+from data_platform.domain.errors import SourceError, StorageError
 from data_platform.domain.layers import LAYERS_BY_NAME, Partition
 from data_platform.domain.markets import Series
 from data_platform.domain.periods import period_of, periods_between
@@ -24,7 +24,7 @@ from data_platform.operations.plan import (
     UpdateRules,
     contiguous_ranges,
     needs_of_gaps,
-    plan_needs,
+    plan_readable,
 )
 from data_platform.operations.report import LayerReport, Outcome, report_of
 from data_platform.operations.watch import Progress, StoppedError, Watch
@@ -92,22 +92,10 @@ class CandleUpdate:
         now = self.clock()
         needs: list[Need] = []
         for series, months in contiguous_ranges(partitions):
-            try:
-                needs += plan_needs(self.lake, series, months, self.rules, now)
-            except DamagedFileError:
-                needs += self._plan_sound_months(series, months, now)
-            except StorageError as error:
-                self._fail(series, months, error)
-        return needs
-
-    def _plan_sound_months(self, series: Series, months: TimeRange, now: datetime) -> list[Need]:
-        needs: list[Need] = []
-        for period in periods_between(months.start, months.end):
-            month = TimeRange(period.start, period.end)
-            try:
-                needs += plan_needs(self.lake, series, month, self.rules, now)
-            except StorageError as error:
-                self._fail(series, month, error)
+            readable, unread = plan_readable(self.lake, series, months, self.rules, now)
+            needs += readable
+            for part, error in unread:
+                self._fail(series, part, error)
         return needs
 
     def _ask(self, needs: Sequence[Need], partitions: Sequence[Partition]) -> None:

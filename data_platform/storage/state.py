@@ -157,6 +157,12 @@ class State:
             os.close(descriptor)
 
 
+def is_made(url: str) -> bool:
+    """Tell whether a database is there; one on a server is taken to be."""
+    parsed = sa.make_url(url)
+    return parsed.get_backend_name() != _SQLITE or _path(parsed).is_file()
+
+
 def _path(url: sa.URL) -> Path:
     return Path(str(url.database)).absolute()
 
