@@ -78,7 +78,7 @@ exchanges:
     grace: 7s
     api_key_env: MY_KEY
   okx:
-    pairs: [BTC/USDT:USDT]
+    pairs: [BTC/USDT:USDT, BTC/USDT]
 indicators: [rsi_14]
 refresh: {candles: 1m, derived: 2m, exports: 3h}
 """,
@@ -95,7 +95,7 @@ refresh: {candles: 1m, derived: 2m, exports: 3h}
     assert mine.derive == {to_timeframe("1d"): to_timeframe("4h")}
     assert (mine.backup, mine.requests_per_minute, mine.api_key_env) == ("okx", 12.5, "MY_KEY")
     assert (mine.timeout, mine.grace) == (timedelta(minutes=1), timedelta(seconds=7))
-    assert settings.exchanges["okx"].pairs == (Pair("BTC/USDT:USDT"),)
+    assert settings.exchanges["okx"].pairs == (Pair("BTC/USDT"), Pair("BTC/USDT:USDT"))
     assert settings.indicators == ("rsi_14",)
     assert settings.feature_sets == (FeatureSet("mine", 3, returns=(1,)),)
     assert settings.refresh.exports == timedelta(hours=3)

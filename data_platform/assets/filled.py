@@ -9,16 +9,18 @@ from data_platform.operations.recipes import filled_recipe
 
 def build_filled(line: Line, timeframe: Timeframe) -> dg.AssetsDefinition:
     """Return the grid asset of one timeframe."""
+    backup = line.exchange.backup
+    before = f"Over open gaps it takes {backup}'s candles of the same pair. " if backup else ""
     decorate = line_asset(
         line,
         "filled",
         timeframe,
         description=(
-            f"The regular {timeframe} grid. The first 10 candles of a gap are carried forward and "
-            "flagged, then rows stay missing and a new segment begins; times known to be without "
-            "trades are carried at any length."
+            f"The regular {timeframe} grid. {before}The first 10 candles of a gap are carried "
+            "forward and flagged, then rows stay missing and a new segment begins; times known to "
+            "be without trades are carried at any length."
         ),
         columns=filled_columns(),
         reads=[("ohlcv", timeframe)],
     )
-    return build_derived(line, timeframe, [filled_recipe()], decorate)
+    return build_derived(line, timeframe, [filled_recipe(backup)], decorate)

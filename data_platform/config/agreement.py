@@ -12,7 +12,10 @@ from data_platform.config.values import spell_duration
 
 
 def refuse_wrong_backups(document: Document, exchanges: Mapping[str, ExchangeSettings]) -> None:
-    """Refuse a backup that is the exchange itself or no exchange of the file.
+    """Refuse a backup that is the exchange itself, no exchange of the file, or of no use.
+
+    A pair that the backup does not keep is simply not backed up; where that is so of every pair,
+    somebody expects what will not be.
 
     Raises:
         ConfigError: names file and line.
@@ -25,6 +28,26 @@ def refuse_wrong_backups(document: Document, exchanges: Mapping[str, ExchangeSet
                 f"{exchange.backup!r} is not another exchange of this file. "
                 f"Accepted: {', '.join(others) or 'none, there is only one'}.",
             )
+        if exchange.backup is not None:
+            _refuse_useless_backup(document, exchange, exchanges[exchange.backup])
+
+
+def _refuse_useless_backup(
+    document: Document, exchange: ExchangeSettings, backup: ExchangeSettings
+) -> None:
+    mine, other = set(exchange.pairs), set(backup.pairs)
+    if not mine & other:
+        lacking = f"pairs ({', '.join(pair.symbol for pair in backup.pairs)})"
+    elif not set(exchange.timeframes) & set(backup.timeframes):
+        lacking = f"timeframes ({', '.join(each.name for each in backup.timeframes)})"
+    else:
+        return
+    raise document.error(
+        ("exchanges", exchange.name, "backup"),
+        f"{backup.name} can lend no candle to {exchange.name}: none of its {lacking} is kept "
+        "there. A backup needs the same pair, quote currency included, and timeframe; add one to "
+        "either, or drop `backup`.",
+    )
 
 
 def refuse_slow_refresh(

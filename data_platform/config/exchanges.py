@@ -45,7 +45,7 @@ class ExchangeSettings:
     derive: Mapping[Timeframe, Timeframe]
     """Timeframe -> the finer one of `timeframes` it is computed from."""
     backup: str | None
-    """Another exchange of the config that may fill open gaps."""
+    """Another exchange of the config whose candles the grid may take over open gaps."""
     requests_per_minute: float
     """Of all processes of this machine together."""
     timeout: timedelta

@@ -88,7 +88,11 @@ class ExchangeEntry(_Model):
         default=None, description="Replaces scheme and host of every URL of the exchange."
     )
     backup: NameField | None = Field(
-        default=None, description="Another exchange of this file that may fill open gaps."
+        default=None,
+        description=(
+            "Another exchange of this file, whose candles of the same pair and timeframe the grid "
+            "(`filled`) takes over gaps that this one does not fill."
+        ),
     )
     rate_limit: Annotated[float, Field(gt=0, le=1_000_000)] | None = Field(
         default=None,

@@ -52,7 +52,7 @@ def to_scope(
         finer = exchange.derive.get(timeframe)
         return [
             *([coarser_recipe(finer, rules)] if finer else []),
-            filled_recipe(),
+            filled_recipe(exchange.backup),
             indicators_recipe(indicators),
             *(features_recipe(each, timeframe) for each in feature_sets),
         ]

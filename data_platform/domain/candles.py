@@ -40,7 +40,8 @@ COLUMN_DESCRIPTIONS: dict[str, str] = {
     "close": "Last price, quote currency per unit of base.",
     "volume": "Traded amount, base currency.",
     "is_filled": "True where the exchange sent no candle and this row was made by `fill_method`.",
-    "fill_method": "`carry` (close carried, volume 0) on filled rows, else null.",
+    "fill_method": "`carry` (close carried, volume 0) or `backup:<exchange>` (the candle of the "
+    "configured backup) on filled rows, else null.",
     "segment": "Opening time of the first candle since the last break that was left unfilled.",
 }
 

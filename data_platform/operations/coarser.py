@@ -14,11 +14,11 @@ from data_platform.domain.markets import Series
 from data_platform.domain.timeframes import Timeframe
 from data_platform.features.resample import resample_candles
 from data_platform.operations.derive import Ingredients, Recipe, derive_layer
-from data_platform.operations.journal_book import LEDGER, ledger_input
+from data_platform.operations.journal_book import LEDGER, ledger_input, to_input
 from data_platform.operations.judge import judge_candles, read_history
 from data_platform.operations.lake import Lake
 from data_platform.operations.plan import UpdateRules
-from data_platform.operations.recipes import layer_version, to_input
+from data_platform.operations.recipes import layer_version
 from data_platform.operations.report import LayerReport
 from data_platform.operations.watch import Watch
 from data_platform.quality.rule import RuleInput

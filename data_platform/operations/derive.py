@@ -157,7 +157,7 @@ def _months_read(
     for read in recipe.reads(partition):
         layer, series = read
         parts = _months_of(read, partition, book, since.get(read))
-        if recipe.ledger and layer == "ohlcv":
+        if recipe.ledger and layer == "ohlcv" and not _is_backup(series, partition):
             parts += _ledger_of(series, partition, book, since.get(read), recipe.ledger)
         digest = hashlib.sha256(",".join(parts).encode()).hexdigest()
         found.append(InputRow(f"months of {layer}", series, since.get(read), None, digest))
@@ -174,13 +174,18 @@ def _months_of(
     start = period_of(since).start if since else None
     reach = [it for it in months if it.start < end and (start is None or it.start >= start)]
     parts = [month.content for month in reach]
-    if not is_own:
+    if not is_own and not _is_backup(series, partition):
         # A hole at the end of a month is filled once the series goes on in a later one.
         last = reach[-1].last if reach else None
         ends_open = last is None or last < end - series.timeframe.duration
         goes_on = bool(months) and months[-1].start >= end
         parts.append(str(ends_open and goes_on))
     return parts
+
+
+def _is_backup(series: Series, partition: Partition) -> bool:
+    """Tell whether a series is another exchange's: its edges and gaps are none of this one's."""
+    return series.exchange != partition.series.exchange
 
 
 def _ledger_of(

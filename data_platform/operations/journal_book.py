@@ -15,7 +15,7 @@ from data_platform.domain.layers import LAYERS_BY_NAME, Partition
 from data_platform.domain.markets import Series
 from data_platform.domain.periods import Period
 from data_platform.operations.lake import Lake
-from data_platform.storage.journal import InputRow, JournalRow
+from data_platform.storage.journal import ABSENT, InputRow, JournalRow
 from data_platform.storage.ledger import Status
 from data_platform.storage.ledger_months import LedgerMonths, MonthChanges
 from data_platform.storage.stored_files import StoredFile
@@ -155,3 +155,11 @@ def ledger_input(lake: Lake, series: Series, known: TimeRange, name: str = LEDGE
     start, end = pl.col("start").clip(known.start), pl.col("end").clip(upper_bound=known.end)
     said = gaps.select(start, end, "status")
     return InputRow(name, series, known.start, known.end, content_hash(said))
+
+
+def to_input(layer: str, series: Series, frame: pl.DataFrame) -> InputRow:
+    """Return the record of rows that were read."""
+    if frame.is_empty():
+        return InputRow(layer, series, None, None, ABSENT)
+    times = frame["open_time"]
+    return InputRow(layer, series, times[0], times[-1], content_hash(frame))

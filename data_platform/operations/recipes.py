@@ -10,8 +10,7 @@ from datetime import datetime
 
 import polars as pl
 
-from data_platform.domain.candles import FILLED_SCHEMA, TimeRange, content_hash
-from data_platform.domain.errors import DamagedFileError
+from data_platform.domain.candles import TimeRange
 from data_platform.domain.layers import LAYERS_BY_NAME, Partition
 from data_platform.domain.markets import Series
 from data_platform.domain.timeframes import Timeframe
@@ -21,19 +20,32 @@ from data_platform.features.feature_set import (
     feature_schema,
     history_rows,
 )
-from data_platform.features.fill import Carry, fill_candles, segment_of_last
 from data_platform.features.timeframes import coarse_range
 from data_platform.indicators.columns import add_indicators, warm_up
 from data_platform.operations.derive import Ingredients, Recipe
-from data_platform.operations.journal_book import QUIET, Read, ledger_input
+from data_platform.operations.grid import backup_of, gather_filled
+from data_platform.operations.journal_book import LEDGER, QUIET, Read, to_input
 from data_platform.operations.lake import Lake
-from data_platform.storage.journal import ABSENT, InputRow
 
 
-def filled_recipe() -> Recipe:
-    """Return how the regular grid is made from stored candles."""
-    reads = _reads_own("ohlcv", "filled")
-    return Recipe("filled", layer_version("filled"), reads, gather_filled, ledger=QUIET)
+def filled_recipe(backup: str | None = None) -> Recipe:
+    """Return how the regular grid is made from stored candles.
+
+    Args:
+        backup: the exchange whose candles may cover open gaps; None: none may.
+    """
+    own = _reads_own("ohlcv", "filled")
+    if backup is None:
+        return Recipe("filled", layer_version("filled"), own, gather_filled, ledger=QUIET)
+
+    def reads(partition: Partition) -> tuple[Read, ...]:
+        return (*own(partition), ("ohlcv", backup_of(partition.series, backup)))
+
+    def gather(lake: Lake, partition: Partition) -> Ingredients:
+        return gather_filled(lake, partition, backup)
+
+    # Whether a gap is open is said by every status, not only by times without trades.
+    return Recipe("filled", layer_version("filled", backup), reads, gather, ledger=LEDGER)
 
 
 def indicators_recipe(names: tuple[str, ...]) -> Recipe:
@@ -85,90 +97,12 @@ def features_recipe(feature_set: FeatureSet, timeframe: Timeframe) -> Recipe:
     return Recipe("features", version, reads, gather, feature_set.key)
 
 
-def gather_filled(lake: Lake, partition: Partition) -> Ingredients:
-    """Read what the grid of one month is made of: its candles, and what those before leave."""
-    series, period = partition.series, partition.period
-    candles = lake.store.read_range("ohlcv", series, period.start, period.end)
-    last = lake.store.read_before("ohlcv", series, period.start, 1)
-    stored = pl.concat([last, candles])
-    end = _grid_end(lake, partition, stored)
-    start = stored["open_time"][0] if stored.height else period.start
-    quiet = _quiet_times(lake, series, start, end)
-    known = TimeRange(start, max(start, end))
-    inputs = [to_input("ohlcv", series, stored), ledger_input(lake, series, known, QUIET)]
-    carry, since = None, {}
-    if last.height:
-        segment, grid = _segment(lake, series, last["open_time"][0], period.start)
-        carry = Carry(last, segment)
-        inputs.append(grid)
-        if grid.first:
-            since = {("ohlcv", series): last["open_time"][0], ("filled", series): grid.first}
-    return Ingredients(
-        tuple(inputs),
-        lambda: fill_candles(
-            candles, carry, quiet, series.timeframe, period.start, max(end, period.start)
-        ),
-        since=since,
-    )
-
-
-def to_input(layer: str, series: Series, frame: pl.DataFrame) -> InputRow:
-    """Return the record of rows that were read."""
-    if frame.is_empty():
-        return InputRow(layer, series, None, None, ABSENT)
-    times = frame["open_time"]
-    return InputRow(layer, series, times[0], times[-1], content_hash(frame))
-
-
 def layer_version(layer: str, parameters: object = None) -> str:
     """Return a layer's code version, with the hash of its parameters if it has any."""
     version = str(LAYERS_BY_NAME[layer].code_version)
     if parameters is None:
         return version
     return f"{version}-{hashlib.sha256(repr(parameters).encode()).hexdigest()[:12]}"
-
-
-def _grid_end(lake: Lake, partition: Partition, stored: pl.DataFrame) -> datetime:
-    series, period = partition.series, partition.period
-    newest = lake.store.newest(series.exchange).get((series.pair.key, series.timeframe.name))
-    if newest is not None and newest >= period.end:
-        return period.end
-    if stored.is_empty():
-        return period.start
-    end: datetime = stored["open_time"][-1] + series.timeframe.duration
-    return end
-
-
-def _segment(
-    lake: Lake, series: Series, last: datetime, start: datetime
-) -> tuple[datetime, InputRow]:
-    # The month before has worked it out, where its grid can be read; else look back for the
-    # newest break. Both give the same: a segment is named by its first candle.
-    before = _filled_before(lake, series, start)
-    if before.height and before["open_time"][0] >= last:
-        row = before.select("open_time", "segment")
-        return row["segment"][0], to_input("filled", series, row)
-    times = pl.Series(dtype=before["open_time"].dtype)
-    rows, first = 0, lake.store.first(series)
-    while True:
-        rows = max(2 * rows, 5_000)
-        times = lake.store.read_before("ohlcv", series, start, rows)["open_time"]
-        quiet = _quiet_times(lake, series, times[0], start)
-        segment = segment_of_last(times, quiet, series.timeframe)
-        if segment > times[0] or times[0] == first:
-            return segment, InputRow("filled", series, None, None, ABSENT)
-
-
-def _filled_before(lake: Lake, series: Series, start: datetime) -> pl.DataFrame:
-    try:
-        return lake.store.read_before("filled", series, start, 1)
-    except DamagedFileError:
-        return FILLED_SCHEMA.to_frame()
-
-
-def _quiet_times(lake: Lake, series: Series, start: datetime, end: datetime) -> list[TimeRange]:
-    gaps = lake.sums.ranges(series, start, end, {"no_trades"}).select("start", "end")
-    return [TimeRange(max(first, start), min(last, end)) for first, last in gaps.rows()]
 
 
 def _with_history(lake: Lake, layer: str, partition: Partition, rows: int) -> pl.DataFrame:

@@ -141,11 +141,12 @@ class _Look:
 
 def _is_behind(partition: Partition, book: JournalBook) -> bool:
     """Tell whether what a partition is computed from has grown at its end since."""
-    # What it reads of its own table is always older.
+    # What it reads of its own table is always older, and so is what a backup lent.
     others = [
         noted
         for noted in book.inputs(partition)
         if noted.layer in LAYERS_BY_NAME
+        and noted.series.exchange == partition.series.exchange
         and (noted.layer, noted.series) != (partition.layer, partition.series)
     ]
     newest = [(noted.last, book.newest(noted.layer, noted.series)) for noted in others]

@@ -44,3 +44,37 @@ def test_refusal_of_a_slow_refresh_says_what_would_be_lost(tmp_path: Path) -> No
         "candles would be lost, at the latest when one run fails. Accepted: at most 6h, or no 1m "
         "in its `timeframes`."
     )
+
+
+BACKED = """\
+exchanges:
+  binance:
+    backup: okx
+    pairs: [BTC/USDT, ETH/USDT]
+    timeframes: [1m, 1h]
+  okx:
+    pairs: [{pairs}]
+    timeframes: [{timeframes}]
+"""
+
+
+def test_one_pair_and_timeframe_in_common_are_enough(tmp_path: Path) -> None:
+    text = BACKED.format(pairs="ETH/USDT, ETH/USD", timeframes="1h, 4h")
+    assert load(tmp_path, text).exchanges["binance"].backup == "okx"
+
+
+@pytest.mark.parametrize(
+    ("pairs", "timeframes", "lacking"),
+    [
+        ("BTC/USD, ETH/USDC", "1h", "none of its pairs (BTC/USD, ETH/USDC) is kept there"),
+        ("BTC/USDT:USDT", "1h", "none of its pairs (BTC/USDT:USDT) is kept there"),
+        ("BTC/USDT", "5m, 1d", "none of its timeframes (5m, 1d) is kept there"),
+    ],
+)
+def test_a_backup_that_could_lend_nothing_is_refused_with_its_line(
+    tmp_path: Path, pairs: str, timeframes: str, lacking: str
+) -> None:
+    message = refusal(tmp_path, BACKED.format(pairs=pairs, timeframes=timeframes))
+    assert message.startswith("3: exchanges.binance.backup: okx can lend no candle to binance")
+    assert lacking in message
+    assert "quote currency included" in message

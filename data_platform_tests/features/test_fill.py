@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from data_platform.domain.candles import CANDLE_SCHEMA, FILLED_SCHEMA, TIME, TimeRange
 from data_platform.domain.errors import StorageError
 from data_platform.domain.timeframes import to_timeframe
-from data_platform.features.fill import Carry, fill_candles, segment_of_last
+from data_platform.features.fill import Carry, add_backup, fill_candles, segment_of_last
 
 START = datetime(2024, 1, 31, 23, tzinfo=UTC)
 MINUTE = to_timeframe("1m")
@@ -189,3 +189,37 @@ def test_the_segment_of_the_last_candle_is_found_without_filling(
     times = pl.Series([at(m) for m in sorted(minutes)], dtype=TIME)
     found = segment_of_last(times, quiet(*ranges), MINUTE)
     assert found == expected_rows(minutes, ranges)[-1][3]
+
+
+def lent(minutes: Sequence[int]) -> pl.DataFrame:
+    """Return the backup's candles, whose prices no own candle has."""
+    return stored(minutes).with_columns(pl.col("open", "high", "low", "close") + 1000.0)
+
+
+def test_the_backup_stands_in_its_gaps_alone_and_never_over_an_own_candle() -> None:
+    backed = add_backup(stored([0, 1, 5, 9]), lent(range(12)), quiet((1, 4), (7, 9)), "okx")
+    assert offsets(backed) == [0, 1, 2, 3, 5, 7, 8, 9]
+    own = backed.filter(pl.col("fill_method").is_null()).select(CANDLE_SCHEMA.names())
+    assert own.equals(stored([0, 1, 5, 9]))
+    taken = backed.filter(pl.col("fill_method") == "backup:okx").select(CANDLE_SCHEMA.names())
+    assert taken.equals(lent([2, 3, 7, 8]))
+
+
+@settings(deadline=None, max_examples=200)
+@given(grids, grids, bounds, bounds, st.integers(0, 121))
+def test_no_row_sees_what_comes_later_not_even_of_the_backup(
+    own: set[int], theirs: set[int], gaps: list[int], still: list[int], cut: int
+) -> None:
+    open_gaps, silent = ranges_between(gaps), ranges_between(still)
+
+    def filled_until(minute: int) -> pl.DataFrame:
+        mine = stored(sorted(it for it in own if it < minute))
+        other = lent(sorted(it for it in theirs if it < minute))
+        backed = add_backup(mine, other, quiet(*open_gaps), "okx")
+        first = min(own)
+        backed = backed.filter(pl.col("open_time") >= at(first))
+        return fill_candles(backed, None, quiet(*silent), MINUTE, START, at(minute))
+
+    whole = filled_until(122)
+    known = whole.filter(pl.col("open_time") < at(cut))
+    assert filled_until(cut).equals(known)

@@ -6,14 +6,14 @@ import pytest
 
 from data_platform.domain.timeframes import to_timeframe
 from data_platform.features.feature_set import FeatureSet
+from data_platform.operations.grid import gather_filled
+from data_platform.operations.journal_book import to_input
 from data_platform.operations.lake import Lake
 from data_platform.operations.recipes import (
     features_recipe,
     filled_recipe,
-    gather_filled,
     indicators_recipe,
     layer_version,
-    to_input,
 )
 from data_platform.storage.journal import ABSENT
 from data_platform_tests.damage import damage
