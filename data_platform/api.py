@@ -8,28 +8,20 @@ Times are UTC, ranges half-open. Nothing here fetches, fills or repairs: what is
 damaged is an error, unless the caller asks to go without.
 """
 
-import re
-from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Literal, overload
 
 import polars as pl
 
 from data_platform.domain.errors import WrongUseError
-from data_platform.domain.markets import Market, Pair, Series, from_key, to_exchange, to_pair
 from data_platform.domain.timeframes import to_timeframe
 from data_platform.operations.lake import require_lake
-from data_platform.settings import Settings, load_settings
-from data_platform.storage.complete import Wanted, read_available, read_complete
+from data_platform.operations.lookup import Known, Question, Time, look_up
+from data_platform.settings import load_settings
 from data_platform.storage.partition_store import PartitionStore
 from data_platform.storage.state import State
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Time = datetime | date | str
-"""An aware datetime, a date, or either in ISO form; without a zone it is UTC."""
-
-_VERSIONED = re.compile(r"[A-Za-z0-9_]+-v[1-9][0-9]*")
 
 
 @overload
@@ -41,6 +33,8 @@ def load_ohlcv(
     *,
     frame: Literal["polars"] = "polars",
     allow_missing: bool = False,
+    as_of: Time | None = None,
+    snapshot: str | None = None,
 ) -> pl.DataFrame: ...
 
 
@@ -53,10 +47,12 @@ def load_ohlcv(
     *,
     frame: Literal["pandas"],
     allow_missing: bool = False,
+    as_of: Time | None = None,
+    snapshot: str | None = None,
 ) -> "pd.DataFrame": ...
 
 
-def load_ohlcv(
+def load_ohlcv(  # noqa: PLR0913  # all but the range by name
     market: str,
     timeframe: str,
     start: Time,
@@ -64,6 +60,8 @@ def load_ohlcv(
     *,
     frame: Literal["polars", "pandas"] = "polars",
     allow_missing: bool = False,
+    as_of: Time | None = None,
+    snapshot: str | None = None,
 ) -> "pl.DataFrame | pd.DataFrame":
     """Return candles as the exchange gave them: closed, audited, sparse.
 
@@ -74,6 +72,8 @@ def load_ohlcv(
         end: end of the range, exclusive.
         frame: which library's frame to return.
         allow_missing: leave out months that are not stored or damaged instead of raising.
+        as_of: read what was known at this time; None: what is known now.
+        snapshot: read what the snapshot of this name holds, whatever was corrected since.
 
     Returns:
         open_time (UTC), open, high, low, close (quote currency per unit of base), volume (base
@@ -84,7 +84,8 @@ def load_ohlcv(
         DamagedFileError: a stored file is gone, torn or changed.
         WrongUseError: an argument cannot be understood.
     """
-    loaded = _load("ohlcv", market, timeframe, (start, end), allow_missing=allow_missing)
+    shelf = (None, as_of, snapshot)
+    loaded = _load(Question("ohlcv", market, timeframe, start, end, *shelf, allow_missing))
     return _handed_out(loaded, frame)
 
 
@@ -97,6 +98,8 @@ def load_indicators(
     *,
     frame: Literal["polars"] = "polars",
     allow_missing: bool = False,
+    as_of: Time | None = None,
+    snapshot: str | None = None,
 ) -> pl.DataFrame: ...
 
 
@@ -109,10 +112,12 @@ def load_indicators(
     *,
     frame: Literal["pandas"],
     allow_missing: bool = False,
+    as_of: Time | None = None,
+    snapshot: str | None = None,
 ) -> "pd.DataFrame": ...
 
 
-def load_indicators(
+def load_indicators(  # noqa: PLR0913  # as `load_ohlcv`
     market: str,
     timeframe: str,
     start: Time,
@@ -120,6 +125,8 @@ def load_indicators(
     *,
     frame: Literal["polars", "pandas"] = "polars",
     allow_missing: bool = False,
+    as_of: Time | None = None,
+    snapshot: str | None = None,
 ) -> "pl.DataFrame | pd.DataFrame":
     """Return filled candles with the configured indicators; row t uses candles <= t.
 
@@ -130,6 +137,8 @@ def load_indicators(
         end: end of the range, exclusive.
         frame: which library's frame to return.
         allow_missing: leave out months that are not stored or damaged instead of raising.
+        as_of: read what was known at this time; None: what is known now.
+        snapshot: read what the snapshot of this name holds, whatever was corrected since.
 
     Returns:
         The columns of `load_ohlcv`, is_filled, fill_method, segment, the indicators, and
@@ -140,7 +149,8 @@ def load_indicators(
         DamagedFileError: a stored file is gone, torn or changed.
         WrongUseError: an argument cannot be understood.
     """
-    loaded = _load("indicators", market, timeframe, (start, end), allow_missing=allow_missing)
+    shelf = (None, as_of, snapshot)
+    loaded = _load(Question("indicators", market, timeframe, start, end, *shelf, allow_missing))
     return _handed_out(_with_close(loaded, timeframe), frame)
 
 
@@ -154,6 +164,8 @@ def load_features(
     feature_set: str | None = None,
     frame: Literal["polars"] = "polars",
     allow_missing: bool = False,
+    as_of: Time | None = None,
+    snapshot: str | None = None,
 ) -> pl.DataFrame: ...
 
 
@@ -167,6 +179,8 @@ def load_features(
     feature_set: str | None = None,
     frame: Literal["pandas"],
     allow_missing: bool = False,
+    as_of: Time | None = None,
+    snapshot: str | None = None,
 ) -> "pd.DataFrame": ...
 
 
@@ -179,6 +193,8 @@ def load_features(  # noqa: PLR0913  # as `load_ohlcv`, and the set
     feature_set: str | None = None,
     frame: Literal["polars", "pandas"] = "polars",
     allow_missing: bool = False,
+    as_of: Time | None = None,
+    snapshot: str | None = None,
 ) -> "pl.DataFrame | pd.DataFrame":
     """Return one feature set; row t uses what was known at the close of candle t.
 
@@ -190,6 +206,8 @@ def load_features(  # noqa: PLR0913  # as `load_ohlcv`, and the set
         feature_set: `name` or `name-v1`; None: the only one configured.
         frame: which library's frame to return.
         allow_missing: leave out months that are not stored or damaged instead of raising.
+        as_of: read what was known at this time; None: what is known now.
+        snapshot: read what the snapshot of this name holds, whatever was corrected since.
 
     Returns:
         open_time, the set's columns, and available_at: the candle's close. Sorted.
@@ -199,92 +217,23 @@ def load_features(  # noqa: PLR0913  # as `load_ohlcv`, and the set
         DamagedFileError: a stored file is gone, torn or changed.
         WrongUseError: an argument cannot be understood.
     """
-    loaded = _load(
-        "features",
-        market,
-        timeframe,
-        (start, end),
-        allow_missing=allow_missing,
-        feature_set=feature_set,
-    )
+    shelf = (feature_set, as_of, snapshot)
+    loaded = _load(Question("features", market, timeframe, start, end, *shelf, allow_missing))
     return _handed_out(_with_close(loaded, timeframe), frame)
 
 
-def _load(
-    layer: str,
-    market: str,
-    timeframe: str,
-    times: tuple[Time, Time],
-    *,
-    allow_missing: bool,
-    feature_set: str | None = None,
-) -> pl.DataFrame:
-    if not (isinstance(market, str) and isinstance(timeframe, str)):
-        raise WrongUseError(
-            f"expected texts like 'okx/BTC-USDT', '1h', found {market}, {timeframe}."
-        )
+def _load(question: Question) -> pl.DataFrame:
     settings = load_settings()
-    start, end = (_to_time(time) for time in times)
-    if start >= end:
-        raise WrongUseError(f"the range from {start} to {end} holds nothing; end is exclusive.")
+    known = Known(
+        {name: exchange.pairs for name, exchange in settings.exchanges.items()},
+        settings.feature_sets,
+    )
     require_lake(settings.data_root)
     state = State(settings.state_url)
     try:
-        store = PartitionStore(settings.data_root, state)
-        series = _to_series(settings, store, market, timeframe)
-        chosen = _to_feature_set(settings, feature_set) if layer == "features" else None
-        wanted = Wanted(layer, series, start, end, chosen)
-        return (read_available if allow_missing else read_complete)(store, wanted)
+        return look_up(PartitionStore(settings.data_root, state), known, question)
     finally:
         state.close()
-
-
-def _to_series(settings: Settings, store: PartitionStore, market: str, timeframe: str) -> Series:
-    text, slash, pair = market.partition("/")
-    # What left the config stays readable.
-    stored = {from_key(key) for key, _ in store.newest(text.lower())}
-    if not (stored or slash or text.lower() in settings.exchanges):
-        raise WrongUseError(f"market {market!r}: expected exchange/pair such as okx/BTC-USDT.")
-    exchange = to_exchange(text, [text.lower()] if stored else list(settings.exchanges))
-    configured = settings.exchanges.get(exchange)
-    known: set[Pair] = stored | set(configured.pairs if configured else ())
-    if not pair:
-        names = sorted(str(Market(exchange, each)) for each in known)
-        raise WrongUseError(f"market {market!r} names no pair. Expected: {', '.join(names)}.")
-    return Series(exchange, to_pair(pair, known), to_timeframe(timeframe))
-
-
-def _to_feature_set(settings: Settings, name: str | None) -> str:
-    keys = [each.key for each in settings.feature_sets]
-    if name is None and len(keys) == 1:
-        return keys[0]
-    fitting = [each.key for each in settings.feature_sets if name in (each.name, each.key)]
-    if len(fitting) == 1:
-        return fitting[0]
-    if name is not None and not fitting and _VERSIONED.fullmatch(name):
-        # An older version that is still stored.
-        return name
-    raise WrongUseError(f"feature_set {name!r}: expected one of {', '.join(keys)}.")
-
-
-def _to_time(time: Time) -> datetime:
-    if isinstance(time, str):
-        try:
-            parsed = datetime.fromisoformat(time)
-        except ValueError as error:
-            raise WrongUseError(
-                f"time {time!r}: expected ISO, such as 2024-01-31 or 2024-01-31T12:00Z."
-            ) from error
-        return parsed.replace(tzinfo=parsed.tzinfo or UTC).astimezone(UTC)
-    if not isinstance(time, date):
-        raise WrongUseError(
-            f"time {time!r}: expected a datetime, a date, or either in ISO form: 2024-01-31."
-        )
-    if not isinstance(time, datetime):
-        return datetime(time.year, time.month, time.day, tzinfo=UTC)
-    if time.tzinfo is None:
-        raise WrongUseError(f"time {time!r} has no zone; write datetime(..., tzinfo=UTC).")
-    return time.astimezone(UTC)
 
 
 def _with_close(rows: pl.DataFrame, timeframe: str) -> pl.DataFrame:

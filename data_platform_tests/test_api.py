@@ -10,7 +10,9 @@ from data_platform.api import load_features, load_indicators, load_ohlcv
 from data_platform.domain.errors import DamagedFileError, NotStoredError, WrongUseError
 from data_platform.domain.markets import Pair
 from data_platform.domain.periods import Period
+from data_platform.storage.manifest import Manifest
 from data_platform.storage.partition_store import PartitionStore
+from data_platform.storage.snapshots import Snapshots
 from data_platform_tests.storage.lake import (
     at,
     candles,
@@ -19,6 +21,7 @@ from data_platform_tests.storage.lake import (
     open_store,
     partition,
     series,
+    utc,
 )
 
 CONFIG = """
@@ -106,7 +109,7 @@ def test_what_cannot_be_understood_says_what_can(
 @pytest.mark.usefixtures("store")
 def test_another_frame_is_refused() -> None:
     with pytest.raises(WrongUseError, match="polars or pandas"):
-        load_ohlcv("binance/BTC-USDT", "1h", *JANUARY, frame="spark")  # type: ignore[call-overload]
+        load_ohlcv("binance/BTC-USDT", "1h", *JANUARY, frame="spark")
 
 
 @pytest.mark.usefixtures("store")
@@ -173,3 +176,18 @@ def test_the_example_of_the_module_reads(store: PartitionStore) -> None:
     assert store.root.is_dir()
     found = load_ohlcv("binance/BTC-USDT", "1h", "2024-01-01", "2024-02-01")
     assert found["open_time"][0] == datetime(2024, 1, 1, tzinfo=UTC)
+
+
+def test_what_was_known_and_what_was_pinned_stay_readable_after_a_correction(
+    store: PartitionStore,
+) -> None:
+    pinned = Manifest("before", utc(2024, 2), "0.1", "abc", ())
+    Snapshots(store.root).create(store, store.journal_rows(), pinned)
+    then = datetime.now(UTC)
+    while datetime.now(UTC) - then < timedelta(milliseconds=2):
+        pass
+    commit(store, candles([3], price=900))
+    for shelf in ({"as_of": then}, {"as_of": then.isoformat()}, {"snapshot": "before"}):
+        found = load_ohlcv("binance/BTC-USDT", "1h", *JANUARY, **shelf)
+        assert found.equals(candles(range(48)))
+    assert load_ohlcv("binance/BTC-USDT", "1h", *JANUARY)["close"][3] == 903.0

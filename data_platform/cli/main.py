@@ -11,8 +11,12 @@ import click
 from data_platform.cli.demo import demo
 from data_platform.cli.download import download
 from data_platform.cli.generate_sample import generate_sample
+from data_platform.cli.history import history
+from data_platform.cli.quarantine import quarantine
 from data_platform.cli.query import query
+from data_platform.cli.show import show
 from data_platform.cli.simulate import simulate
+from data_platform.cli.snapshot import snapshot
 from data_platform.cli.status import status
 from data_platform.domain.errors import DataPlatformError, WrongUseError
 
@@ -43,7 +47,12 @@ def main() -> None:
     """
 
 
-for command in (demo, download, generate_sample, query, simulate, status):
+COMMANDS = (
+    *(demo, download, generate_sample, history, quarantine, query, show, simulate, snapshot),
+    status,
+)
+
+for command in COMMANDS:
     main.add_command(command)
 
 if __name__ == "__main__":

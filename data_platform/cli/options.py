@@ -12,6 +12,7 @@ from data_platform.config.values import to_date
 from data_platform.domain.errors import WrongUseError
 from data_platform.domain.markets import read_pair
 from data_platform.domain.timeframes import to_timeframe
+from data_platform.operations.lookup import to_time
 
 
 class ParsedType(click.ParamType[object]):
@@ -48,3 +49,4 @@ WORD = ParsedType("text", _one)
 PAIR = ParsedType("pair", read_pair)
 TIMEFRAME = ParsedType("timeframe", lambda text: to_timeframe(_one(text)))
 DAY = ParsedType("day", to_date)
+TIME = ParsedType("time", to_time)

@@ -6,13 +6,17 @@ Stays out: where rows come from and how a value is spelt (`storage/answers.py`).
 import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from data_platform.storage.answers import Answer
+from data_platform.storage.answers import ALL_ROWS, Answer, opened_frame, select, select_json
+
+if TYPE_CHECKING:
+    import polars as pl
 
 TABLE_ROWS = 50
 UNBOUNDED_WIDTH = 1000
@@ -46,6 +50,17 @@ def print_json(objects: Iterable[str | Mapping[str, object]]) -> None:
     spelled = (it if isinstance(it, str) else json.dumps(it, default=_iso_text) for it in objects)
     lines = ",\n ".join(spelled)
     click.echo(f"[{lines}]")
+
+
+def print_frame(rows: "pl.DataFrame", kind: str = "table") -> None:
+    """Print a frame as a `table`, `csv` or `json`, spelt as answers to queries are."""
+    with opened_frame(rows) as connection:
+        if kind == "json":
+            print_json(select_json(connection, ALL_ROWS))
+        elif kind == "csv":
+            print_csv(select(connection, ALL_ROWS))
+        else:
+            print_answer(select(connection, ALL_ROWS))
 
 
 def to_table(answer: Answer) -> Table:

@@ -8,6 +8,8 @@ without end (duckdb 2.0.1, polars 2.1.0, 2026-11-25). Stays out: which files may
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -42,6 +44,21 @@ class Answer:
     """Every column a text, null where the value is; what is nested is spelt as JSON."""
     numbers: frozenset[str]
     """The columns that hold numbers."""
+
+
+ALL_ROWS = "SELECT * FROM rows"
+"""Asks `opened_frame` for everything."""
+
+
+@contextmanager
+def opened_frame(rows: pl.DataFrame) -> "Iterator[duckdb.DuckDBPyConnection]":
+    """Give a connection that knows a frame as the table `rows`, and nothing else."""
+    import duckdb
+
+    with duckdb.connect(":memory:") as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.register("rows", rows)
+        yield connection
 
 
 def select(connection: "duckdb.DuckDBPyConnection", sql: str) -> Answer:

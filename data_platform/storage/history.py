@@ -16,7 +16,7 @@ from data_platform.domain.candles import TIME
 from data_platform.domain.errors import StorageError
 from data_platform.domain.layers import Partition
 from data_platform.storage import parquet_file
-from data_platform.storage.journal import Key, equal, partition_key
+from data_platform.storage.journal import JournalRow, Key, equal, partition_key, to_row
 from data_platform.storage.reading import PartitionReader, read_bytes
 from data_platform.storage.tables import COMMITS, to_frame, to_ms, to_time
 
@@ -50,6 +50,29 @@ class HistoryReader(PartitionReader):
             if row["replaced"] and version in (None, row["version"])
         ]
         return pl.concat(found, how="diagonal") if found else _nothing(partition)
+
+    def versions(self, partition: Partition) -> list[JournalRow]:
+        """Return every journal row of a partition, the oldest first."""
+        with self.state.read() as connection:
+            return [_to_row(row) for row in _versions(connection, partition_key(partition))]
+
+    def stretches(self, partition: Partition) -> list[tuple[list[JournalRow], str | None]]:
+        """Return the commits of a partition, cut before each that replaced a file.
+
+        Returns:
+            Of each stretch its commits, which after the first only added rows at the end, and the
+            sha256 of the file that ended it; None of the last: it is the one that is stored.
+        """
+        with self.state.read() as connection:
+            rows = _versions(connection, partition_key(partition))
+        found: list[tuple[list[JournalRow], str | None]] = []
+        stretch: list[JournalRow] = []
+        for row in rows:
+            if row["replaced"]:
+                found.append((stretch, row["replaced"]))
+                stretch = []
+            stretch.append(_to_row(row))
+        return [*found, (stretch, None)] if stretch else found
 
     def kept(self, partition: Partition, sha256: str | None) -> pl.DataFrame:
         """Return the rows of a file of a partition that history keeps.
@@ -118,6 +141,10 @@ def fetched_later(
 def _versions(connection: sa.Connection, key: Key) -> Sequence[sa.RowMapping]:
     query = sa.select(COMMITS).where(*equal(COMMITS, key)).order_by(COMMITS.c.version)
     return connection.execute(query).mappings().all()
+
+
+def _to_row(found: sa.RowMapping) -> JournalRow:
+    return to_row({**found, "rewrite_id": 0})
 
 
 def _with_fetch_times(rows: pl.DataFrame, before: Sequence[sa.RowMapping]) -> pl.DataFrame:

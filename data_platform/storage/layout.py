@@ -18,6 +18,7 @@ from data_platform.domain.timeframes import Timeframe
 HISTORY = "history"
 QUARANTINE = "quarantine"
 EXPORTS = "exports"
+SNAPSHOTS = "snapshots"
 LOCKS = ".locks"
 CANDLES_FILE = "candles.parquet"
 
@@ -59,6 +60,33 @@ class Layout:
     def quarantine(self, partition: Partition, content_hash: str) -> Path:
         """Return where refused rows are kept; the same rows lie in the same place."""
         return self.root / QUARANTINE / _hive(partition) / f"{content_hash[:32]}.parquet"
+
+    def find_quarantine(self, partition: Partition | None = None) -> Iterator[Path]:
+        """Yield the files of refused rows: those of one partition, or all."""
+        folder = _hive(partition) if partition else Path("**")
+        return self.root.glob(str(Path(QUARANTINE, folder, "*.parquet")))
+
+    @property
+    def snapshots(self) -> Path:
+        """Return the folder of the snapshots' manifests."""
+        return self.root / SNAPSHOTS
+
+    def snapshot(self, name: str) -> Path:
+        """Return the manifest of a snapshot.
+
+        Raises:
+            StorageError: the name would not be one plain file.
+        """
+        return self.snapshots / f"{_word(name)}.json"
+
+    def pinned(self, file_sha256: str) -> Path:
+        """Return where a file that a snapshot pins is kept, whatever it is called in the lake."""
+        return self.snapshots / "files" / file_sha256[:2] / f"{file_sha256}.parquet"
+
+    @property
+    def snapshots_lock(self) -> Path:
+        """Return the lock file of whoever makes or removes a snapshot."""
+        return self.root / LOCKS / f"{SNAPSHOTS}.lock"
 
     def lock(self, partition: Partition) -> Path:
         """Return the lock file of a partition; it is never deleted."""

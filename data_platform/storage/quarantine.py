@@ -1,19 +1,25 @@
 """Quarantine: the rows that an audit refused, each with its reason; never published, never lost.
 
-Holds where and how they are kept. The same rows refused again lie in the same file, so that asking
-an exchange that keeps sending a broken candle does not fill the disk.
+Holds where and how they are kept and read. The same rows refused again lie in the same file, so
+that asking an exchange that keeps sending a broken candle does not fill the disk.
 """
 
 import io
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 
-from data_platform.domain.candles import content_hash
+from data_platform.domain.candles import CANDLE_SCHEMA, content_hash
 from data_platform.domain.errors import StorageError
 from data_platform.domain.layers import Partition
+from data_platform.domain.periods import to_period
 from data_platform.storage.atomic import publish_bytes
+from data_platform.storage.journal import to_series
 from data_platform.storage.layout import Layout
+
+_NAME_LETTERS = 12
 
 
 def keep_refused(layout: Layout, partition: Partition, refused: pl.DataFrame) -> Path | None:
@@ -39,3 +45,58 @@ def keep_refused(layout: Layout, partition: Partition, refused: pl.DataFrame) ->
     refused.write_parquet(buffer, compression="zstd")
     publish_bytes(buffer.getvalue(), path)
     return path
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedFile:
+    """One file of refused rows."""
+
+    name: str
+    """What people call it: the beginning of its content's hash."""
+    partition: Partition
+    """Where the rows would have gone."""
+    kept_at: datetime
+    """When they were refused last, UTC."""
+    rows: pl.DataFrame
+    """A candle's columns and `reason`."""
+
+
+def list_refused(layout: Layout) -> list[RefusedFile]:
+    """Return every file of refused rows, the newest last.
+
+    Raises:
+        StorageError: one cannot be read.
+    """
+    found = [_to_refused(layout, path) for path in layout.find_quarantine()]
+    return sorted(found, key=lambda file: (file.kept_at, str(file.partition), file.name))
+
+
+def read_refused(layout: Layout, partition: Partition) -> pl.DataFrame:
+    """Return all refused rows of a partition: a candle's columns and `reason`, sorted by time.
+
+    Raises:
+        StorageError: a file cannot be read.
+    """
+    frames = [_read(path) for path in sorted(layout.find_quarantine(partition))]
+    schema = pl.Schema({**CANDLE_SCHEMA, "reason": pl.String()})
+    rows = pl.concat([schema.to_frame(), *frames], how="diagonal_relaxed")
+    return rows.unique(maintain_order=True).sort("open_time", nulls_last=True)
+
+
+def _to_refused(layout: Layout, path: Path) -> RefusedFile:
+    names = dict(part.split("=", 1) for part in layout.relative(path).split("/") if "=" in part)
+    series = to_series(names["exchange"], names["timeframe"], names["pair"])
+    layer = layout.relative(path).split("/")[1]
+    partition = Partition(layer, series, to_period(names["period"]), names.get("set"))
+    kept_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    return RefusedFile(path.stem[:_NAME_LETTERS], partition, kept_at, _read(path))
+
+
+def _read(path: Path) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(io.BytesIO(path.read_bytes()), hive_partitioning=False)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise StorageError(
+            f"the refused rows in {path} cannot be read: {error}. Put the file back from a backup, "
+            "or move it away."
+        ) from error
