@@ -109,7 +109,7 @@ def test_what_cannot_be_understood_says_what_can(
 @pytest.mark.usefixtures("store")
 def test_another_frame_is_refused() -> None:
     with pytest.raises(WrongUseError, match="polars or pandas"):
-        load_ohlcv("binance/BTC-USDT", "1h", *JANUARY, frame="spark")
+        load_ohlcv("binance/BTC-USDT", "1h", *JANUARY, frame="spark")  # type: ignore[call-overload]
 
 
 @pytest.mark.usefixtures("store")
