@@ -17,7 +17,6 @@ from data_platform.cli.orders import Order
 from data_platform.cli.tally import Tally
 from data_platform.domain.errors import DataPlatformError, TransientError
 from data_platform.operations.lake import opened_lake
-from data_platform.operations.report import find_refused, spell_causes
 from data_platform.operations.stale import count_stale
 from data_platform.operations.watch import Progress, StoppedError, Watch
 from data_platform.settings import Settings, load_settings
@@ -108,16 +107,14 @@ def work(order: Order, send: Callable[[Report], None], should_stop: Callable[[],
 
 
 def _to_outcome(settings: Settings, order: Order, ended: "RunOutcome") -> Outcome:
-    # A candle that came and was refused is not stored: what was ordered is not all done.
     scope = settings.scope_of(settings.exchanges[order.exchange])
     with opened_lake(settings.data_root, settings.state_url) as lake:
-        lost = spell_causes(find_refused(lake, ended.refused))
         stale = count_stale(lake, scope, datetime.now(UTC))
     return Outcome(
         exchange=order.exchange,
-        success=ended.success and not lost,
+        success=ended.success,
         run_ids=ended.run_ids,
-        failures=(*_plain_failures(ended.failures), *lost),
+        failures=_plain_failures(ended.failures),
         refused=sum(ended.refused.values()),
         failed_checks=ended.failed_checks,
         stale=stale.total(),

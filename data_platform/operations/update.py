@@ -1,7 +1,8 @@
 """Bring candles from an exchange into the lake: plan, fetch, audit, commit, note.
 
 One failing series stops neither the others nor the commit of what came; it is named in the
-report, and the caller decides that the run has failed.
+report, and the caller decides that the run has failed. A candle that came and cannot be true has
+failed as well.
 """
 
 from collections.abc import Callable, Generator, Sequence
@@ -26,7 +27,7 @@ from data_platform.operations.plan import (
     needs_of_gaps,
     plan_readable,
 )
-from data_platform.operations.report import LayerReport, Outcome, report_of
+from data_platform.operations.report import LayerReport, Outcome, find_refused, report_of
 from data_platform.operations.watch import Progress, StoppedError, Watch
 from data_platform.sources.base import CandleSource, FetchResult
 from data_platform.storage.journal import CommitNote
@@ -82,6 +83,9 @@ class CandleUpdate:
             except StorageError as error:
                 for need in needs:
                     self._fail(need.series, need.missing, error)
+        refused = [partition for partition, rows in self._refused.items() if rows]
+        for partition, reason in find_refused(self.lake, refused).items():
+            self.report.failures.setdefault(partition, reason)
         damages = self._damages(partitions)
         for partition in partitions:
             self._finish(partition, damages.get(partition))

@@ -62,7 +62,9 @@ def _statement(rule: Rule | GapRule | FreshnessRule) -> Statement:
 
 
 FETCHED = Statement(
-    SERIES_FETCHED, "error", "The newest fetch of each partition was answered completely."
+    SERIES_FETCHED,
+    "error",
+    "The newest fetch of each partition was answered completely, and no candle of it refused.",
 )
 DERIVED = Statement(
     SERIES_DERIVED, "error", "Each partition was computed from what its inputs hold now."

@@ -343,8 +343,11 @@ def test_refused_row_goes_to_quarantine_and_is_asked_again_after_an_hour(
     source = ScriptedSource({series: broken})
     month = [partition_of(series, "2024-03")]
     report = source.update(lake, month)
-    assert report.partitions[0].refused == 2
-    assert not report.failures
+    assert (report.partitions[0].refused, report.partitions[0].outcome) == (2, "failed")
+    assert list(report.failures) == month
+    assert "candles came that cannot be true" in report.failures[month[0]]
+    closed = truth.filter(at < time("2024-03-15 10:00"))
+    assert stored(lake, series).height == closed.height - 2
     assert gaps_in(lake, series) == [
         ("2024-03-02 01:00", "2024-03-02 02:00", "refused", False),
         ("2024-03-03 04:00", "2024-03-03 05:00", "refused", False),
@@ -366,6 +369,15 @@ def test_refused_row_goes_to_quarantine_and_is_asked_again_after_an_hour(
     ]
     assert gaps_in(lake, series) == []
     assert stored(lake, series).equals(truth.filter(at < time("2024-03-15 11:00")))
+
+
+def test_refused_row_that_costs_no_candle_is_no_failure(lake: Lake) -> None:
+    series, truth = series_of(), candles_at(grid("2024-01-01", "2024-02-01"))
+    twin = truth.slice(9, 1).with_columns(high=pl.col("low") - 1)
+    report = ScriptedSource({series: pl.concat([truth, twin])}).update(lake, [partition_of(series)])
+    assert report.partitions[0].refused == 1
+    assert not report.failures
+    assert stored(lake, series).equals(truth)
 
 
 def test_refused_row_off_the_grid_leaves_whole_candles_in_the_ledger(lake: Lake) -> None:
