@@ -17,7 +17,7 @@ from data_platform.domain.layers import LAYERS_BY_NAME, Partition
 from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.derive import Recipe, derive_layer
 from data_platform.operations.lake import Lake
-from data_platform.operations.report import LayerReport, PartitionReport, spell_causes
+from data_platform.operations.report import LayerReport, PartitionReport, note_step, spell_causes
 from data_platform.operations.watch import Watch
 from data_platform.partitions import partitions_of_run, to_partition_key
 from data_platform.settings import ExchangeSettings, Settings
@@ -29,6 +29,12 @@ REFUSED_ROWS = "refused_rows"
 
 TABLES = ("ohlcv", "filled", "indicators", "features")
 """Layers in the lake's own format; the others are exports."""
+
+RUN_KINDS = ("tick", "heal", "stale", "compare_from", "backfill")
+"""Tags that tell who asked for a run, the most telling first."""
+
+MANUAL = "manual"
+"""The kind of a run that a person started."""
 
 Materialize = Callable[[dg.AssetExecutionContext], dg.MaterializeResult[None]]
 """The function of an asset that stores its own content."""
@@ -158,7 +164,12 @@ def open_lake_of(context: dg.AssetExecutionContext) -> Lake:
 
 
 def to_result(context: dg.AssetExecutionContext, report: LayerReport) -> dg.MaterializeResult[None]:
-    """Return a step's result: metadata of each partition, and the sums of the run."""
+    """Return a step's result: metadata of each partition, and the sums of the run.
+
+    The same sums go into the log of runs.
+    """
+    kind = next((tag for tag in RUN_KINDS if tag in context.run.tags), MANUAL)
+    note_step(open_lake_of(context), context.asset_key.path[0], kind, report)
     for part in report.partitions:
         key = to_partition_key(part.partition.series.pair, part.partition.period)
         context.add_asset_metadata(_partition_metadata(part), partition_key=key)
@@ -218,5 +229,8 @@ def _partition_metadata(part: PartitionReport) -> dict[str, Any]:
         "last_open_time": part.last.isoformat() if part.last else "none",
         "missing_candles": part.missing,
         REFUSED_ROWS: part.refused,
+        # The whole story of a candle: `data-platform history`.
+        **({"rewritten": list(part.rewrites)} if part.rewrites else {}),
+        **({"lag_seconds": part.lag.total_seconds()} if part.lag else {}),
         "path": dg.MetadataValue.path(str(part.path)) if part.path else "no file: no rows",
     }

@@ -29,7 +29,8 @@ def query(sql: str, kind: str) -> None:
     r"""Run one SELECT and print its rows.
 
     \b
-    Views: candles, filled, indicators, features, gaps, quality, partitions.
+    Views: candles, filled, indicators, features, gaps, quality,
+    partitions, runs.
     Macros: candles('binance', '1h', 'BTC-USDT') and one for each layer.
     Times are UTC; a pair is BTC-USDT in every table.
     """

@@ -11,6 +11,7 @@ from data_platform.storage.breakers import Breakers
 from data_platform.storage.ledger import Ledger
 from data_platform.storage.ledger_sums import LedgerSums
 from data_platform.storage.partition_store import PartitionStore
+from data_platform.storage.run_log import RunLog
 from data_platform.storage.state import State, is_made
 from data_platform.storage.stored_files import StoredFiles
 from data_platform.storage.verdicts import Verdicts
@@ -27,6 +28,7 @@ class Lake:
     state: State
     sums: LedgerSums
     breakers: Breakers
+    runs: RunLog
     run_id: str = ""
     """Who writes, for the journal; empty when nobody does."""
 
@@ -51,6 +53,7 @@ def open_lake(data_root: Path | str, state_url: str, run_id: str = "") -> Lake:
         state=state,
         sums=LedgerSums(state),
         breakers=Breakers(state),
+        runs=RunLog(state),
         run_id=run_id,
     )
 

@@ -5,7 +5,7 @@ Values only.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -13,8 +13,12 @@ from data_platform.domain.layers import Partition
 from data_platform.operations.lake import Lake
 from data_platform.storage.journal import JournalRow
 from data_platform.storage.layout import QUARANTINE
+from data_platform.storage.run_log import Step
 
 Outcome = Literal["written", "unchanged", "failed"]
+
+NEWEST_REWRITES = 5
+"""Commits that a partition's report tells of."""
 
 FIRST_PLACES = 4
 """Series that a line about one cause names."""
@@ -36,6 +40,17 @@ class PartitionReport:
     """Grid times that the ledger explains, whatever the reason."""
     refused: int = 0
     """Rows that went to quarantine."""
+    rewrites: tuple[str, ...] = ()
+    """One line for each of the newest commits that changed or inserted rows: when, why, who."""
+    committed_at: datetime | None = None
+    """When the journal was last told of it; None: never."""
+
+    @property
+    def lag(self) -> timedelta | None:
+        """Return the time from its newest candle's close to its commit; None without either."""
+        if self.last is None or self.committed_at is None:
+            return None
+        return self.committed_at - (self.last + self.partition.series.timeframe.duration)
 
 
 @dataclass(slots=True)
@@ -55,10 +70,44 @@ class LayerReport:
     """Pages asked for whose candles open before the running month."""
     alerts: list[str] = field(default_factory=list)
     """One line each: what somebody should know although nothing failed."""
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
+    """When the operation began, by the machine's clock."""
 
     def count(self, outcome: Outcome) -> int:
         """Return how many partitions ended so."""
         return sum(report.outcome == outcome for report in self.partitions)
+
+
+def note_step(lake: Lake, exchange: str, kind: str, report: LayerReport) -> None:
+    """Add what a step did to the log of runs.
+
+    Args:
+        lake: whose log; its run id names the run.
+        exchange: of the step.
+        kind: who asked for the run.
+        report: of the step.
+
+    Raises:
+        StorageError: the state database refuses.
+    """
+    written = [it for it in report.partitions if it.outcome == "written"]
+    lags = [it.lag for it in written if it.lag and it.partition.layer == "ohlcv"]
+    lake.runs.add(
+        Step(
+            run_id=lake.run_id,
+            exchange=exchange,
+            kind=kind,
+            started_at=report.began,
+            ended_at=datetime.now(UTC),
+            written=len(written),
+            failed=len(report.failures),
+            requests=report.requests,
+            errors=report.faults,
+            candles=report.candles,
+            refused=sum(it.refused for it in report.partitions),
+            lag=max(lags, default=None),
+        )
+    )
 
 
 def report_of(
@@ -74,6 +123,16 @@ def report_of(
         last=row.last if row else None,
         path=lake.store.root / row.path if row and row.path else None,
         missing=lake.sums.missing(series, period.start, period.end),
+        rewrites=_rewrites(lake, partition) if row and row.rewrite_id else (),
+        committed_at=row.committed_at if row else None,
+    )
+
+
+def _rewrites(lake: Lake, partition: Partition) -> tuple[str, ...]:
+    return tuple(
+        f"{row.committed_at:%Y-%m-%d %H:%M:%S} UTC {row.reason} (version {row.version}) by run "
+        f"{row.run_id or 'unknown'}"
+        for row in lake.store.rewrites(partition, NEWEST_REWRITES)
     )
 
 

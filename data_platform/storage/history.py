@@ -56,6 +56,13 @@ class HistoryReader(PartitionReader):
         with self.state.read() as connection:
             return [_to_row(row) for row in _versions(connection, partition_key(partition))]
 
+    def rewrites(self, partition: Partition, limit: int) -> list[JournalRow]:
+        """Return the newest commits that replaced a file of a partition, the newest first."""
+        mine = [*equal(COMMITS, partition_key(partition)), COMMITS.c.replaced.is_not(None)]
+        query = sa.select(COMMITS).where(*mine).order_by(COMMITS.c.version.desc()).limit(limit)
+        with self.state.read() as connection:
+            return [_to_row(row) for row in connection.execute(query).mappings()]
+
     def stretches(self, partition: Partition) -> list[tuple[list[JournalRow], str | None]]:
         """Return the commits of a partition, cut before each that replaced a file.
 

@@ -1,4 +1,4 @@
-"""The state database as frames, for people's SQL: partitions, gaps and verdicts.
+"""The state database as frames, for people's SQL: partitions, gaps, verdicts and runs.
 
 Holds what is shown and under which names; nothing here changes a row.
 """
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from data_platform.domain.candles import TIME
 from data_platform.storage.journal import HEADS
 from data_platform.storage.state import State
-from data_platform.storage.tables import COMMITS, GAPS, QUALITY, to_frame
+from data_platform.storage.tables import COMMITS, GAPS, QUALITY, RUNS, to_frame
 
 _TEXT, _NUMBER = pl.String(), pl.Int64()
 _SERIES = {"exchange": _TEXT, "timeframe": _TEXT, "pair": _TEXT}
@@ -57,14 +57,33 @@ _QUALITY_SCHEMA = pl.Schema(
         "checked_at": TIME,
     }
 )
+_RUNS_SCHEMA = pl.Schema(
+    {
+        "exchange": _TEXT,
+        "started_at": TIME,
+        "ended_at": TIME,
+        "run_id": _TEXT,
+        "kind": _TEXT,
+        "steps": _NUMBER,
+        "written": _NUMBER,
+        "failed": _NUMBER,
+        "requests": _NUMBER,
+        "retries": _NUMBER,
+        "candles": _NUMBER,
+        "refused": _NUMBER,
+        "errors_json": _TEXT,
+        "lag_ms": _NUMBER,
+    }
+)
 
 
 def state_frames(state: State) -> dict[str, pl.DataFrame]:
-    """Return `partitions` (one row per stored partition), `gaps` and `quality`, sorted."""
+    """Return `partitions` (one row per stored partition), `gaps`, `quality`, `runs`, sorted."""
     shown = (
         ("partitions", COMMITS, _PARTITIONS_SCHEMA),
         ("gaps", GAPS, _GAPS_SCHEMA),
         ("quality", QUALITY, _QUALITY_SCHEMA),
+        ("runs", RUNS, _RUNS_SCHEMA),
     )
     frames = {}
     with state.read() as connection:

@@ -1,8 +1,12 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from data_platform.domain.markets import Series
+from data_platform.domain.timeframes import to_timeframe
+from data_platform.storage.state_frames import state_frames
 from data_platform_tests.assets.asset_facts import spec_of
+from data_platform_tests.factories import punch
 from data_platform_tests.small_line import BTC, SmallLine
 
 
@@ -49,3 +53,32 @@ def test_each_run_tells_what_it_wrote_and_asked(stored_line: SmallLine) -> None:
     assert (past["status"], running["status"]) == ("unchanged", "written")
     assert (running["written"], running["unchanged"]) == (1, 1)
     assert running["dagster/partition_row_count"] == 37
+
+
+def test_each_run_is_one_row_in_the_log_of_runs(stored_line: SmallLine) -> None:
+    asked = stored_line.simulator.candle_requests["binance"]
+    stored_line.clock[0] += timedelta(hours=1)
+    outcome = stored_line.materialize((BTC,), ("ohlcv", "filled"), ("1h",), ("2024-03", "2024-03"))
+    with stored_line.lake() as lake:
+        runs = state_frames(lake.state)["runs"]
+    [row] = runs.filter(run_id=outcome.run_ids[0]).to_dicts()
+    assert (row["exchange"], row["kind"], row["steps"]) == ("binance", "backfill", 2)
+    assert (row["written"], row["failed"], row["retries"]) == (2, 0, 0)
+    assert row["requests"] == stored_line.simulator.candle_requests["binance"] - asked == 1
+    assert row["candles"] == 3
+    newest = newest_metadata(stored_line, "ohlcv_1h", "BTC-USDT|2024-03")
+    assert newest["lag_seconds"] == row["lag_ms"] / 1000
+
+
+def test_a_partition_tells_when_its_past_was_rewritten(stored_line: SmallLine) -> None:
+    assert "rewritten" not in newest_metadata(stored_line, "ohlcv_1h", "BTC-USDT|2024-02")
+    start = datetime(2024, 2, 10, 5, tzinfo=UTC)
+    with stored_line.lake() as lake:
+        series = Series("binance", BTC, to_timeframe("1h"))
+        assert punch(lake, series, start, start + timedelta(hours=2)) == 2
+    outcome = stored_line.materialize((BTC,), ("ohlcv",), ("1h",), ("2024-02", "2024-02"))
+    told = newest_metadata(stored_line, "ohlcv_1h", "BTC-USDT|2024-02")["rewritten"]
+    assert isinstance(told, list)
+    newest, older = told
+    assert newest.endswith(f" repair (version 3) by run {outcome.run_ids[0]}")
+    assert " correction (version 2) " in older

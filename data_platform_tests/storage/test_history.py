@@ -100,3 +100,15 @@ def test_later_fetches_are_found_by_when_they_began(store: PartitionStore) -> No
         commit(store, candles(range(rows)), note=note(hours))
     with store.state.read() as connection:
         assert fetched_later(connection, partition_key(partition()), NOON) == [(at(0), at(3))]
+
+
+def test_a_partition_is_cut_where_a_file_was_replaced(store: PartitionStore) -> None:
+    for hours, price in (([1], 100), ([2], 100), ([2], 200), ([3], 200), ([1], 300)):
+        commit(store, candles(hours, price=price))
+    stretches = store.stretches(partition())
+    assert [[row.version for row in rows] for rows, _ in stretches] == [[1, 2], [3, 4], [5]]
+    kept = [store.kept(partition(), sha)["close"].to_list() for _, sha in stretches]
+    assert kept == [[101.0, 102.0], [101.0, 202.0, 203.0], [301.0, 202.0, 203.0]]
+    assert [row.version for row in store.rewrites(partition(), 5)] == [5, 3]
+    assert [row.version for row in store.rewrites(partition(), 1)] == [5]
+    assert store.stretches(partition(layer="filled")) == []

@@ -10,14 +10,20 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 import data_platform.storage.state as state_module
 from data_platform.domain.errors import StorageError
 from data_platform.storage.state import State
-from data_platform.storage.tables import METADATA, REVISION
+from data_platform.storage.tables import COMMITS, GAPS, METADATA, REVISION, RUNS
 from data_platform_tests.read_only import run_powerless, unwritable
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+"""`state_0001.sql` is sqlite3's own dump of a database that the program of 2026-11-25 made: two
+commits of one partition and one gap."""
 
 OPEN = """
 import sys
@@ -100,6 +106,24 @@ def test_a_migration_that_dies_is_done_again(
     assert schema_of(tmp_path / "state.db") == []
     monkeypatch.setattr(state_module, "_upgrade", real)
     State(url).close()
+
+
+def test_an_older_database_is_brought_up_to_date_with_everything_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    connection = sqlite3.connect(path)
+    connection.executescript((GOLDEN / "state_0001.sql").read_text())
+    connection.close()
+    state = State(f"sqlite:///{path}")
+    with state.read() as reading:
+        commits = reading.execute(sa.select(COMMITS.c.version, COMMITS.c.reason)).all()
+        gaps = reading.execute(sa.select(GAPS.c.status, GAPS.c.missing)).all()
+        version = reading.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+        assert reading.execute(sa.select(RUNS)).all() == []
+        differences = compare_metadata(MigrationContext.configure(reading), METADATA)
+    state.close()
+    assert [tuple(row) for row in commits] == [(1, "new"), (2, "correction")]
+    assert [tuple(row) for row in gaps] == [("outage", 24)]
+    assert (version, differences) == (REVISION, [])
 
 
 def test_a_database_of_a_newer_version_is_refused(tmp_path: Path, state_file: Path) -> None:

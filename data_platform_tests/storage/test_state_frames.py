@@ -7,12 +7,13 @@ from data_platform.storage.verdicts import QualityRow
 from data_platform_tests.storage.lake import at, candles, commit, series, utc
 
 
-def test_an_empty_state_has_the_three_tables(store: PartitionStore) -> None:
+def test_an_empty_state_has_the_four_tables(store: PartitionStore) -> None:
     frames = state_frames(store.state)
     assert {name: frame.height for name, frame in frames.items()} == {
         "partitions": 0,
         "gaps": 0,
         "quality": 0,
+        "runs": 0,
     }
     assert frames["partitions"].schema["first_open"] == TIME
 

@@ -1,0 +1,100 @@
+"""The log of runs: how long each took, what it asked and got, how fresh what it stored was.
+
+Holds one row for each run, which each of its steps adds to: a run's steps go one after the other in
+one process. What a step has done is told by who did it.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from data_platform.storage.state import State
+from data_platform.storage.tables import RUNS, to_ms
+
+_SUMS = ("steps", "written", "failed", "requests", "retries", "candles", "refused")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one step of a run did."""
+
+    run_id: str
+    exchange: str
+    kind: str
+    """Who asked for the run: `tick`, `backfill`, ..."""
+    started_at: datetime
+    ended_at: datetime
+    written: int = 0
+    """Partitions whose content changed."""
+    failed: int = 0
+    """Partitions that could not be completed."""
+    requests: int = 0
+    """For candles, retries included."""
+    errors: Mapping[str, int] | None = None
+    """Attempts that failed, by the kind of error."""
+    candles: int = 0
+    """Received."""
+    refused: int = 0
+    """Rows that the audit kept out."""
+    lag: timedelta | None = None
+    """Commit time less the close of the newest candle, the longest of the series written."""
+
+
+class RunLog:
+    """The runs of one lake."""
+
+    def __init__(self, state: State) -> None:
+        """Write to a state database."""
+        self._state = state
+
+    def add(self, step: Step) -> None:
+        """Add a step to its run's row.
+
+        Raises:
+            StorageError: the database refuses.
+        """
+        key = [RUNS.c.run_id == step.run_id, RUNS.c.exchange == step.exchange]
+        with self._state.write() as connection:
+            before = connection.execute(sa.select(RUNS).where(*key)).mappings().first()
+            connection.execute(RUNS.delete().where(*key))
+            connection.execute(RUNS.insert().values(_merged(_values(step), before)))
+
+
+def _values(step: Step) -> dict[str, Any]:
+    errors = dict(step.errors or {})
+    return {
+        "run_id": step.run_id,
+        "exchange": step.exchange,
+        "kind": step.kind,
+        "started_at": to_ms(step.started_at),
+        "ended_at": to_ms(step.ended_at),
+        "steps": 1,
+        "written": step.written,
+        "failed": step.failed,
+        "requests": step.requests,
+        "retries": sum(errors.values()),
+        "candles": step.candles,
+        "refused": step.refused,
+        "errors_json": json.dumps(errors, sort_keys=True),
+        "lag_ms": None if step.lag is None else step.lag // timedelta(milliseconds=1),
+    }
+
+
+def _merged(new: dict[str, Any], before: sa.RowMapping | None) -> dict[str, Any]:
+    if before is None:
+        return new
+    errors = Counter(json.loads(before["errors_json"])) + Counter(json.loads(new["errors_json"]))
+    lags = [lag for lag in (before["lag_ms"], new["lag_ms"]) if lag is not None]
+    return {
+        **new,
+        **{name: before[name] + new[name] for name in _SUMS},
+        "started_at": min(before["started_at"], new["started_at"]),
+        "ended_at": max(before["ended_at"], new["ended_at"]),
+        "errors_json": json.dumps(dict(errors), sort_keys=True),
+        "lag_ms": max(lags, default=None),
+    }
