@@ -12,7 +12,7 @@ ARGS ?=
 SHORT := data_platform_tests/domain data_platform_tests/test_line.py data_platform_tests/test_definitions.py
 SQL ?= select exchange, timeframe, count(*) as candles from candles group by all order by all
 
-.PHONY: help install demo demo-ui test test-slow test-pythons check fix ui ui-readonly daemon simulate \
+.PHONY: help install demo demo-ui test test-slow test-pythons check docs fix ui ui-readonly daemon simulate \
 	generate-sample download status query bench bench-fetch clean
 
 help: ## Print this list
@@ -60,6 +60,9 @@ check: install ## Lint, types, architecture, definitions (under 2 minutes)
 	mypy
 	pytest -q data_platform_tests/test_architecture.py
 	dagster definitions validate
+
+docs: install ## Write docs/data_dictionary.md anew from the schemas
+	DATA_PLATFORM_CONFIG=configs/platform.yaml data-platform dictionary > docs/data_dictionary.md
 
 fix: install ## Format and mend what ruff can mend
 	ruff format

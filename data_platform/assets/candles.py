@@ -13,7 +13,6 @@ import dagster as dg
 
 from data_platform.assets.line import (
     Line,
-    candle_columns,
     line_asset,
     open_lake_of,
     partitions_of,
@@ -22,6 +21,7 @@ from data_platform.assets.line import (
 from data_platform.domain.errors import WrongUseError
 from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.coarser import derive_candles
+from data_platform.operations.dictionary import candle_columns
 from data_platform.operations.plan import UpdateRules
 from data_platform.operations.update import CandleUpdate
 from data_platform.resources import source_key

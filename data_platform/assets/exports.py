@@ -4,7 +4,6 @@ import dagster as dg
 
 from data_platform.assets.line import (
     Line,
-    TableColumn,
     line_asset,
     open_lake_of,
     partitions_of,
@@ -12,6 +11,7 @@ from data_platform.assets.line import (
 )
 from data_platform.converters.converter import Converter
 from data_platform.domain.timeframes import Timeframe
+from data_platform.operations.dictionary import TableColumn
 from data_platform.operations.export import export_layer
 
 

@@ -2,10 +2,9 @@
 
 import dagster as dg
 
-from data_platform.assets.line import Line, TableColumn, build_derived, line_asset
-from data_platform.domain.candles import COLUMN_DESCRIPTIONS
+from data_platform.assets.line import Line, build_derived, line_asset
 from data_platform.domain.timeframes import Timeframe
-from data_platform.features.feature_set import FeatureSet, feature_columns, feature_schema
+from data_platform.operations.dictionary import set_columns
 from data_platform.operations.recipes import features_recipe
 
 
@@ -23,7 +22,7 @@ def build_features(line: Line, timeframe: Timeframe) -> dg.AssetsDefinition:
             "what is not known is null."
         ),
         columns=list(
-            {column.name: column for one in sets for column in _columns(one, timeframe)}.values()
+            {column.name: column for one in sets for column in set_columns(one, timeframe)}.values()
         ),
         reads=[
             ("indicators", each)
@@ -33,15 +32,3 @@ def build_features(line: Line, timeframe: Timeframe) -> dg.AssetsDefinition:
     )
     recipes = [features_recipe(one, timeframe) for one in sets]
     return build_derived(line, timeframe, recipes, decorate)
-
-
-def _columns(feature_set: FeatureSet, timeframe: Timeframe) -> list[TableColumn]:
-    described = {
-        column.name: f"{column.description} Unit: {column.unit}."
-        for column in feature_columns(feature_set, timeframe)
-    }
-    words = {**COLUMN_DESCRIPTIONS, **described}
-    return [
-        TableColumn(name, str(dtype), words[name])
-        for name, dtype in feature_schema(feature_set, timeframe).items()
-    ]

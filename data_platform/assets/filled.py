@@ -2,8 +2,9 @@
 
 import dagster as dg
 
-from data_platform.assets.line import Line, build_derived, filled_columns, line_asset
+from data_platform.assets.line import Line, build_derived, line_asset
 from data_platform.domain.timeframes import Timeframe
+from data_platform.operations.dictionary import filled_columns
 from data_platform.operations.recipes import filled_recipe
 
 

@@ -10,12 +10,11 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 import dagster as dg
-import polars as pl
 
-from data_platform.domain.candles import CANDLE_SCHEMA, COLUMN_DESCRIPTIONS, FILLED_SCHEMA
 from data_platform.domain.layers import LAYERS_BY_NAME, Partition
 from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.derive import Recipe, derive_layer
+from data_platform.operations.dictionary import TableColumn
 from data_platform.operations.lake import Lake
 from data_platform.operations.report import LayerReport, PartitionReport, note_step, spell_causes
 from data_platform.operations.watch import Watch
@@ -52,15 +51,6 @@ class Line:
     watch: Watch
     clock: Clock
     """Gives the time, UTC, by which automation and checks judge."""
-
-
-@dataclass(frozen=True, slots=True)
-class TableColumn:
-    """One column for the UI."""
-
-    name: str
-    type: str
-    description: str
 
 
 def utc_now() -> datetime:
@@ -147,16 +137,6 @@ def build_derived(
     return derived
 
 
-def candle_columns() -> list[TableColumn]:
-    """Return the candle's schema for the UI."""
-    return _described(CANDLE_SCHEMA)
-
-
-def filled_columns() -> list[TableColumn]:
-    """Return the grid's schema for the UI."""
-    return _described(FILLED_SCHEMA)
-
-
 def open_lake_of(context: dg.AssetExecutionContext) -> Lake:
     """Open the lake in the name of the run."""
     lake: Lake = context.resources.lake.open(context.run.run_id)
@@ -213,12 +193,6 @@ def _source_card(exchange: ExchangeSettings, timeframe: Timeframe) -> dg.JsonMet
 
 def _schema(columns: Sequence[TableColumn]) -> dg.TableSchema:
     return dg.TableSchema([dg.TableColumn(it.name, it.type, it.description) for it in columns])
-
-
-def _described(schema: pl.Schema) -> list[TableColumn]:
-    return [
-        TableColumn(name, str(dtype), COLUMN_DESCRIPTIONS[name]) for name, dtype in schema.items()
-    ]
 
 
 def _partition_metadata(part: PartitionReport) -> dict[str, Any]:

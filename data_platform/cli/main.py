@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from data_platform.cli.demo import demo
+from data_platform.cli.dictionary import dictionary
 from data_platform.cli.download import download
 from data_platform.cli.generate_sample import generate_sample
 from data_platform.cli.history import history
@@ -48,7 +49,18 @@ def main() -> None:
 
 
 COMMANDS = (
-    *(demo, download, generate_sample, history, quarantine, query, show, simulate, snapshot),
+    *(
+        demo,
+        dictionary,
+        download,
+        generate_sample,
+        history,
+        quarantine,
+        query,
+        show,
+        simulate,
+        snapshot,
+    ),
     status,
 )
 

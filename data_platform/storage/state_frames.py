@@ -76,18 +76,79 @@ _RUNS_SCHEMA = pl.Schema(
     }
 )
 
+STATE_SCHEMAS = {
+    "partitions": _PARTITIONS_SCHEMA,
+    "gaps": _GAPS_SCHEMA,
+    "quality": _QUALITY_SCHEMA,
+    "runs": _RUNS_SCHEMA,
+}
+
+STATE_TABLES = {
+    "partitions": "One row for each stored partition: its newest commit.",
+    "gaps": "The ledger: runs of grid times without a candle, and what is known of each.",
+    "quality": "Verdicts: what each rule said of each partition, at most one a day.",
+    "runs": "Operations: what each run did.",
+}
+"""What each table holds."""
+
+STATE_COLUMNS = {
+    "layer": "`ohlcv`, `filled`, `indicators`, `features`, or the program of an export.",
+    "exchange": "Our name of the exchange, as in the config.",
+    "timeframe": "`1m` to `1d`.",
+    "pair": "The pair's key: `BTC-USDT`.",
+    "feature_set": "`<name>-v<version>` in the layer features, else empty.",
+    "period": "Calendar month in UTC; empty for an export of a whole pair.",
+    "rows": "Rows stored.",
+    "first_open": "Opening time of the first row, UTC.",
+    "last_open": "Opening time of the last row, UTC.",
+    "content_hash": "sha256 of the content, whatever the file's bytes.",
+    "version": "Counts up from 1 in each partition.",
+    "reason": "Why it was committed: new, extend, repair, correction, recomputed, adopted.",
+    "source": "Where the rows came from.",
+    "run_id": "Dagster's id of the run.",
+    "code_version": "Of the layer, with the hash of its parameters.",
+    "fetched_at": "When the fetch of the rows began, by the exchange's clock, UTC.",
+    "committed_at": "When the commit was made, UTC.",
+    "path": "The file below the lake's root.",
+    "start": "First missing opening time, UTC.",
+    "end": "End of the gap, exclusive, UTC.",
+    "missing": "Candles in the gap.",
+    "status": "open, refused, no_trades, outage, before_listing, after_delisting, unavailable, "
+    "repaired.",
+    "confirmed": "Whether a valid answer of the exchange covered the whole gap.",
+    "evidence": "What tells so, for people.",
+    "tries": "How often it was asked for with this outcome.",
+    "next_try": "Not asked for again before, UTC.",
+    "rule": "The check's name, a statement that should be true.",
+    "day": "UTC day of the verdict.",
+    "severity": "warn or error.",
+    "count": "Offending rows; 0 is a pass.",
+    "rows_json": "The first ten of them.",
+    "threshold_json": "The thresholds used.",
+    "checked_at": "When it was judged, UTC.",
+    "started_at": "When the first step began, UTC.",
+    "ended_at": "When the last step ended, UTC.",
+    "kind": "Who asked for the run: tick, heal, stale, compare_from, backfill or manual.",
+    "steps": "Assets materialized.",
+    "written": "Partitions whose content changed.",
+    "failed": "Partitions that could not be completed.",
+    "requests": "Requests for candles, retries included.",
+    "retries": "Attempts that failed.",
+    "candles": "Candles received.",
+    "refused": "Rows that the audit kept out.",
+    "errors_json": "Failed attempts by the kind of error.",
+    "lag_ms": "Commit time less the close of the newest candle, ms; the longest of the series.",
+}
+"""What each column holds; one name is one quantity in every table."""
+
 
 def state_frames(state: State) -> dict[str, pl.DataFrame]:
     """Return `partitions` (one row per stored partition), `gaps`, `quality`, `runs`, sorted."""
-    shown = (
-        ("partitions", COMMITS, _PARTITIONS_SCHEMA),
-        ("gaps", GAPS, _GAPS_SCHEMA),
-        ("quality", QUALITY, _QUALITY_SCHEMA),
-        ("runs", RUNS, _RUNS_SCHEMA),
-    )
+    tables = {"partitions": COMMITS, "gaps": GAPS, "quality": QUALITY, "runs": RUNS}
     frames = {}
     with state.read() as connection:
-        for name, table, schema in shown:
+        for name, schema in STATE_SCHEMAS.items():
+            table = tables[name]
             columns = [table.c[column] for column in schema]
             source = HEADS if name == "partitions" else table
             query = sa.select(*columns).select_from(source).order_by(*columns[:6])
