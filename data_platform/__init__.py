@@ -18,6 +18,7 @@ Where do I go to...?
 | what is asked of it, and when | `operations/plan.py`, `operations/due.py` |
 | how a candle is written | `storage/partition_store.py` |
 | what was known at a time, or pinned | `storage/past.py`, `storage/snapshots.py` |
+| what counts as damage, what to do about it | `storage/examine.py`, `operations/verify.py` |
 | a path on disk | `storage/layout.py` |
 | a column, a unit | `domain/candles.py` |
 | an asset | `assets/`, one factory a layer |

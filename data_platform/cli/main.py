@@ -19,6 +19,7 @@ from data_platform.cli.show import show
 from data_platform.cli.simulate import simulate
 from data_platform.cli.snapshot import snapshot
 from data_platform.cli.status import status
+from data_platform.cli.verify import verify
 from data_platform.domain.errors import DataPlatformError, WrongUseError
 
 FAILED = 1
@@ -62,6 +63,7 @@ COMMANDS = (
         snapshot,
     ),
     status,
+    verify,
 )
 
 for command in COMMANDS:

@@ -63,6 +63,11 @@ def print_frame(rows: "pl.DataFrame", kind: str = "table") -> None:
             print_answer(select(connection, ALL_ROWS))
 
 
+def print_document(document: Mapping[str, object]) -> None:
+    """Print one JSON object."""
+    click.echo(json.dumps(document, indent=1, default=_iso_text))
+
+
 def to_table(answer: Answer) -> Table:
     """Return the first rows of an answer as a table for the terminal, numbers to the right."""
     table = Table()

@@ -11,7 +11,7 @@ Locking down: https://duckdb.org/docs/stable/operations_manual/securing_duckdb/o
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,12 +20,15 @@ from data_platform.storage.atomic import publish_file
 from data_platform.storage.catalog_sql import (
     TABLES,
     consensus_statement,
+    globs_that_meet,
     macro_statement,
     one_line,
     pattern,
     text,
+    view_glob,
     view_statement,
 )
+from data_platform.storage.known_damage import read_known_damage
 from data_platform.storage.layout import CANDLES_FILE, Layout
 from data_platform.storage.state import State
 from data_platform.storage.state_frames import state_frames
@@ -34,6 +37,9 @@ if TYPE_CHECKING:
     import duckdb
 
 MEMORY_LIMIT = "2GB"
+
+_NONE = "no sound file is left of it: data-platform verify"
+"""Stands where there is no file to read; DuckDB's refusal names it."""
 
 _LOCKS = (
     # Nothing is spilled: a folder for it would be one more place to read and write.
@@ -52,7 +58,8 @@ _LOCKS = (
 def build_catalog(root: Path) -> Path:
     """Write `catalog.duckdb` of a lake, replacing the one that is there.
 
-    Views over a layer without files are empty; build again once it has some.
+    Views over a layer without files are empty; build again once it has some. Files that are known
+    to be damaged are left out of everything that would meet them.
 
     Args:
         root: the lake's folder.
@@ -65,6 +72,23 @@ def build_catalog(root: Path) -> Path:
     """
     layout = Layout(root.absolute())
     return _write(layout.catalog, _statements(layout))
+
+
+def refresh_catalog(root: Path) -> bool:
+    """Build the catalogue of a lake again where the one that is there would not be made now.
+
+    Returns:
+        Whether it was built.
+
+    Raises:
+        StorageError: as `build_catalog`.
+    """
+    layout = Layout(root.absolute())
+    statements = _statements(layout)
+    if _is_current(layout.catalog, statements):
+        return False
+    _write(layout.catalog, statements)
+    return True
 
 
 def open_catalog(root: Path, state: State) -> "duckdb.DuckDBPyConnection":
@@ -109,12 +133,26 @@ def open_catalog(root: Path, state: State) -> "duckdb.DuckDBPyConnection":
 
 def _statements(layout: Layout) -> list[str]:
     root = layout.root
-    statements = [consensus_statement(root)]
+    lists = _lists(layout, read_known_damage(layout))
+    statements = [consensus_statement(root, lists)]
     for table in TABLES:
-        statements.append(macro_statement(table, root))
+        statements.append(macro_statement(table, root, lists))
         stored = next((root / table.layer).rglob(CANDLES_FILE), None) is not None
-        statements.append(view_statement(table, root, stored=stored))
+        stored = stored and lists.get(view_glob(table, root)) != [f"{pattern(root)}/{_NONE}"]
+        statements.append(view_statement(table, root, lists, stored=stored))
     return statements
+
+
+def _lists(layout: Layout, left_out: Collection[str]) -> dict[str, list[str]]:
+    """Return the files to read instead of each glob that would meet one to be left out."""
+    globs = {glob for path in left_out for glob in globs_that_meet(path, layout.root)}
+    base = pattern(layout.root)
+    lists = {}
+    for glob in sorted(globs):
+        found = (layout.relative(it) for it in layout.root.glob(glob.removeprefix(f"{base}/")))
+        sound = sorted(path for path in found if path not in left_out) or [_NONE]
+        lists[glob] = [f"{base}/{path}" for path in sound]
+    return lists
 
 
 def _mark(statements: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ derived shows `available_at`, the candle's close, so that people's own joins do 
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,24 +57,29 @@ _SERIES = (
 _SET = "'/set=' || CASE feature_set WHEN '*' THEN '*' ELSE url_encode(feature_set) END || "
 
 
-def macro_statement(table: Table, root: Path) -> str:
+Lists = Mapping[str, Sequence[str]]
+"""The files to read instead of what a glob meets, by the glob: all but those to be left out."""
+
+
+def macro_statement(table: Table, root: Path, lists: Lists) -> str:
     """Return the statement that makes the macro of one layer, for one series."""
     base = text(f"{pattern(root)}/{table.layer}")
     by_set = table.layer == "features"
     glob = f"{base} || {_SET if by_set else ''}{_SERIES}"
     options = ["hive_partitioning = false"] if not by_set else _HIVE
-    source = _read(glob, [*options, *_UNION * table.widens])
+    source = _read(_files(glob, lists), [*options, *_UNION * table.widens])
     chosen = _chosen(table, by_set=by_set)
     named = "exchange, timeframe, pair" + (", feature_set := '*'" if by_set else "")
     return f"CREATE MACRO {table.name}({named}) AS TABLE SELECT {chosen} FROM {source}"  # noqa: S608  # our names
 
 
-def view_statement(table: Table, root: Path, *, stored: bool) -> str:
+def view_statement(table: Table, root: Path, lists: Lists, *, stored: bool) -> str:
     """Return the statement that makes the view over all series of one layer.
 
     Args:
         table: which one.
         root: the lake's folder.
+        lists: files to read instead of globs.
         stored: whether the layer has files; a view over none could not be made.
     """
     keys = ["exchange", "timeframe", "pair", "period"]
@@ -83,25 +89,53 @@ def view_statement(table: Table, root: Path, *, stored: bool) -> str:
         nulls = [f"NULL::VARCHAR AS {name}" for name in names]
         nulls += [f"NULL::{kind} AS {name}" for name, kind in (c.split() for c in table.columns)]
         return f"CREATE VIEW {table.name} AS SELECT {', '.join(nulls)} WHERE false"
-    depth = "/*" * (len(keys) + by_set)
-    glob = text(f"{pattern(root)}/{table.layer}{depth}/candles.parquet")
-    source = _read(glob, [*_HIVE, *_UNION * table.widens])
+    glob = view_glob(table, root)
+    source = _read(
+        _list(lists[glob]) if glob in lists else text(glob), [*_HIVE, *_UNION * table.widens]
+    )
     rest = _chosen(table, by_set=by_set, exclude=keys)
     columns = f"{', '.join(keys)}, {rest}"
     return f"CREATE VIEW {table.name} AS SELECT {columns} FROM {source}"  # noqa: S608  # our names
 
 
-def consensus_statement(root: Path) -> str:
+def consensus_statement(root: Path, lists: Lists) -> str:
     """Return the statement that makes the macro of the median candle across exchanges."""
     base = text(f"{pattern(root)}/ohlcv/exchange=*/timeframe=")
     tail = f"'/pair=' || {_PAIR} || '/period=*/candles.parquet'"
-    source = _read(f"{base} || url_encode(timeframe) || {tail}", ["hive_partitioning = false"])
+    files = _files(f"{base} || url_encode(timeframe) || {tail}", lists)
+    source = _read(files, ["hive_partitioning = false"])
     medians = ", ".join(f"median({name}) AS {name}" for name in CANDLE_SCHEMA.names()[1:])
     chosen = f"{medians}, count(*) AS exchanges, open_time + {_LENGTH} AS available_at"
     return (
         f"CREATE MACRO consensus(pair, timeframe) AS TABLE SELECT open_time, {chosen} "  # noqa: S608  # our names
         f"FROM {source} GROUP BY open_time ORDER BY open_time"
     )
+
+
+def view_glob(table: Table, root: Path) -> str:
+    """Return the glob over all series of a layer."""
+    depth = "/*" * (5 if table.layer == "features" else 4)
+    return f"{pattern(root)}/{table.layer}{depth}/candles.parquet"
+
+
+def globs_that_meet(path: str, root: Path) -> list[str]:
+    """Return every glob of the macros and views, as they spell it, that a partition's file meets.
+
+    Args:
+        path: of the file, below the root.
+        root: the lake's folder.
+    """
+    folders = path.split("/")
+    table = next((it for it in TABLES if it.layer == folders[0]), None)
+    if table is None:
+        return []
+    series = "/".join([*folders[:-2], "period=*", folders[-1]])
+    globs = [series]
+    if table.layer == "features":
+        globs.append("/".join([folders[0], "set=*", *series.split("/")[2:]]))
+    if table.layer == "ohlcv":
+        globs.append("/".join([folders[0], "exchange=*", *series.split("/")[2:]]))
+    return [*(f"{pattern(root)}/{glob}" for glob in globs), view_glob(table, root)]
 
 
 def text(value: str) -> str:
@@ -121,6 +155,18 @@ def pattern(root: Path) -> str:
 
 _HIVE = ["hive_partitioning = true", "hive_types_autocast = false"]
 _UNION = ["union_by_name = true"]
+
+
+def _files(glob: str, lists: Lists) -> str:
+    """Return an expression for the files of a glob that is only known when the macro is called."""
+    if not lists:
+        return glob
+    cases = " ".join(f"WHEN {text(known)} THEN {_list(files)}" for known, files in lists.items())
+    return f"CASE {glob} {cases} ELSE [{glob}] END"
+
+
+def _list(files: Sequence[str]) -> str:
+    return f"[{', '.join(text(file) for file in files)}]"
 
 
 def _read(glob: str, options: list[str]) -> str:

@@ -17,6 +17,7 @@ from data_platform.domain.timeframes import Timeframe
 
 HISTORY = "history"
 QUARANTINE = "quarantine"
+DAMAGED = "damaged"
 EXPORTS = "exports"
 SNAPSHOTS = "snapshots"
 LOCKS = ".locks"
@@ -111,9 +112,40 @@ class Layout:
         """Return the lock file of one export file (`period` is `all` for a whole pair)."""
         return self.root / LOCKS / _series(layer, series) / f"{_word(period)}.lock"
 
+    @property
+    def known_damage(self) -> Path:
+        """Return the note of the files that the catalogue has to leave out."""
+        return self.root / "damaged.json"
+
+    def damaged(self, partition: Partition, file_sha256: str) -> Path:
+        """Return where a damaged file of a partition is kept once it has given way."""
+        return self.root / DAMAGED / _hive(partition) / f"{file_sha256[:32]}.parquet"
+
     def relative(self, path: Path) -> str:
         """Return a path as the journal spells it: below the root, with `/`."""
         return path.relative_to(self.root).as_posix()
+
+
+def read_place(path: str) -> tuple[str, dict[str, str]]:
+    """Return in which part of the lake a path lies, and the partition that its folders name.
+
+    Args:
+        path: below the root, with `/`.
+
+    Returns:
+        A layer, `HISTORY`, `QUARANTINE`, `DAMAGED`, `EXPORTS` or empty for anything else; and
+        layer, exchange, timeframe, pair, feature set and period, each empty where no folder says.
+    """
+    area = next(
+        (it for it in (DAMAGED, HISTORY, QUARANTINE, EXPORTS) if path.startswith(f"{it}/")), ""
+    )
+    rest = path.removeprefix(f"{area}/").split("/")
+    layer = rest[0] if rest[0] in LAYERS_BY_NAME else ""
+    named = dict(part.split("=", 1) for part in rest[1:-1] if "=" in part)
+    names = ("exchange", "timeframe", "pair", "set", "period")
+    exchange, timeframe, pair, feature_set, period = (named.get(name, "") for name in names)
+    key = {"layer": layer, "exchange": exchange, "timeframe": timeframe, "pair": pair}
+    return area or layer, key | {"feature_set": feature_set, "period": period}
 
 
 def _hive(partition: Partition) -> Path:

@@ -7,6 +7,7 @@ merged into one partition kept 139 of 400 candles without it, 400 of 400 with it
 import fcntl
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,8 @@ from pathlib import Path
 from data_platform.domain.errors import StorageError
 
 _held = threading.local()
+
+_POLL_SECONDS = 0.02
 
 
 @contextmanager
@@ -41,4 +44,33 @@ def exclusive_lock(path: Path) -> Iterator[None]:
         yield
     finally:
         _held.path = None
+        os.close(descriptor)
+
+
+def wait_for_holder(path: Path, seconds: float) -> bool:
+    """Wait until nobody holds a lock file; take nothing and make nothing.
+
+    Args:
+        path: the lock file; one that is not there was never held.
+        seconds: how long at most.
+
+    Returns:
+        Whether it is free, as far as can be told.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return True
+    end = time.monotonic() + seconds
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= end:
+                    return False
+                time.sleep(_POLL_SECONDS)
+            else:
+                return True
+    finally:
         os.close(descriptor)

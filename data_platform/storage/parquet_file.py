@@ -1,6 +1,7 @@
 """One partition's frame as the bytes of a Parquet file, and back, refusing what is not ours.
 
-Holds the format: zstd, one row group, our keys in the footer. No path and no database here.
+Holds the format: zstd, one row group, our keys in the footer. No place in the lake and no database
+here.
 
 Written by polars into memory: 43,200 candles take 6 ms and 872 kB, pyarrow 20 ms and 1,454 kB by
 default, 10 ms and 918 kB without dictionaries (2026-11-25). A month of 1m has 44,640 rows at most,
@@ -13,6 +14,7 @@ import io
 import json
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import IO
 
 import polars as pl
@@ -52,6 +54,11 @@ def leading_schema(layer: str) -> pl.Schema:
     if layer not in _LEADING:
         raise StorageError(f"layer {layer!r} is an export: it has no partitions to read.")
     return _LEADING[layer]
+
+
+def is_partitioned(layer: str) -> bool:
+    """Tell whether a layer lies in partitions of our own format: it is no export."""
+    return layer in _LEADING
 
 
 def schema_fault(layer: str, schema: pl.Schema) -> str | None:
@@ -150,16 +157,70 @@ def inspect(partition: Partition, content: bytes, where: str, rows: int = 0) -> 
     Raises:
         DamagedFileError: it does not pass; says which file, series and period, why, and what to do.
     """
-    fault = _seal_fault(content) or _footer_fault(partition, content)
+    frame, fault = prove(partition, content, rows)
     if fault:
         raise damaged(partition, where, fault)
+    return frame
+
+
+def prove(partition: Partition, content: bytes, rows: int = 0) -> tuple[pl.DataFrame, str]:
+    """Return the frame of a file that nothing vouches for yet, and what is wrong with it or ''.
+
+    As `inspect`; the frame is empty where the file must not be parsed.
+    """
+    fault = seal_fault(content) or footer_fault(partition, content)
+    if fault:
+        return pl.DataFrame(), fault
     frame = decode(content)
     fault = schema_fault(partition.layer, frame.schema) or row_fault(partition, frame["open_time"])
     if fault is None and frame.height < rows:
         fault = f"it holds {frame.height} rows, {rows} were stored"
-    if fault:
-        raise damaged(partition, where, fault)
-    return frame
+    return frame, fault or ""
+
+
+def seal_fault(content: bytes) -> str | None:
+    """Return why bytes are no file that this platform wrote whole, or None; parses nothing."""
+    if len(content) < 2 * len(_MAGIC) or not content.endswith(_MAGIC):
+        return f"{len(content)} bytes that are no whole Parquet file"
+    seals = _SEAL.findall(content)
+    if len(seals) != 1:
+        return "it was not written by this platform"
+    blank = hashlib.sha256(_with_seal(content, _NO_SEAL)).hexdigest()
+    return None if seals == [blank.encode()] else "its bytes are not those that were written"
+
+
+def footer_fault(partition: Partition, content: bytes) -> str | None:
+    """Return what a file whose bytes are proven says against being a partition's, or None."""
+    footer = pl.read_parquet_metadata(io.BytesIO(content))
+    if footer[_VERSION_KEY] != str(SCHEMA_VERSION):
+        return f"expected schema version {SCHEMA_VERSION}, found {footer[_VERSION_KEY]}"
+    if footer[_PARTITION_KEY] != str(partition):
+        return f"it was written as {footer[_PARTITION_KEY]}"
+    return None
+
+
+def read_footer_fault(partition: Partition, path: Path, rows: int) -> str:
+    """Return what the footer of a file whose bytes are proven says against its journal row, or ''.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    import pyarrow.parquet as pq
+
+    footer = pq.read_metadata(path)
+    told = {key.decode(): value.decode() for key, value in footer.metadata.items()}
+    if told.get(_VERSION_KEY) != str(SCHEMA_VERSION):
+        return f"expected schema version {SCHEMA_VERSION}, found {told.get(_VERSION_KEY)}"
+    if told.get(_PARTITION_KEY) != str(partition):
+        return f"it was written as {told.get(_PARTITION_KEY)}"
+    if footer.num_rows != rows:
+        return f"it holds {footer.num_rows} rows, the journal tells of {rows}"
+    return ""
+
+
+def may_be_ours(tail: bytes) -> bool:
+    """Tell whether a file that ends like this may have been written by this platform."""
+    return tail.endswith(_MAGIC) and _SEAL_KEY.encode() in tail
 
 
 def damaged(partition: Partition, where: str, fault: str) -> DamagedFileError:
@@ -179,25 +240,6 @@ def remedy(layer: str) -> str:
     if layer == "ohlcv":
         return "Move the file away, then fetch the period again (`data-platform download`)."
     return "Materialize the partition again: it is written anew."
-
-
-def _seal_fault(content: bytes) -> str | None:
-    if len(content) < 2 * len(_MAGIC) or not content.endswith(_MAGIC):
-        return f"{len(content)} bytes that are no whole Parquet file"
-    seals = _SEAL.findall(content)
-    if len(seals) != 1:
-        return "it was not written by this platform"
-    blank = hashlib.sha256(_with_seal(content, _NO_SEAL)).hexdigest()
-    return None if seals == [blank.encode()] else "its bytes are not those that were written"
-
-
-def _footer_fault(partition: Partition, content: bytes) -> str | None:
-    footer = pl.read_parquet_metadata(io.BytesIO(content))
-    if footer[_VERSION_KEY] != str(SCHEMA_VERSION):
-        return f"expected schema version {SCHEMA_VERSION}, found {footer[_VERSION_KEY]}"
-    if footer[_PARTITION_KEY] != str(partition):
-        return f"it was written as {footer[_PARTITION_KEY]}"
-    return None
 
 
 def _with_seal(content: bytes, seal: str) -> bytes:

@@ -4,7 +4,6 @@ Holds where and how they are kept and read. The same rows refused again lie in t
 that asking an exchange that keeps sending a broken candle does not fill the disk.
 """
 
-import io
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +14,7 @@ from data_platform.domain.candles import CANDLE_SCHEMA, content_hash
 from data_platform.domain.errors import StorageError
 from data_platform.domain.layers import Partition
 from data_platform.domain.periods import to_period
+from data_platform.storage import parquet_file
 from data_platform.storage.atomic import publish_bytes
 from data_platform.storage.journal import to_series
 from data_platform.storage.layout import Layout
@@ -41,9 +41,8 @@ def keep_refused(layout: Layout, partition: Partition, refused: pl.DataFrame) ->
     if "reason" not in refused.columns:
         raise StorageError(f"{partition}: refused rows without a column `reason`.")
     path = layout.quarantine(partition, content_hash(refused))
-    buffer = io.BytesIO()
-    refused.write_parquet(buffer, compression="zstd")
-    publish_bytes(buffer.getvalue(), path)
+    # Sealed as a partition is: no journal row vouches for these bytes.
+    publish_bytes(parquet_file.encode(partition, refused), path)
     return path
 
 
@@ -94,9 +93,17 @@ def _to_refused(layout: Layout, path: Path) -> RefusedFile:
 
 def _read(path: Path) -> pl.DataFrame:
     try:
-        return pl.read_parquet(io.BytesIO(path.read_bytes()), hive_partitioning=False)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise StorageError(
-            f"the refused rows in {path} cannot be read: {error}. Put the file back from a backup, "
-            "or move it away."
-        ) from error
+        content = path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error.strerror or str(error)) from error
+    fault = parquet_file.seal_fault(content)
+    if fault:
+        raise _unreadable(path, fault)
+    return parquet_file.decode(content)
+
+
+def _unreadable(path: Path, fault: str) -> StorageError:
+    return StorageError(
+        f"the refused rows in {path} cannot be read: {fault}. Put the file back from a backup, "
+        "or move it away."
+    )

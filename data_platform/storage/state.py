@@ -81,6 +81,18 @@ class State:
         with self._named("write"), self._writer.begin() as connection:
             yield connection
 
+    def fault(self) -> str:
+        """Return what the database itself finds wrong with its file, or '' (SQLite alone looks).
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+        if self._url.get_backend_name() != _SQLITE:
+            return ""
+        with self.read() as connection:
+            found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+        return "" if found == "ok" else str(found)
+
     def close(self) -> None:
         """Close every connection; the next use opens new ones."""
         self._engine.dispose()
@@ -158,9 +170,12 @@ class State:
 
 
 def is_made(url: str) -> bool:
-    """Tell whether a database is there; one on a server is taken to be."""
+    """Tell whether a database is there, not an empty file; one on a server is taken to be."""
     parsed = sa.make_url(url)
-    return parsed.get_backend_name() != _SQLITE or _path(parsed).is_file()
+    if parsed.get_backend_name() != _SQLITE:
+        return True
+    path = _path(parsed)
+    return path.is_file() and path.stat().st_size > 0
 
 
 def _path(url: sa.URL) -> Path:

@@ -113,11 +113,18 @@ class StoredFiles:
                 found.append(Damage(file, fault))
             elif stamp != file.state.stamp:
                 moved[file.path] = stamp
-        if moved and not self._state.is_read_only:
-            # What cannot be remembered is hashed again: no reason to keep the answer back.
-            with suppress(StorageError):
-                self._remember(moved)
+        self.remember(moved)
         return found
+
+    def remember(self, stamps: Mapping[str, str]) -> None:
+        """Note the stamps with which files were just found as written, by path, where it can be."""
+        if not stamps or self._state.is_read_only:
+            return
+        update = FILES.update().where(FILES.c.path == sa.bindparam("which"))
+        rows = [{"which": path, "found": stamp} for path, stamp in stamps.items()]
+        # What cannot be remembered is hashed again: no reason to keep an answer back.
+        with suppress(StorageError), self._state.write() as connection:
+            connection.execute(update.values(stamp=sa.bindparam("found")), rows)
 
     def unknown(
         self, layer: str, exchange: str, timeframe: Timeframe, known: Iterable[StoredFile]
@@ -158,27 +165,35 @@ class StoredFiles:
 
     def _look(self, file: StoredFile, *, hashed: bool) -> tuple[str, str]:
         """Return what is wrong with a file, or nothing, and its stamp."""
-        path, expected = self._root / file.path, file.state
         try:
-            status = path.stat()
-            if status.st_size != expected.size:
-                return f"{status.st_size:,} bytes, {expected.size:,} were written", ""
-            if not hashed and stamp_of(status) == expected.stamp:
-                return "", expected.stamp
-            found = hash_file(path)
-        except FileNotFoundError:
-            return f"gone; {expected.size:,} bytes were written", ""
+            return compare_file(self._root / file.path, file.state, is_hashed=hashed)
         except OSError as error:
             return f"it cannot be read ({error.strerror or error})", ""
-        if found.sha256 != expected.sha256:
-            return "its bytes are not those that were written", ""
-        return "", found.stamp
 
-    def _remember(self, stamps: Mapping[str, str]) -> None:
-        update = FILES.update().where(FILES.c.path == sa.bindparam("which"))
-        rows = [{"which": path, "found": stamp} for path, stamp in stamps.items()]
-        with self._state.write() as connection:
-            connection.execute(update.values(stamp=sa.bindparam("found")), rows)
+
+def compare_file(path: Path, expected: FileState, *, is_hashed: bool) -> tuple[str, str]:
+    """Return what is wrong with a file, or nothing, and its stamp now.
+
+    Args:
+        path: where it lies.
+        expected: how it was written; its size may be 0, which stands for unknown.
+        is_hashed: whether it is hashed even if its size and stamp are as they were.
+
+    Raises:
+        OSError: it is there and cannot be read.
+    """
+    try:
+        status = path.stat()
+        if expected.size and status.st_size != expected.size:
+            return f"{status.st_size:,} bytes, {expected.size:,} were written", ""
+        if not is_hashed and stamp_of(status) == expected.stamp:
+            return "", expected.stamp
+        found = hash_file(path)
+    except FileNotFoundError:
+        return f"gone; {f'{expected.size:,} bytes were' if expected.size else 'it was'} written", ""
+    if found.sha256 != expected.sha256:
+        return "its bytes are not those that were written", ""
+    return "", found.stamp
 
 
 def _to_unknown(path: str) -> StoredFile:

@@ -1,8 +1,8 @@
 """Small lakes for tests: candles whose values tell their time, and a store that commits them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import polars as pl
 
@@ -11,7 +11,7 @@ from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Pair, Series
 from data_platform.domain.periods import Period
 from data_platform.domain.timeframes import Timeframe, to_timeframe
-from data_platform.storage.change import CommitResult, Judge, Merge
+from data_platform.storage.change import CommitResult, Export, Judge, Merge
 from data_platform.storage.journal import CommitNote
 from data_platform.storage.partition_store import PartitionStore
 from data_platform.storage.state import State
@@ -109,3 +109,51 @@ def everything(root: Path) -> dict[str, bytes]:
 
 def utc(year: int, month: int = 1, day: int = 1, hour: int = 0) -> datetime:
     return datetime(year, month, day, hour, tzinfo=UTC)
+
+
+def store_every_kind(store: PartitionStore) -> None:
+    """Store files of every kind there is: all layers, exports, what was replaced and refused."""
+    for pair in ("BTC/USDT", "ETH/USDT"):
+        for period in (JANUARY, Period(2024, 2)):
+            rows = candles(range(30), period=period)
+            own = series(pair=pair)
+            commit(store, rows, partition(own, period))
+            for layer in ("filled", "indicators"):
+                commit(store, filled(rows), partition(own, period, layer), merge=None)
+            chosen = partition(own, period, "features", "base-v1")
+            commit(store, rows.select("open_time", "close"), chosen, merge=None)
+            _export(store, own, period)
+    # A correction keeps the file it replaces; a refused row is kept with its reason.
+    commit(store, candles(range(30), price=200.0))
+    store.commit(
+        partition(),
+        candles([3]),
+        merge=lambda stored, _: candles([]) if stored is None else stored,
+        audit=lambda rows: (rows.clear(), rows.with_columns(reason=pl.lit("not true"))),
+        note=CommitNote(),
+    )
+
+
+def _export(store: PartitionStore, own: Series, period: Period) -> None:
+    folder = PurePosixPath("nautilus", own.pair.key)
+
+    def writing(content: str) -> Callable[[Path], None]:
+        def write(path: Path) -> None:
+            path.write_text(content)
+
+        return write
+
+    export = Export(
+        layer="nautilus",
+        series=own,
+        period=period,
+        path=folder / period.key / "bars.parquet",
+        write=writing(f"{own} {period}"),
+        companions={folder / "pair.parquet": writing("a definition")},
+        source_hash=period.key,
+        months=(period,),
+        rows=30,
+        first=at(0, period),
+        last=at(29, period),
+    )
+    store.publish(export, CommitNote(code_version="1"))

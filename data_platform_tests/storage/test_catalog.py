@@ -13,7 +13,9 @@ import pytest
 from data_platform.domain.errors import DamagedFileError, StorageError, WrongUseError
 from data_platform.domain.periods import Period
 from data_platform.storage.answers import select
-from data_platform.storage.catalog import build_catalog, open_catalog
+from data_platform.storage.atomic import stamp_of
+from data_platform.storage.catalog import build_catalog, open_catalog, refresh_catalog
+from data_platform.storage.known_damage import Known, note_damage
 from data_platform.storage.partition_store import PartitionStore
 from data_platform_tests.storage.lake import (
     at,
@@ -352,3 +354,65 @@ def test_a_catalogue_of_other_statements_is_made_anew(store: PartitionStore) -> 
         connection.execute("CREATE OR REPLACE VIEW candles AS SELECT 1 AS old")
     with open_catalog(store.root, store.state) as door:
         assert rows_of(door, "FROM candles").height == 3
+
+
+SOURCES = {
+    "candles": 53,
+    "candles('binance', '1h', 'BTC-USDT')": 5,
+    "candles('okx', '1h', 'BTC/USDT')": 48,
+    "consensus('BTC/USDT', '1h')": 48,
+}
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"PAR1 cut", b"foreign"], ids=["empty", "torn", "foreign"]
+)
+def test_r9_a_damaged_file_that_is_known_is_left_out_of_every_query(
+    store: PartitionStore, content: bytes
+) -> None:
+    commit(store, candles(range(5)))
+    commit(store, candles(range(48)), partition(series("okx")))
+    commit(store, candles([0], period=FEBRUARY), partition(period=FEBRUARY))
+    build_catalog(store.root)
+    place = store.layout.partition(partition(period=FEBRUARY))
+    before = place.read_bytes()
+    place.write_bytes(content)
+    with open_catalog(store.root, store.state) as door, pytest.raises(duckdb.Error):
+        door.sql("FROM candles").fetchall()
+    stamp = stamp_of(place.stat())
+    note_damage(store.layout, {store.layout.relative(place): Known(stamp, "planted")})
+    assert refresh_catalog(store.root)
+    assert not refresh_catalog(store.root)
+    with open_catalog(store.root, store.state) as door:
+        assert {it: rows_of(door, f"FROM {it}").height for it in SOURCES} == SOURCES
+    with duckdb.connect(str(store.layout.catalog), read_only=True) as plain:
+        assert plain.execute("SELECT count(*) FROM candles").fetchone() == (53,)
+    place.unlink()
+    place.write_bytes(before)
+    assert refresh_catalog(store.root)
+    with open_catalog(store.root, store.state) as door:
+        assert rows_of(door, "FROM candles").height == 54
+
+
+def test_a_series_of_which_no_sound_file_is_left_is_refused_by_its_macro_alone(
+    store: PartitionStore,
+) -> None:
+    commit(store, filled(candles(range(5))), partition(layer="filled"), merge=None)
+    for name in ("a-v1", "b-v1"):
+        into = partition(layer="features", feature_set=name)
+        commit(store, candles(range(5)).select("open_time", "close"), into, merge=None)
+    damaged = [partition(layer="filled"), partition(layer="features", feature_set="a-v1")]
+    places = [store.layout.partition(each) for each in damaged]
+    for place in places:
+        place.write_bytes(b"")
+    known = {store.layout.relative(it): Known(stamp_of(it.stat()), "empty") for it in places}
+    note_damage(store.layout, known)
+    with open_catalog(store.root, store.state) as door:
+        assert rows_of(door, "FROM filled").height == 0
+        assert rows_of(door, "FROM features").height == 5
+        call = "FROM features('binance', '1h', 'BTC-USDT'"
+        assert rows_of(door, f"{call})").height == 5
+        assert rows_of(door, f"{call}, feature_set := 'b-v1')").height == 5
+        for lost in (f"{call}, feature_set := 'a-v1')", "FROM filled('binance','1h','BTC-USDT')"):
+            with pytest.raises(WrongUseError, match="no sound file is left of it"):
+                select(door, lost)

@@ -15,6 +15,7 @@ from data_platform.storage.catalog_sql import (
 )
 
 ODD = Path("/la'ke [1]/*")
+LISTS = {"/a/*'/candles.parquet": ["/a/b's/candles.parquet"]}
 
 
 def kinds(sql: str) -> list[str]:
@@ -25,10 +26,10 @@ def kinds(sql: str) -> list[str]:
 def test_each_table_makes_one_macro_and_one_view_whatever_the_folder_is_called(
     table: object,
 ) -> None:
-    assert kinds(macro_statement(table, ODD)) == ["CREATE"]  # type: ignore[arg-type]
+    assert kinds(macro_statement(table, ODD, LISTS)) == ["CREATE"]  # type: ignore[arg-type]
     for stored in (True, False):
-        assert kinds(view_statement(table, ODD, stored=stored)) == ["CREATE"]  # type: ignore[arg-type]
-    assert kinds(consensus_statement(ODD)) == ["CREATE"]
+        assert kinds(view_statement(table, ODD, LISTS, stored=stored)) == ["CREATE"]  # type: ignore[arg-type]
+    assert kinds(consensus_statement(ODD, LISTS)) == ["CREATE"]
 
 
 def test_every_stored_layer_is_shown() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from data_platform.domain.errors import StorageError, WrongUseError
 from data_platform.domain.markets import Pair, from_key
-from data_platform.storage.layout import Layout
+from data_platform.storage.layout import Layout, read_place
 from data_platform_tests.storage.lake import partition, series
 
 ROOT = Path("/lake")
@@ -95,3 +95,30 @@ def test_partitions_and_exports_do_not_share_a_lock() -> None:
         LAYOUT.export_lock("freqtrade", series(), "all"),
     }
     assert len(locks) == 5
+
+
+PLACE = "exchange=okx/timeframe=1h/pair=BTC-USDT/period=2024-01"
+OKX = ("okx", "1h", "BTC-USDT", "", "2024-01")
+
+
+@pytest.mark.parametrize(
+    ("path", "area", "names"),
+    [
+        (f"ohlcv/{PLACE}/candles.parquet", "ohlcv", ("ohlcv", *OKX)),
+        (f"history/ohlcv/{PLACE}/ab.parquet", "history", ("ohlcv", *OKX)),
+        (f"quarantine/ohlcv/{PLACE}/ab.parquet", "quarantine", ("ohlcv", *OKX)),
+        (f"damaged/ohlcv/{PLACE}/ab.parquet", "damaged", ("ohlcv", *OKX)),
+        ("exports/vectorbt/x/y.parquet", "exports", ("vectorbt", "", "", "", "", "")),
+        ("ohlcv/x.parquet", "ohlcv", ("ohlcv", "", "", "", "", "")),
+        ("mine/x.parquet", "", ("", "", "", "", "", "")),
+        ("x.parquet", "", ("", "", "", "", "", "")),
+    ],
+)
+def test_a_path_tells_whose_it_is(path: str, area: str, names: tuple[str, ...]) -> None:
+    found, key = read_place(path)
+    assert (found, tuple(key.values())) == (area, names)
+
+
+def test_a_path_of_features_tells_their_set() -> None:
+    _, key = read_place(f"features/set=base-v1/{PLACE}/candles.parquet")
+    assert (key["feature_set"], key["exchange"]) == ("base-v1", "okx")

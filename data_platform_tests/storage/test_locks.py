@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from data_platform.domain.errors import StorageError
-from data_platform.storage.locks import exclusive_lock
+from data_platform.storage.locks import exclusive_lock, wait_for_holder
 
 
 def test_a_second_lock_in_the_same_thread_is_refused(tmp_path: Path) -> None:
@@ -55,3 +55,16 @@ def test_a_lock_is_free_after_an_error_inside(tmp_path: Path) -> None:
         raise KeyError
     with exclusive_lock(tmp_path / "a"):
         assert os.path.exists(tmp_path / "a")  # noqa: PTH110
+
+
+def test_nobody_is_waited_for_where_no_lock_was_ever_held(tmp_path: Path) -> None:
+    assert wait_for_holder(tmp_path / "a", 0.0)
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_holder_is_waited_for_as_long_as_told(tmp_path: Path) -> None:
+    with exclusive_lock(tmp_path / "a"):
+        assert not wait_for_holder(tmp_path / "a", 0.05)
+    assert wait_for_holder(tmp_path / "a", 0.0)
+    with exclusive_lock(tmp_path / "a"):
+        pass

@@ -53,7 +53,7 @@ DRIFTS = {
 
 
 @pytest.mark.parametrize("drift", DRIFTS)
-def test_schema_drift_is_refused(drift: str) -> None:
+def test_r10_schema_drift_is_refused(drift: str) -> None:
     with pytest.raises(DamagedFileError, match=r"expected .*found"):
         inspect(written_by_another_hand(DRIFTS[drift]))
 

@@ -1,0 +1,192 @@
+"""Look at one file of the lake: is it what was written, and whose is it?
+
+Holds the judgement of single files, known to the journal or not. Which there are, and who is at
+work on them, is the business of `survey.py`.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from data_platform.domain.candles import content_hash
+from data_platform.domain.errors import DataPlatformError
+from data_platform.domain.layers import Partition
+from data_platform.storage import parquet_file
+from data_platform.storage.atomic import stamp_of
+from data_platform.storage.found_files import FoundFile
+from data_platform.storage.inventory import Expected, to_partition
+from data_platform.storage.journal import Key
+from data_platform.storage.layout import DAMAGED, EXPORTS, HISTORY, QUARANTINE, Layout, read_place
+from data_platform.storage.stored_files import compare_file
+
+Depth = Literal["quick", "full", "deep"]
+
+Kind = Literal["damaged", "gone", "unknown", "unjournalled", "leftover"]
+"""`damaged`: not what was written. `gone`: the journal knows it, the disk does not. `unknown`: no
+commit has written it. `unjournalled`: whole and ours, but the journal does not tell of it.
+`leftover`: a temporary file whose writer is gone; it harms nobody."""
+
+_TAIL_BYTES = 1 << 16
+_DATA_SUFFIXES = (".parquet", ".feather")
+_NO_COMMIT = "no commit has written it"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One file that is not as it should be."""
+
+    kind: Kind
+    path: str
+    """Below the lake's root."""
+    area: str
+    """A layer, `exports`, `history`, `quarantine`, or empty."""
+    key: Key
+    """Names its partition or export, as far as it belongs to one."""
+    fault: str
+    stamp: str = ""
+    """Of the file as it was found; empty when it is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A file that should be there, as it was found."""
+
+    expected: Expected
+    finding: Finding | None = None
+    stamp: str = ""
+    """With which it was found as written; empty when it was not."""
+    is_hashed: bool = False
+    unread: str = ""
+    """Why it could not be read: nothing is known of it."""
+
+
+def examine(layout: Layout, expected: Expected, depth: Depth) -> Look:
+    """Compare a file that should be there with how it was written.
+
+    Args:
+        layout: of the lake.
+        expected: which file.
+        depth: `quick` hashes it only when it was touched since its last hash; `full` in any case,
+            and reads its footer; `deep` reads every row as well.
+    """
+    path = layout.root / expected.path
+    kind: Kind = "damaged"
+    try:
+        fault, stamp = compare_file(path, expected.state, is_hashed=depth != "quick")
+        if fault:
+            kind, fault = _name(path, expected, fault)
+        elif depth != "quick":
+            fault = _inner_fault(path, expected, is_deep=depth == "deep")
+        if not fault:
+            is_hashed = depth != "quick" or stamp != expected.state.stamp
+            return Look(expected, None, stamp, is_hashed=is_hashed)
+    except PermissionError as error:
+        return Look(expected, unread=error.strerror or "no permission")
+    except OSError as error:
+        fault = f"it cannot be read ({error.strerror or error})"
+    area, _ = read_place(expected.path)
+    return Look(expected, Finding(kind, expected.path, area, expected.key, fault, _stamp(path)))
+
+
+def examine_unknown(layout: Layout, file: FoundFile) -> Finding | None:
+    """Return what is wrong with a file that the journal does not name, or None.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    area, key = read_place(file.path)
+    if _is_of_the_house(layout, file, area):
+        return None
+    partition = _partition_at(layout, file.path, area, key)
+    kind: Kind = "unknown"
+    fault = _NO_COMMIT
+    if partition is not None:
+        proof = _proof(layout.root / file.path, partition, area)
+        if not proof and area != key["layer"]:
+            return None
+        kind = "unknown" if proof else "unjournalled"
+        fault = f"{_NO_COMMIT}: {proof}" if proof else "whole, but the journal does not tell of it"
+    return Finding(kind, file.path, area, key, fault, file.stamp)
+
+
+def _is_of_the_house(layout: Layout, file: FoundFile, area: str) -> bool:
+    """Tell whether a file is nothing that a reader of candles could come across."""
+    name = file.path.rpartition("/")[2]
+    if area in (DAMAGED, EXPORTS, "") and not name.endswith(_DATA_SUFFIXES):
+        return True
+    return area == DAMAGED or layout.root / file.path == layout.catalog
+
+
+def _name(path: Path, expected: Expected, fault: str) -> tuple[Kind, str]:
+    """Return the kind of a fault, and the fault as the file itself tells it, where it does."""
+    if fault.startswith("gone"):
+        return "gone", fault
+    partition = to_partition(expected.key)
+    if expected.area != "partition" or partition is None:
+        return "damaged", fault
+    content = path.read_bytes()
+    if parquet_file.seal_fault(content):
+        return "damaged", fault
+    _, proof = parquet_file.prove(partition, content, expected.rows or 0)
+    if not proof:
+        return "unjournalled", "whole, but the journal tells of another version"
+    return "damaged", proof
+
+
+def _inner_fault(path: Path, expected: Expected, *, is_deep: bool) -> str:
+    """Return what a file with the bytes that were written says against its journal row, or ''."""
+    partition = to_partition(expected.key)
+    if expected.area != "partition" or partition is None:
+        return ""
+    fault = parquet_file.read_footer_fault(partition, path, expected.rows or 0)
+    if fault or not is_deep:
+        return fault
+    frame, fault = parquet_file.prove(partition, path.read_bytes())
+    if not fault and content_hash(frame) != expected.content_hash:
+        return "its rows are not those that the journal tells of"
+    return fault
+
+
+def _proof(path: Path, partition: Partition, area: str) -> str:
+    """Return why a file is not a whole one of a partition, or ''."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _TAIL_BYTES))
+        if not size:
+            return "0 bytes"
+        if not parquet_file.may_be_ours(file.read()):
+            return f"{size:,} bytes that this platform has not written, or not whole"
+        file.seek(0)
+        content = file.read()
+    if area != QUARANTINE:
+        return parquet_file.prove(partition, content)[1]
+    # What was refused has no schema to hold.
+    return parquet_file.seal_fault(content) or parquet_file.footer_fault(partition, content) or ""
+
+
+def _partition_at(layout: Layout, path: str, area: str, key: Key) -> Partition | None:
+    """Return the partition that a path is a place of, or None."""
+    try:
+        partition = to_partition(key)
+        if partition is None or not parquet_file.is_partitioned(partition.layer):
+            return None
+        places = {
+            HISTORY: layout.history(partition, ""),
+            QUARANTINE: layout.quarantine(partition, ""),
+            partition.layer: layout.partition(partition),
+        }
+    except DataPlatformError:
+        # Folders that no partition was ever written to.
+        return None
+    place, found = places.get(area), layout.root / path
+    if place is None or place.parent != found.parent:
+        return None
+    return None if area == partition.layer and place != found else partition
+
+
+def _stamp(path: Path) -> str:
+    try:
+        return stamp_of(path.stat())
+    except OSError:
+        return ""

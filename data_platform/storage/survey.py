@@ -1,0 +1,202 @@
+"""Compare what lies in the lake with what should: every file, in one pass.
+
+Holds the pass; single files are judged by `examine.py`, what is to be done by `operations`. Files
+are read and hashed by several threads, since `hashlib` lets them run side by side. A writer may be
+at work: what looks wrong is looked at again once whoever holds its lock has let go, against the
+journal as it is then.
+"""
+
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from data_platform.domain.errors import DataPlatformError
+from data_platform.domain.periods import to_period
+from data_platform.storage import parquet_file
+from data_platform.storage.examine import Depth, Finding, Look, examine, examine_unknown
+from data_platform.storage.found_files import FoundFile, Walk
+from data_platform.storage.inventory import Chosen, Expected, read_inventory, to_partition
+from data_platform.storage.journal import Key, to_series
+from data_platform.storage.known_damage import Known, read_known_damage
+from data_platform.storage.layout import HISTORY, QUARANTINE, Layout, read_place
+from data_platform.storage.locks import wait_for_holder
+from data_platform.storage.state import State
+from data_platform.storage.stored_files import StoredFiles
+from data_platform.storage.tables import SERIES
+
+THREADS = 2 * (os.cpu_count() or 1)
+WRITER_SECONDS = 30.0
+"""How long a writer may keep a suspect file to itself."""
+LEFTOVER_SECONDS = 3600.0
+"""When a temporary file without a lock to ask counts as left behind: writers need seconds."""
+
+_BATCH = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What one pass over the lake has found."""
+
+    findings: tuple[Finding, ...]
+    """By area, series and period."""
+    unchecked: Mapping[str, str]
+    """Paths that could not be read, and why."""
+    files: int
+    """That should be there or are."""
+    size: int
+    """Bytes of those."""
+    hashed: int
+    """Bytes of those that were read and hashed."""
+
+
+def survey(
+    root: Path, state: State, chosen: Chosen, depth: Depth, threads: int = THREADS
+) -> Survey:
+    """Look at every file of a lake, or of a part of it.
+
+    Args:
+        root: the lake's folder.
+        state: its state database.
+        chosen: which part; what belongs to no partition is looked at with the whole lake alone.
+        depth: as `examine`.
+        threads: how many read side by side.
+
+    Raises:
+        StorageError: the state cannot be read.
+    """
+    return _Pass(Layout(root), state, chosen, depth, threads).run()
+
+
+@dataclass(slots=True)
+class _Pass:
+    layout: Layout
+    state: State
+    chosen: Chosen
+    depth: Depth
+    threads: int
+    unchecked: dict[str, str] = field(default_factory=dict)
+
+    def run(self) -> Survey:
+        expected = self._expected()
+        walk = Walk(self.layout.root, self.chosen)
+        found = {file.path: file for file in walk.files()}
+        looks = self._look_at(expected.values(), found)
+        strange = [it for path, it in found.items() if path not in expected and self._asks(path)]
+        findings = self._second_look(looks, strange)
+        sound = {it.expected.path: it.stamp for it in looks if it.is_hashed and it.stamp}
+        moved = {path: stamp for path, stamp in sound.items() if _is_moved(expected[path], stamp)}
+        StoredFiles(self.layout.root, self.state).remember(moved)
+        named = [*expected, *(it.path for it in strange)]
+        hashed = [it.expected.path for it in looks if it.is_hashed]
+        return Survey(
+            findings=tuple(sorted(findings, key=lambda it: (it.area, *it.key.values(), it.path))),
+            unchecked={**walk.unread, **self.unchecked},
+            files=len(looks) + len(strange),
+            size=sum(found[path].size for path in named if path in found),
+            hashed=sum(found[path].size for path in hashed if path in found),
+        )
+
+    def _expected(self) -> dict[str, Expected]:
+        return read_inventory(self.layout, self.state, self.chosen)
+
+    def _asks(self, path: str) -> bool:
+        """Tell whether a file that the journal does not name belongs to what was chosen."""
+        _, key = read_place(path)
+        return self.chosen.is_everything or (bool(key["exchange"]) and self.chosen.holds(key))
+
+    def _look_at(self, expected: Iterable[Expected], found: Mapping[str, FoundFile]) -> list[Look]:
+        # Handing one file over to a thread costs as much as hashing a small one.
+        listed = list(expected)
+        batches = [listed[start : start + _BATCH] for start in range(0, len(listed), _BATCH)]
+        known = read_known_damage(self.layout) if self.depth == "quick" else {}
+
+        def look(batch: Sequence[Expected]) -> list[Look]:
+            return [self._look(it, found.get(it.path), known.get(it.path)) for it in batch]
+
+        with ThreadPoolExecutor(self.threads) as pool:
+            return [it for looks in pool.map(look, batches) for it in looks]
+
+    def _look(self, expected: Expected, there: FoundFile | None, known: Known | None) -> Look:
+        if known is not None:
+            area, _ = read_place(expected.path)
+            finding = Finding(
+                "damaged", expected.path, area, expected.key, known.fault, known.stamp
+            )
+            return Look(expected, finding)
+        if self.depth == "quick" and there is not None:
+            noted = (expected.state.size, expected.state.stamp)
+            # Of a kept file no size is noted.
+            if (there.size, there.stamp) == noted or (expected.area == "history" and there.size):
+                return Look(expected, stamp=there.stamp)
+        return examine(self.layout, expected, self.depth)
+
+    def _second_look(self, looks: Sequence[Look], strange: Sequence[FoundFile]) -> list[Finding]:
+        suspects = {it.expected.path: it.expected.key for it in looks if it.finding or it.unread}
+        # What was replaced or refused is written once and for all, and its writer is not awaited.
+        final = [it for it in strange if _is_final(it)]
+        findings = [each for file in final for each in self._strange(file)]
+        strange = [it for it in strange if not _is_final(it)]
+        suspects |= {file.path: read_place(file.path)[1] for file in strange}
+        if not suspects:
+            return findings
+        busy = {path for path, key in suspects.items() if not self._await_writer(key)}
+        self.unchecked |= dict.fromkeys(busy, "a writer has held its lock all the while")
+        now = self._expected()
+        again = [now[path] for path in suspects if path in now and path not in busy]
+        for look in self._look_at(again, {}):
+            if look.unread:
+                self.unchecked[look.expected.path] = look.unread
+            if look.finding:
+                findings.append(look.finding)
+        for file in strange:
+            if file.path not in now and file.path not in busy:
+                findings += self._strange(file)
+        return findings
+
+    def _await_writer(self, key: Key) -> bool:
+        """Tell whether nobody writes to a partition or export any more."""
+        lock = _lock_of(self.layout, key)
+        return lock is None or wait_for_holder(lock, WRITER_SECONDS)
+
+    def _strange(self, file: FoundFile) -> list[Finding]:
+        path = self.layout.root / file.path
+        if not path.exists():
+            return []
+        if file.is_temporary:
+            area, key = read_place(file.path)
+            is_old = time.time() - file.modified > LEFTOVER_SECONDS
+            if not is_old and _lock_of(self.layout, key) is None:
+                return []
+            fault = "a writer left it behind"
+            return [Finding("leftover", file.path, area, key, fault, file.stamp)]
+        try:
+            finding = examine_unknown(self.layout, file)
+        except OSError as error:
+            self.unchecked[file.path] = error.strerror or str(error)
+            return []
+        return [finding] if finding else []
+
+
+def _is_final(file: FoundFile) -> bool:
+    area, _ = read_place(file.path)
+    return area in (HISTORY, QUARANTINE) and not file.is_temporary
+
+
+def _is_moved(expected: Expected, stamp: str) -> bool:
+    return expected.area != "history" and stamp != expected.state.stamp
+
+
+def _lock_of(layout: Layout, key: Key) -> Path | None:
+    """Return the lock under which a file is written, or None where the names do not tell."""
+    try:
+        partition = to_partition(key)
+        if partition is not None and parquet_file.is_partitioned(partition.layer):
+            return layout.lock(partition)
+        series = to_series(*(key[name] for name in SERIES))
+        period = to_period(key["period"]).key if key["period"] else "all"
+        return layout.export_lock(key["layer"], series, period)
+    except DataPlatformError:
+        return None
