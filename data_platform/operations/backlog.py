@@ -22,7 +22,7 @@ from data_platform.operations.derive import Recipe, is_stale
 from data_platform.operations.export import stale_export_months
 from data_platform.operations.journal_book import JournalBook
 from data_platform.operations.lake import Lake
-from data_platform.operations.plan import settled_ranges
+from data_platform.operations.plan import due_parts
 from data_platform.storage.ledger import WAITING
 
 
@@ -149,9 +149,7 @@ def _rows(lake: Lake, exchange: str) -> dict[Key, int]:
 def _months_due(gaps: pl.DataFrame, page_size: int, now: datetime) -> set[Key]:
     due: set[Key] = set()
     for (pair, name), own in gaps.group_by("pair", "timeframe"):
-        settled = settled_ranges(own, to_timeframe(str(name)), page_size, now)
-        known = own.join(settled, on="start", how="left", suffix="_settled")
-        left = known.select(pl.coalesce("end_settled", "start").alias("start"), "end")
-        for start, end in left.filter(pl.col("start") < pl.col("end")).rows():
+        left = due_parts(own, to_timeframe(str(name)), page_size, now)
+        for start, end in left.select("start", "end").rows():
             due |= {(str(pair), str(name), period.key) for period in periods_between(start, end)}
     return due

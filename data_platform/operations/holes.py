@@ -23,8 +23,17 @@ from data_platform.operations.belief import (
 from data_platform.sources.base import Window
 from data_platform.storage.ledger import Gap, Status
 
-REFUSED_RETRY = timedelta(hours=1)
+REFUSED_WAITS = (timedelta(hours=1), timedelta(hours=6), timedelta(days=1))
 """An exchange that sent a broken candle may mend it; asking at every tick would not help."""
+
+FAILED_WAITS = (
+    timedelta(minutes=1),
+    timedelta(minutes=10),
+    timedelta(hours=1),
+    timedelta(hours=6),
+    timedelta(days=1),
+)
+"""How long nobody asks by himself after the first, second, ... failure; an order does not wait."""
 
 MAX_REASON = 200
 """Characters of an error that the ledger keeps."""
@@ -124,7 +133,9 @@ def _unanswered_gap(evidence: Evidence, part: TimeRange, window: Window) -> Gap:
     if window.outcome == "unavailable":
         gap = _gap(evidence, part, "older than the exchange's history")
         return replace(gap, status="unavailable", confirmed=True)
-    return _gap(evidence, part, _first_reason(evidence.windows))
+    gap = _gap(evidence, part, _first_reason(evidence.windows))
+    wait = FAILED_WAITS[min(gap.tries, len(FAILED_WAITS)) - 1]
+    return replace(gap, next_try=window.fetched_at + wait)
 
 
 def _delisted_gap(evidence: Evidence, part: TimeRange, window: Window, status: Status) -> Gap:
@@ -136,7 +147,9 @@ def _delisted_gap(evidence: Evidence, part: TimeRange, window: Window, status: S
 
 def _refused_gap(evidence: Evidence, part: TimeRange, window: Window) -> Gap:
     gap = _gap(evidence, part, "a candle came and failed the audit; see quarantine")
-    return replace(gap, status="refused", next_try=window.fetched_at + REFUSED_RETRY)
+    before = [it for it in _pieces(evidence.known, part) if it.status == "refused"]
+    tries, next_try = next_belief(before, window.fetched_at, REFUSED_WAITS)
+    return replace(gap, status="refused", tries=tries, next_try=next_try)
 
 
 def _repaired_gaps(evidence: Evidence, holes: Sequence[TimeRange]) -> list[Gap]:

@@ -10,7 +10,7 @@ from itertools import groupby
 
 import polars as pl
 
-from data_platform.domain.candles import TIME, TimeRange, closed_before
+from data_platform.domain.candles import TIME, TimeRange, closed_before, subtract_ranges
 from data_platform.domain.errors import DamagedFileError, StorageError
 from data_platform.domain.exchanges import Exchange
 from data_platform.domain.layers import Partition
@@ -42,6 +42,8 @@ class UpdateRules:
     compare_from: datetime | None = None
     """Ask for everything from here on and compare it with what is stored; earlier, and without
     it, only for what is missing."""
+    only: Mapping[Series, Sequence[TimeRange]] | None = None
+    """Ask for nothing but what is missing of these times, sorted; None: no such bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def plan_needs(
     compared = _compared(series, wanted, rules)
     parts = _missing(lake, series, TimeRange(wanted.start, compared.start), rules, now)
     parts += [compared] if compared.start < compared.end else []
-    return [Need(series, part, wanted.start) for part in parts]
+    return [Need(series, part, wanted.start) for part in _bounded(series, parts, rules)]
 
 
 Unread = list[tuple[TimeRange, StorageError]]
@@ -140,8 +142,15 @@ def needs_of_gaps(
         for gap in gaps:
             start, end = max(gap.start, wanted.start), min(gap.end, wanted.end)
             if gap.series == series and start < end:
-                needs.append(Need(series, TimeRange(start, end), wanted.start))
+                parts = _bounded(series, [TimeRange(start, end)], rules)
+                needs += [Need(series, part, wanted.start) for part in parts]
     return needs
+
+
+def _bounded(series: Series, parts: list[TimeRange], rules: UpdateRules) -> list[TimeRange]:
+    if rules.only is None:
+        return parts
+    return subtract_ranges(parts, subtract_ranges(parts, rules.only.get(series, ())))
 
 
 def _wanted(series: Series, months: TimeRange, rules: UpdateRules, now: datetime) -> TimeRange:
@@ -216,7 +225,9 @@ def settled_ranges(
         start and end, in the order given.
     """
     status, next_try = pl.col("status"), pl.col("next_try")
-    is_due = (next_try <= now) | (next_try.is_null() & status.is_in(WAITING))
+    # What nobody has answered is due whenever somebody asks; only who asks by himself waits.
+    is_unanswered = (status == "open") & ~pl.col("confirmed")
+    is_due = (next_try <= now) | (next_try.is_null() & status.is_in(WAITING)) | is_unanswered
     late = pl.col("end") - LATE_CANDLES * timeframe.duration
     page = pl.col("end") - page_size * timeframe.duration
     end = (
@@ -229,6 +240,21 @@ def settled_ranges(
         .otherwise("start")
     )
     return gaps.select("start", end=end).filter(pl.col("start") < pl.col("end"))
+
+
+def due_parts(
+    gaps: pl.DataFrame, timeframe: Timeframe, page_size: int, now: datetime
+) -> pl.DataFrame:
+    """Return the gaps of one series cut to what is to be asked for now; arguments as above.
+
+    Returns:
+        The same columns; without the gaps of which nothing is due.
+    """
+    settled = settled_ranges(gaps, timeframe, page_size, now).rename({"end": "settled"})
+    cut = gaps.join(settled, on="start", how="left").with_columns(
+        start=pl.coalesce("settled", "start")
+    )
+    return cut.filter(pl.col("start") < pl.col("end")).select(gaps.columns)
 
 
 def contiguous_ranges(partitions: Iterable[Partition]) -> Iterator[tuple[Series, TimeRange]]:

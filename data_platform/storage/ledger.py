@@ -74,8 +74,8 @@ class Gap:
     tries: int = 0
     """How often it was asked for with this outcome."""
     next_try: datetime | None = None
-    """Not to be asked for again before. None: `open` and `refused` ones at any time, others not
-    again."""
+    """Not to be asked for again before; an `open` one that no answer has confirmed, only not by
+    automation. None: `open` and `refused` ones at any time, others not again."""
 
 
 class Ledger:
@@ -204,11 +204,11 @@ def _agree(one: Gap, other: Gap) -> bool:
 
 def _joined(one: Gap, other: Gap) -> Gap:
     times = [gap.next_try for gap in (one, other) if gap.next_try is not None]
-    if one.status in WAITING:
+    if one.status in WAITING and one.confirmed:
         # One half that may be asked for at any time makes the whole due.
         next_try = min(times) if len(times) == 2 else None  # noqa: PLR2004  # the two joined
     else:
-        # Of a hole that was believed only a part may have been asked for again.
+        # Of a hole only a part may have been asked for again, in vain.
         next_try = max(times, default=None)
     said = (one.evidence.split(AND), other.evidence.split(AND))
     evidence = dict.fromkeys(part for parts in said for part in parts if part)

@@ -1,12 +1,12 @@
 """A tiny exchange in memory for faults that no simulated exchange has: it fails on order."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import polars as pl
 
-from data_platform.domain.candles import closed_before, empty_candles
+from data_platform.domain.candles import TimeRange, closed_before, empty_candles
 from data_platform.domain.errors import SourceError
 from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Series
@@ -83,11 +83,12 @@ class ScriptedSource:
         start: datetime | None = None,
         compare_from: datetime | None = None,
         watch: Watch | None = None,
+        only: Mapping[Series, Sequence[TimeRange]] | None = None,
     ) -> LayerReport:
         return CandleUpdate(
             lake,
             self.open,
-            rules_of(partitions, start=start, compare_from=compare_from),
+            rules_of(partitions, start=start, compare_from=compare_from, only=only),
             watch or nobody_watches(),
             clock=lambda: self.clock,
         ).run(partitions)

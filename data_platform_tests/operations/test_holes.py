@@ -11,7 +11,6 @@ from data_platform.domain.errors import TransientError, UnknownPairError
 from data_platform.domain.exchanges import QuietCandle
 from data_platform.operations.belief import Quiet
 from data_platform.operations.holes import (
-    REFUSED_RETRY,
     Evidence,
     explain_holes,
 )
@@ -94,11 +93,20 @@ def test_hole_behind_the_newest_candle_stays_open_for_one_candle_more() -> None:
     assert gap.next_try == AT + timedelta(hours=1)
 
 
-def test_what_was_not_answered_is_open_and_due_at_once() -> None:
+def test_what_was_not_answered_is_open_and_due_soon() -> None:
     windows = (window("failed", DAY[0], "2024-01-01 12:00"), window(start="2024-01-01 12:00"))
     gaps = explain_holes(times_without(10, 11, 12, 13), evidence(*windows))
     assert short(gaps) == [(10, 2, "open", False), (12, 2, "outage", True)]
-    assert (gaps[0].next_try, gaps[0].evidence) == (None, "timed out at 2024-01-01")
+    assert gaps[0].next_try == AT + timedelta(minutes=1)
+    assert gaps[0].evidence == "timed out at 2024-01-01"
+
+
+@pytest.mark.parametrize(("tries", "minutes"), [(1, 10), (2, 60), (3, 360), (4, 1440), (9, 1440)])
+def test_failures_are_asked_for_ever_later(tries: int, minutes: int) -> None:
+    before = gap_of(SERIES, "2024-01-01 03:00", "2024-01-01 04:00", tries=tries)
+    [gap] = explain_holes(times_without(3), evidence(window("failed"), known=[before]))
+    assert (gap.status, gap.tries) == ("open", tries + 1)
+    assert gap.next_try == AT + timedelta(minutes=minutes)
 
 
 def test_stored_candles_in_a_failed_window_are_no_gap() -> None:
@@ -122,7 +130,26 @@ def test_what_is_out_of_reach_is_unavailable_for_good() -> None:
 def test_refused_candle_is_no_honest_hole() -> None:
     gaps = explain_holes(times_without(3, 4, 5), evidence(refused=[time("2024-01-01 04:00")]))
     assert short(gaps) == [(3, 1, "outage", True), (4, 1, "refused", False), (5, 1, "outage", True)]
-    assert gaps[1].next_try == AT + REFUSED_RETRY
+    assert gaps[1].next_try == AT + timedelta(hours=1)
+
+
+@pytest.mark.parametrize(("tries", "hours"), [(1, 6), (2, 24), (7, 24)])
+def test_candle_that_is_refused_again_is_asked_for_ever_later(tries: int, hours: int) -> None:
+    spot = ("2024-01-01 04:00", "2024-01-01 05:00")
+    before = gap_of(SERIES, *spot, "refused", tries=tries, next_try=AT)
+    refused = [time(spot[0])]
+    [gap] = explain_holes(times_without(4), evidence(refused=refused, known=[before]))
+    assert (gap.tries, gap.next_try) == (tries + 1, AT + timedelta(hours=hours))
+
+
+def test_candle_that_is_refused_before_its_time_waits_no_longer_for_it() -> None:
+    # The overlap of the next two ticks asks for it again.
+    spot = ("2024-01-01 04:00", "2024-01-01 05:00")
+    soon = AT + timedelta(minutes=59)
+    before = gap_of(SERIES, *spot, "refused", tries=1, next_try=soon)
+    refused = [time(spot[0])]
+    [gap] = explain_holes(times_without(4), evidence(refused=refused, known=[before]))
+    assert (gap.tries, gap.next_try) == (1, soon)
 
 
 def test_refused_row_whose_time_is_stored_is_no_gap() -> None:

@@ -10,6 +10,7 @@ from data_platform.operations.plan import (
     Need,
     UpdateRules,
     contiguous_ranges,
+    needs_of_gaps,
     plan_needs,
 )
 from data_platform.sources.base import FetchRequest
@@ -101,7 +102,8 @@ def test_holes_are_needs_of_their_own(lake: Lake) -> None:
         ("before_listing", True, None, []),
         ("unavailable", True, None, []),
         ("open", False, None, ["2024-01-10 00:00..2024-01-12 00:00"]),
-        ("open", False, "2024-06-02", []),
+        # Nobody has answered: only automation waits for its next try.
+        ("open", False, "2024-06-02", ["2024-01-10 00:00..2024-01-12 00:00"]),
         # Confirmed: only the last ten candles, which may have come late.
         ("open", True, "2024-05-01", ["2024-01-11 14:00..2024-01-12 00:00"]),
         ("open", True, "2024-06-02", []),
@@ -120,6 +122,26 @@ def test_gap_is_asked_for_only_when_it_is_neither_settled_nor_early(
     when = time(next_try) if next_try else None
     plant_gaps(lake, gap_of(SERIES, *hole, status, confirmed=confirmed, next_try=when))
     assert plan(lake) == expected
+
+
+def test_only_what_is_missing_of_certain_times_is_asked_for_where_that_is_wished(
+    lake: Lake,
+) -> None:
+    gone = [*grid("2024-01-10", "2024-01-12"), *grid("2024-02-03", "2024-02-04")]
+    times = [at for at in grid("2024-01-01", "2024-02-20") if at not in gone]
+    store_candles(lake, SERIES, candles_at(times))
+    wished = [("2024-01-11 20:00", "2024-01-20"), ("2024-02-03 05:00", "2024-02-03 06:00")]
+    only = {SERIES: [TimeRange(time(start), time(end)) for start, end in wished]}
+    rules = replace(RULES, only=only)
+    assert plan(lake, rules) == [
+        "2024-01-11 20:00..2024-01-12 00:00",
+        "2024-02-03 05:00..2024-02-03 06:00",
+    ]
+    assert plan(lake, replace(RULES, only={})) == []
+    gap = gap_of(SERIES, "2024-01-11", "2024-01-12")
+    months = partitions_of(SERIES, "2024-01", "2024-02")
+    [need] = needs_of_gaps([gap], months, rules, LATER)
+    assert str(need.missing) == "2024-01-11 20:00..2024-01-12 00:00"
 
 
 def test_explained_part_of_a_hole_is_left_out(lake: Lake) -> None:

@@ -1,11 +1,12 @@
 """The simulated exchanges under one clock that tests turn, and updates that ask them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import polars as pl
 
+from data_platform.domain.candles import TimeRange
 from data_platform.domain.exchanges import exchange_row
 from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Pair, Series
@@ -78,12 +79,13 @@ class Venues:
         start: datetime | None = None,
         compare_from: datetime | None = None,
         watch: Watch | None = None,
+        only: Mapping[Series, Sequence[TimeRange]] | None = None,
     ) -> LayerReport:
         exchange = partitions[0].series.exchange
         return CandleUpdate(
             lake,
             lambda: self.open(exchange),
-            rules_of(partitions, start=start, compare_from=compare_from),
+            rules_of(partitions, start=start, compare_from=compare_from, only=only),
             watch or nobody_watches(),
             clock=self.clock,
         ).run(partitions)
@@ -97,6 +99,7 @@ def rules_of(
     *,
     start: datetime | None = None,
     compare_from: datetime | None = None,
+    only: Mapping[Series, Sequence[TimeRange]] | None = None,
 ) -> UpdateRules:
     first = start or min(partition.period.start for partition in partitions)
     pairs = {partition.series.pair for partition in partitions}
@@ -106,6 +109,7 @@ def rules_of(
         starts=dict.fromkeys(pairs, first),
         limits={},
         compare_from=compare_from,
+        only=only,
     )
 
 

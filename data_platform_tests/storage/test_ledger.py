@@ -87,13 +87,24 @@ def test_recording_the_same_again_changes_nothing(ledger: Ledger) -> None:
     assert spans(ledger) == [(1, 3, "open"), (6, 9, "no_trades")]
 
 
-def test_a_joined_gap_is_due_when_one_half_is(ledger: Ledger) -> None:
-    later = replace(gap(1, 3), next_try=at(50), tries=3)
-    record(ledger, 0, 10, later, replace(gap(3, 5), next_try=at(40)))
+def test_a_joined_gap_behind_the_newest_candle_is_due_when_one_half_is(ledger: Ledger) -> None:
+    later = replace(gap(1, 3), next_try=at(50), tries=3, confirmed=True)
+    record(ledger, 0, 10, later, replace(gap(3, 5), next_try=at(40), confirmed=True))
     (joined,) = ledger.gaps(series(), at(0), at(10))
     assert (joined.next_try, joined.tries) == (at(40), 3)
-    record(ledger, 5, 10, gap(5, 6))
+    record(ledger, 5, 10, replace(gap(5, 6), confirmed=True))
     assert ledger.gaps(series(), at(0), at(10))[0].next_try is None
+
+
+@pytest.mark.parametrize("status", ["open", "refused"])
+def test_a_joined_gap_of_which_a_part_was_asked_for_in_vain_waits(
+    ledger: Ledger, status: Status
+) -> None:
+    once = replace(gap(1, 3, status, confirmed=False), next_try=at(50), tries=2)
+    again = replace(gap(3, 5, status, confirmed=False), next_try=at(40), tries=1)
+    record(ledger, 0, 10, once, again)
+    (joined,) = ledger.gaps(series(), at(0), at(10))
+    assert (joined.next_try, joined.tries) == (at(50), 2)
 
 
 def test_a_joined_hole_that_was_believed_waits_for_its_latest_confirmation(ledger: Ledger) -> None:
