@@ -16,6 +16,7 @@ Where do I go to...?
 | how fast it is asked, when no more | `sources/rate_budget.py`, `sources/breaker.py` |
 | what an exchange's error means | `sources/faults.py` |
 | what is asked of it, and when | `operations/plan.py`, `operations/due.py` |
+| which gaps are healed, and when | `operations/heal.py`, `operations/belief.py` |
 | how a candle is written | `storage/partition_store.py` |
 | what was known at a time, or pinned | `storage/past.py`, `storage/snapshots.py` |
 | what counts as damage, what to do about it | `storage/examine.py`, `operations/verify.py` |

@@ -52,7 +52,7 @@ def build_checks(line: Line) -> dg.AssetChecksDefinition:
         wanted, run_keys = context.selected_asset_check_keys, _partition_keys(context)
         failed: dict[Partition, str] = {}
         assets = {check.asset_key for check in wanted}
-        for judged, verdict in _verdicts(lake, line, assets, run_keys):
+        for judged, verdict in verdicts_of(lake, line, assets, run_keys):
             key = asset_key(judged.exchange, judged.layer, judged.timeframe)
             if dg.AssetCheckKey(key, verdict.name) in wanted:
                 yield to_evaluation(key, verdict)
@@ -61,7 +61,7 @@ def build_checks(line: Line) -> dg.AssetChecksDefinition:
                 for partition, reason in _reasons(judged, verdict, run_keys or set()).items():
                     failed.setdefault(partition, reason)
         if failed:
-            raise dg.Failure(_spell_failures(failed))
+            raise dg.Failure(spell_failures(failed))
 
     return exchange_checks
 
@@ -100,9 +100,17 @@ def to_evaluation(key: dg.AssetKey, verdict: Verdict) -> dg.AssetCheckEvaluation
     )
 
 
-def _verdicts(
+def verdicts_of(
     lake: Lake, line: Line, wanted: set[dg.AssetKey], run_keys: set[str] | None
 ) -> Iterator[tuple[Judged, Verdict]]:
+    """Yield the verdicts of some assets of an exchange.
+
+    Args:
+        lake: where they lie.
+        line: the exchange.
+        wanted: the assets.
+        run_keys: partitions that the run carries; None: it carries none.
+    """
     statuses = series_status(lake, line.exchange.series, freshness_limits(line), line.clock())
     for layer in LAYERS:
         for timeframe in line.exchange.timeframes:
@@ -132,7 +140,8 @@ def _partition_keys(context: dg.AssetCheckExecutionContext) -> set[str] | None:
     return set(context.partition_keys) if carries else None
 
 
-def _spell_failures(failed: Mapping[Partition, str]) -> str:
+def spell_failures(failed: Mapping[Partition, str]) -> str:
+    """Return the first causes of what could not be completed, a line each."""
     causes = spell_causes(failed)
     rest = len(causes) - FIRST_FAILURES
     more = [f"and {rest} more causes, see the checks"] if rest > 0 else []

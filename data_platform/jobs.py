@@ -1,12 +1,25 @@
-"""Jobs: named selections for the UI, cron and CI, and the housekeeping of runs."""
+"""Jobs: named selections for the UI, cron and CI, healing, and the housekeeping of runs."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import dagster as dg
+import polars as pl
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from data_platform.assets.line import Line, asset_key
-from data_platform.runs import prune_superseded_runs
+from data_platform.assets.candles import priority_of
+from data_platform.assets.line import Line, asset_key, partition_metadata
+from data_platform.checks import spell_failures, to_evaluation, verdicts_of
+from data_platform.domain.layers import Partition
+from data_platform.domain.markets import Series
+from data_platform.operations.heal import due_months, find_due
+from data_platform.operations.lake import Lake
+from data_platform.operations.missing import History
+from data_platform.operations.report import LayerReport, note_step
+from data_platform.operations.update import CandleUpdate
+from data_platform.partitions import to_partition_key
+from data_platform.resources import source_key
+from data_platform.runs import BACKFILL_TAG, HEAL_TAG, prune_superseded_runs
 
 Job = UnresolvedAssetJobDefinition | dg.JobDefinition
 
@@ -17,6 +30,7 @@ def build_jobs(lines: Sequence[Line]) -> list[Job]:
         build_catalog_job(),
         build_prune_job(),
         *(job for line in lines for job in build_line_jobs(line)),
+        *map(build_heal_job, lines),
     ]
 
 
@@ -28,6 +42,11 @@ def line_job_name(exchange: str) -> str:
 def candles_job_name(exchange: str) -> str:
     """Return the name of the job that fetches an exchange's candles and computes nothing."""
     return f"fetch_{exchange}_candles_job"
+
+
+def heal_job_name(exchange: str) -> str:
+    """Return the name of the job that asks again for all that an exchange's candles lack."""
+    return f"heal_{exchange}_gaps_job"
 
 
 def build_line_jobs(line: Line) -> list[UnresolvedAssetJobDefinition]:
@@ -47,6 +66,74 @@ def build_line_jobs(line: Line) -> list[UnresolvedAssetJobDefinition]:
             description=f"{exchange.row.title}: only the candles of the chosen partitions.",
         ),
     ]
+
+
+def build_heal_job(line: Line) -> dg.JobDefinition:
+    """Return the job that asks for every due gap of an exchange's candles, however long.
+
+    It needs no choice of partitions: it finds the months itself, and each counts as materialized.
+    """
+    name = line.exchange.name
+    source = source_key(name)
+
+    @dg.op(name=f"heal_{name}_gaps", required_resource_keys={"lake", source}, pool=name)
+    def heal_gaps(context: dg.OpExecutionContext) -> None:
+        lake: Lake = context.resources.lake.open(context.run_id)
+        opened = getattr(context.resources, source).open
+        open_source = partial(opened, lake.breakers, priority_of(context.run.tags))
+        rules, due = line.settings.rules_of(line.exchange), find_due_of(line, lake)
+        failures: dict[Partition, str] = {}
+        for timeframe in line.exchange.fetched:
+            partitions = due_months(due, name, timeframe)
+            if not partitions:
+                continue
+            update = CandleUpdate(lake, open_source, rules, line.watch, line.clock)
+            report = update.run(partitions)
+            note_step(lake, name, HEAL_TAG, report)
+            _record(context, line, lake, report)
+            failures |= report.failures
+        if failures:
+            raise dg.Failure(spell_failures(failures))
+
+    @dg.job(
+        name=heal_job_name(name),
+        tags={HEAL_TAG: name, BACKFILL_TAG: name},
+        description=f"{line.exchange.row.title}: asks again for all candles that are missing and "
+        "due, of every pair, timeframe and month; needs no choice of partitions.",
+    )
+    def heal_gaps_job() -> None:
+        heal_gaps()
+
+    return heal_gaps_job
+
+
+def find_due_of(line: Line, lake: Lake) -> pl.DataFrame:
+    """Return every part of a gap of an exchange's candles that is to be asked for now."""
+    exchange = line.exchange
+    history = History(exchange.row.quiet_candle, exchange.starts)
+    wanted = [
+        Series(exchange.name, pair, each) for pair in exchange.pairs for each in exchange.fetched
+    ]
+    return find_due(lake, history, wanted, exchange.row.page_size, line.clock())
+
+
+def _record(context: dg.OpExecutionContext, line: Line, lake: Lake, report: LayerReport) -> None:
+    keys: dict[dg.AssetKey, set[str]] = {}
+    for part in report.partitions:
+        series, month = part.partition.series, part.partition.period
+        asset, key = (
+            asset_key(series.exchange, "ohlcv", series.timeframe),
+            to_partition_key(series.pair, month),
+        )
+        keys.setdefault(asset, set()).add(key)
+        context.log_event(
+            dg.AssetMaterialization(asset, partition=key, metadata=partition_metadata(part))
+        )
+    for asset, carried in keys.items():
+        for _, verdict in verdicts_of(lake, line, {asset}, carried):
+            context.instance.report_runless_asset_event(to_evaluation(asset, verdict))
+    for alert in report.alerts:
+        context.log.warning(alert)
 
 
 def build_catalog_job() -> UnresolvedAssetJobDefinition:

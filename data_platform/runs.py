@@ -29,6 +29,9 @@ BACKFILL_TAG = "backfill"
 STALE_TAG = "stale"
 """Tag of a run that only computes again what is stale: the exchange."""
 
+HEAL_TAG = "heal"
+"""Tag of a run that asks again for what is missing: the exchange."""
+
 EVENT_PAGE = 1000
 DATABASE_WAIT_SECONDS = 60
 

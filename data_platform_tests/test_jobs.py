@@ -1,6 +1,22 @@
-import dagster as dg
+from datetime import UTC, datetime, timedelta
 
-from data_platform_tests.small_line import ALL_LAYERS, TIMEFRAMES, SmallLine, waiting_run
+import dagster as dg
+import sqlalchemy as sa
+
+from data_platform.runs import failure_reasons
+from data_platform.storage.tables import RUNS
+from data_platform_tests.factories import punch, stored
+from data_platform_tests.small_line import (
+    ALL_LAYERS,
+    BTC,
+    ETH,
+    NOW,
+    SOL,
+    TIMEFRAMES,
+    SmallLine,
+    series,
+    waiting_run,
+)
 
 
 def selected(line: SmallLine, job: str) -> set[str]:
@@ -40,3 +56,63 @@ def test_prune_job_deletes_superseded_ticks_and_survives_itself(empty_line: Smal
     assert result.success
     left = {run.run_id for run in empty_line.instance.get_runs()}
     assert left == {ticks[1], waiting.run_id, result.run_id}
+
+
+HEAL = "heal_binance_gaps_job"
+
+
+def heal(line: SmallLine) -> dg.ExecuteInProcessResult:
+    job = line.definitions.resolve_job_def(HEAL)
+    return job.execute_in_process(instance=line.instance, raise_on_error=False)
+
+
+def test_heal_job_asks_for_all_that_is_due_and_records_it(stored_line: SmallLine) -> None:
+    holes = [(ETH, "1h", 2, 250), (ETH, "1h", 20, 1), (SOL, "1d", 9, 2)]
+    with stored_line.lake() as lake:
+        for pair, timeframe, day, candles in holes:
+            one, start = series(pair, timeframe), datetime(2024, 2, day, tzinfo=UTC)
+            punch(lake, one, start, start + candles * one.timeframe.duration)
+    result = heal(stored_line)
+    assert result.success
+    assert stored_line.simulator.candle_requests == {"binance": 3}
+    with stored_line.lake() as lake:
+        for pair, timeframe, *_ in holes:
+            one = series(pair, timeframe)
+            truth = stored_line.simulator.candles(one, datetime(2024, 2, 1, tzinfo=UTC), NOW)
+            assert stored(lake, one).equals(truth)
+    recorded = {
+        (event.asset_key.path[-1], event.partition)
+        for event in result.all_events
+        if event.is_step_materialization and event.asset_key
+    }
+    assert recorded == {("ohlcv_1h", "ETH-USDT|2024-02"), ("ohlcv_1d", "SOL-USDT|2024-02")}
+    told = newest_check(stored_line, "no_long_gaps")
+    assert told == "SUCCEEDED"
+    with stored_line.lake() as lake, lake.state.read() as connection:
+        query = sa.select(RUNS.c.kind, RUNS.c.requests).where(RUNS.c.run_id == result.run_id)
+        assert connection.execute(query).all() == [("heal", 3)]
+    tags = stored_line.instance.get_runs(limit=1)[0].tags
+    assert tags["heal"] == tags["backfill"] == "binance"
+    assert heal(stored_line).success
+    assert stored_line.simulator.candle_requests == {"binance": 3}
+
+
+def newest_check(line: SmallLine, name: str) -> str:
+    key = dg.AssetCheckKey(dg.AssetKey(["binance", "ohlcv_1h"]), name)
+    storage = line.instance.event_log_storage
+    [record] = storage.get_asset_check_execution_history(key, limit=1)
+    return record.status.value
+
+
+def test_heal_job_fails_and_names_what_it_could_not_complete(stored_line: SmallLine) -> None:
+    hole = datetime(2024, 2, 9, tzinfo=UTC)
+    with stored_line.lake() as lake:
+        for pair in (BTC, ETH):
+            punch(lake, series(pair, "1d"), hole, hole + timedelta(days=1))
+    stored_line.simulator.faults.add("http_451", exchange="binance", symbol="ETH/USDT")
+    result = heal(stored_line)
+    assert not result.success
+    [reason] = failure_reasons(result.all_events)
+    assert "binance/ohlcv_1d ETH-USDT|2024-02" in reason
+    with stored_line.lake() as lake:
+        assert stored(lake, series(BTC, "1d")).height == 30

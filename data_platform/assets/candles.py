@@ -22,6 +22,7 @@ from data_platform.domain.errors import WrongUseError
 from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.coarser import derive_candles
 from data_platform.operations.dictionary import candle_columns
+from data_platform.operations.heal import read_holes
 from data_platform.operations.plan import UpdateRules
 from data_platform.operations.update import CandleUpdate
 from data_platform.resources import source_key
@@ -34,6 +35,10 @@ are pruned once others have superseded them."""
 COMPARE_TAG = "compare_from"
 """Tag of a run that asks for every candle from this time on, UTC, and compares them with what is
 stored: `2024-01-31` or `2024-01-31T12:00`."""
+
+GAPS_TAG = "gaps"
+"""Tag of a run that asks for nothing but certain missing candles:
+`BTC-USDT/1h 2024-02-10T05:00+3 2024-02-12T00:00+1`, that is three hours and one."""
 
 
 def build_candles(line: Line, timeframe: Timeframe) -> dg.AssetsDefinition:
@@ -48,9 +53,12 @@ def rules_of_run(line: Line, tags: Mapping[str, str]) -> UpdateRules:
     Raises:
         WrongUseError: a tag's value cannot be understood.
     """
-    given = tags.get(COMPARE_TAG)
-    rules = line.settings.rules_of(line.exchange)
-    return replace(rules, compare_from=_to_time(given)) if given else rules
+    compared, gaps = tags.get(COMPARE_TAG), tags.get(GAPS_TAG)
+    return replace(
+        line.settings.rules_of(line.exchange),
+        compare_from=_to_time(compared) if compared else None,
+        only=read_holes(gaps, line.exchange.name) if gaps is not None else None,
+    )
 
 
 def priority_of(tags: Mapping[str, str]) -> Priority:

@@ -23,7 +23,6 @@ from data_platform.settings import ExchangeSettings, Settings
 
 OWNER = "team:market-data"
 FIRST_FAILURES = 10
-DAY_SECONDS = 86_400
 REFUSED_ROWS = "refused_rows"
 """Under this name a partition's metadata tells how many rows its audit refused."""
 
@@ -86,7 +85,8 @@ def line_asset(  # noqa: PLR0913  # the facts of a table, all by name
         source: resource key of the exchange, of assets that fetch; they share its pool.
     """
     # `BackfillPolicy` warns that it is beta: 168 times, and it tells nobody more.
-    with warnings.catch_warnings(action="ignore", category=dg.BetaWarning):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
         decorator = dg.asset(
             key=asset_key(line.exchange.name, layer, timeframe),
             deps=[asset_key(line.exchange.name, *read) for read in reads],
@@ -97,7 +97,6 @@ def line_asset(  # noqa: PLR0913  # the facts of a table, all by name
             kinds={"parquet", "polars"} if layer in TABLES else {layer},
             owners=[OWNER],
             tags={"exchange": line.exchange.name, "layer": layer, "timeframe": timeframe.name},
-            op_tags={"dagster/priority": str(_priority(layer, timeframe))},
             code_version=str(LAYERS_BY_NAME[layer].code_version),
             metadata=_facts(columns, line.exchange if source else None, timeframe),
             required_resource_keys={"lake", source} if source else {"lake"},
@@ -153,7 +152,7 @@ def to_result(context: dg.AssetExecutionContext, report: LayerReport) -> dg.Mate
     note_step(open_lake_of(context), context.asset_key.path[0], kind, report)
     for part in report.partitions:
         key = to_partition_key(part.partition.series.pair, part.partition.period)
-        context.add_asset_metadata(_partition_metadata(part), partition_key=key)
+        context.add_asset_metadata(partition_metadata(part), partition_key=key)
     for alert in report.alerts:
         context.log.warning(alert)
     return dg.MaterializeResult(
@@ -171,9 +170,20 @@ def to_result(context: dg.AssetExecutionContext, report: LayerReport) -> dg.Mate
     )
 
 
-def _priority(layer: str, timeframe: Timeframe) -> int:
-    # Candles are awaited, the finest most: at a full hour those of 1m would wait for five others.
-    return DAY_SECONDS // timeframe.seconds if layer == "ohlcv" else 0
+def partition_metadata(part: PartitionReport) -> dict[str, Any]:
+    """Return what the UI tells of a partition."""
+    return {
+        "dagster/partition_row_count": part.rows,
+        "status": part.outcome,
+        "first_open_time": part.first.isoformat() if part.first else "none",
+        "last_open_time": part.last.isoformat() if part.last else "none",
+        "missing_candles": part.missing,
+        REFUSED_ROWS: part.refused,
+        # The whole story of a candle: `data-platform history`.
+        **({"rewritten": list(part.rewrites)} if part.rewrites else {}),
+        **({"lag_seconds": part.lag.total_seconds()} if part.lag else {}),
+        "path": dg.MetadataValue.path(str(part.path)) if part.path else "no file: no rows",
+    }
 
 
 def _facts(
@@ -199,18 +209,3 @@ def _source_card(exchange: ExchangeSettings, timeframe: Timeframe) -> dg.JsonMet
 
 def _schema(columns: Sequence[TableColumn]) -> dg.TableSchema:
     return dg.TableSchema([dg.TableColumn(it.name, it.type, it.description) for it in columns])
-
-
-def _partition_metadata(part: PartitionReport) -> dict[str, Any]:
-    return {
-        "dagster/partition_row_count": part.rows,
-        "status": part.outcome,
-        "first_open_time": part.first.isoformat() if part.first else "none",
-        "last_open_time": part.last.isoformat() if part.last else "none",
-        "missing_candles": part.missing,
-        REFUSED_ROWS: part.refused,
-        # The whole story of a candle: `data-platform history`.
-        **({"rewritten": list(part.rewrites)} if part.rewrites else {}),
-        **({"lag_seconds": part.lag.total_seconds()} if part.lag else {}),
-        "path": dg.MetadataValue.path(str(part.path)) if part.path else "no file: no rows",
-    }

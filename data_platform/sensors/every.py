@@ -7,6 +7,7 @@ import dagster as dg
 from data_platform.assets.line import Line
 from data_platform.sensors.catalog import build_catalog_sensor
 from data_platform.sensors.failures import build_failure_sensor
+from data_platform.sensors.gaps import build_gap_sensor
 from data_platform.sensors.new_candles import build_new_candle_sensor
 from data_platform.sensors.stale import build_stale_sensor
 from data_platform.settings import Settings
@@ -19,4 +20,5 @@ def build_sensors(settings: Settings, lines: Sequence[Line]) -> list[dg.SensorDe
         build_failure_sensor(settings),
         *map(build_new_candle_sensor, lines),
         *map(build_stale_sensor, lines),
+        *map(build_gap_sensor, lines),
     ]

@@ -6,12 +6,13 @@ import dagster as dg
 
 from data_platform.assets.candles import TICK_TAG
 from data_platform.operations.lake import Lake
-from data_platform.runs import BACKFILL_TAG, STALE_TAG, is_busy
+from data_platform.runs import BACKFILL_TAG, HEAL_TAG, STALE_TAG, is_busy
 from data_platform.settings import Settings
 
 WORDS = {
     TICK_TAG: "a tick",
     STALE_TAG: "a recomputation",
+    HEAL_TAG: "a healing",
     BACKFILL_TAG: "a backfill",
 }
 """What people call the runs that carry a tag."""

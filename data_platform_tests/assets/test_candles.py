@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -6,12 +6,13 @@ import pytest
 from data_platform.assets.candles import priority_of, rules_of_run
 from data_platform.assets.line import Line, utc_now
 from data_platform.definitions import build_definitions
+from data_platform.domain.candles import TimeRange
 from data_platform.domain.errors import WrongUseError
 from data_platform.operations.watch import nobody_watches
 from data_platform.partitions import build_partitions
 from data_platform.settings import load_settings
 from data_platform_tests.assets.asset_facts import columns_of, pool_of, reads_of, spec_of
-from data_platform_tests.small_line import SmallLine
+from data_platform_tests.small_line import BTC, SmallLine, series
 
 
 def test_fetched_candles_read_nothing_and_share_the_pool_of_their_exchange(
@@ -79,6 +80,16 @@ def test_tag_tells_from_when_on_a_run_compares(
     read_line: SmallLine, tags: dict[str, str], expected: datetime | None
 ) -> None:
     assert rules_of_run(line_of(read_line), tags).compare_from == expected
+
+
+def test_tag_tells_which_gaps_alone_a_run_asks_for(read_line: SmallLine) -> None:
+    line = line_of(read_line)
+    assert rules_of_run(line, {}).only is None
+    only = rules_of_run(line, {"gaps": "BTC-USDT/1h 2024-02-10T05:00+3"}).only
+    start = datetime(2024, 2, 10, 5, tzinfo=UTC)
+    assert only == {series(BTC, "1h"): [TimeRange(start, start + timedelta(hours=3))]}
+    with pytest.raises(WrongUseError, match="names no gaps"):
+        rules_of_run(line, {"gaps": "all"})
 
 
 def test_tag_that_is_no_time_is_refused(read_line: SmallLine) -> None:

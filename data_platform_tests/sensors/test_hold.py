@@ -35,12 +35,17 @@ def test_open_breaker_is_told_in_its_own_words(empty_line: SmallLine) -> None:
 
 @pytest.mark.parametrize(
     ("tag", "word"),
-    [("tick", "a tick"), ("stale", "a recomputation"), ("backfill", "a backfill")],
+    [
+        ("tick", "a tick"),
+        ("stale", "a recomputation"),
+        ("heal", "a healing"),
+        ("backfill", "a backfill"),
+    ],
 )
 def test_run_that_is_awaited_is_told_by_its_kind(
     empty_line: SmallLine, tag: str, word: str
 ) -> None:
-    tags = ("tick", "stale", "backfill")
+    tags = ("tick", "stale", "heal", "backfill")
     assert spell_busy(empty_line.instance, "binance", *tags) is None
     empty_line.instance.add_run(waiting_run(DagsterRunStatus.QUEUED, **{tag: "binance"}))
     told = spell_busy(empty_line.instance, "binance", *tags)
