@@ -22,7 +22,8 @@ from data_platform_tests.factories import stored
 
 pytestmark = pytest.mark.slow
 
-NOW = datetime(2024, 3, 2, 9, 40, 7, tzinfo=UTC)
+NOW = datetime(2024, 3, 2, 10, 40, 7, tzinfo=UTC)
+"""The last page is long: of up to ten of the newest candles the half page would pass as late."""
 BASES = ("BTC", "DOGE", "ETH", "SOL", "XRP")
 QUOTES = {"coinbase": "USD", "kraken": "USD"}
 MINUTE = to_timeframe("1m")
