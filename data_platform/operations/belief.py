@@ -4,17 +4,18 @@ An answer may be valid and wrong. What it confirms is asked for again after an h
 a month and then yearly, and each time believed longer. Pure; reads no clock.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from data_platform.domain.candles import TimeRange
 from data_platform.domain.exchanges import Exchange, QuietCandle
+from data_platform.domain.markets import Series
 from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.judge import merge_limits
 from data_platform.quality.continuity import QUIET_LIMITS, QUIET_TIMES
 from data_platform.quality.rule import Limits
-from data_platform.storage.ledger import Gap, Status
+from data_platform.storage.ledger import AND, Gap, Status
 
 WAITS = (
     timedelta(hours=1),
@@ -53,6 +54,27 @@ class Quiet:
         length, more than half of what they may have.
         """
         return status != "no_trades" or 2 * (hole.end - hole.start) > self.longest
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """What the other markets of an exchange tell of a silence of one of them."""
+
+    is_shared: bool
+    """Whether it is the exchange that was silent: an outage, however short."""
+    words: str
+    """How many miss the same times, for people; empty where there is no other market."""
+
+
+Ask = Callable[[Series, TimeRange], Doubt]
+"""(series, whole hole) -> what its exchange's other markets tell."""
+
+MISS = "miss these times"
+
+
+def spell_markets(missing: int, known: int, exchange: str) -> str:
+    """Return how many of the markets of an exchange are silent at once."""
+    return f"{missing} of {known} markets of {exchange} {MISS}"
 
 
 def quiet_of(exchange: Exchange, timeframe: Timeframe, limits: Mapping[str, Limits]) -> Quiet:
@@ -110,12 +132,18 @@ def next_belief(
     return tries, at + waits[min(tries, len(waits)) - 1]
 
 
-def judge_run(
-    run: Sequence[Gap], first: datetime, last: datetime, quiet: Quiet, at: datetime
+def judge_run(  # the first three by the ledger, the others by name
+    run: Sequence[Gap],
+    first: datetime,
+    last: datetime,
+    quiet: Quiet,
+    at: datetime,
+    ask: Ask | None = None,
 ) -> list[Gap]:
     """Return touching rows of the ledger, each with what it is now that more candles are known.
 
-    A hole at an edge is settled once candles surround it, by the length of the whole hole. What
+    A hole at an edge is settled once candles surround it, by the length of the whole hole and what
+    the other markets of the exchange tell of it. What
     was taken for the time before the listing and lies behind a stored candle, or whose end turned
     out to hold candles when it was asked for again, is open: nobody knows.
 
@@ -125,6 +153,7 @@ def judge_run(
         last: the series' newest stored candle.
         quiet: what stands for a time without trades.
         at: when the fetch began.
+        ask: tells what the other markets did; None: nobody knows.
     """
     judged = []
     for gap, after in zip(run, [*run[1:], None], strict=True):
@@ -134,7 +163,9 @@ def judge_run(
             is_wrong = gap.start > first or (is_repaired and is_due)
             judged.append(_opened(gap) if is_wrong else gap)
         elif gap.confirmed and gap.status in ("open", "no_trades", "outage") and gap.end <= last:
-            judged.append(_settled(gap, _hole_around(gap, run), quiet, at))
+            whole = _hole_around(gap, run)
+            doubt = ask(gap.series, whole) if ask else None
+            judged.append(_settled(gap, whole, quiet, at, doubt))
         else:
             judged.append(gap)
     return judged
@@ -154,13 +185,22 @@ def _is_hole(gap: Gap) -> bool:
     return gap.confirmed and gap.status in ("open", "no_trades", "outage")
 
 
-def _settled(gap: Gap, whole: TimeRange, quiet: Quiet, at: datetime) -> Gap:
+def _settled(gap: Gap, whole: TimeRange, quiet: Quiet, at: datetime, doubt: Doubt | None) -> Gap:
     status = quiet.status(whole)
+    if doubt is not None:
+        status = "outage" if doubt.is_shared else status
+        gap = replace(gap, evidence=_told(gap.evidence, doubt.words if status == "outage" else ""))
     if not quiet.is_doubtful(whole, status):
         return replace(gap, status=status, next_try=None)
     if gap.status == "open" or gap.next_try is None:
         return replace(gap, status=status, tries=1, next_try=at + WAITS[0])
     return replace(gap, status=status)
+
+
+def _told(evidence: str, words: str) -> str:
+    """Return evidence that ends with what other markets tell by now, not with what they told."""
+    parts = [part for part in evidence.split(AND) if part and not part.endswith(MISS)]
+    return AND.join([*parts, words] if words else parts)
 
 
 def _opened(gap: Gap) -> Gap:

@@ -10,10 +10,10 @@ from functools import partial
 
 import polars as pl
 
-from data_platform.domain.candles import TIME, closed_before, merge_candles
+from data_platform.domain.candles import TIME, TimeRange, closed_before, merge_candles
 from data_platform.domain.layers import LAYERS_BY_NAME, Partition
 from data_platform.domain.markets import Series
-from data_platform.operations.belief import judge_run, quiet_of
+from data_platform.operations.belief import Quiet, judge_run, quiet_of
 from data_platform.operations.collect import Slice
 from data_platform.operations.corrections import (
     find_withdrawn,
@@ -25,6 +25,7 @@ from data_platform.operations.holes import Evidence, explain_holes
 from data_platform.operations.judge import judge_candles, read_history
 from data_platform.operations.lake import Lake
 from data_platform.operations.plan import UpdateRules
+from data_platform.operations.silences import ask_of, judge_markets
 from data_platform.quality.rule import RuleInput
 from data_platform.quality.schema import audit_candles
 from data_platform.storage.change import CommitResult, Judgement
@@ -46,6 +47,7 @@ class SliceCommitter:
     _edges: dict[Series, tuple[datetime | None, datetime | None]] = field(default_factory=dict)
     _seams: dict[Series, set[datetime]] = field(default_factory=dict)
     """Where slices began and ended: a hole may go on behind."""
+    _fetched: list[TimeRange] = field(default_factory=list)
     _ended: set[Series] = field(default_factory=set)
     """Series of which it has been told that their pair is not traded any more."""
 
@@ -56,6 +58,7 @@ class SliceCommitter:
             StorageError: nothing was changed.
         """
         self._seams.setdefault(piece.series, set()).update(_edges(piece))
+        self._fetched.append(TimeRange(*_edges(piece)))
         partition = Partition("ohlcv", piece.series, piece.period)
         refused_times: list[pl.Series] = []
 
@@ -114,16 +117,25 @@ class SliceCommitter:
     def settle(self) -> list[Gap]:
         """Judge the holes of every series anew by all candles that are known by now.
 
+        And those of the exchange's other markets at the same times, by what these did.
+
         Returns:
             What was believed and is open again.
         """
         opened: list[Gap] = []
         for series, seams in self._seams.items():
-            quiet = quiet_of(self.rules.exchange, series.timeframe, self.rules.limits)
-            judge = partial(judge_run, quiet=quiet, at=self.now)
+            quiet = self._quiet(series)
+            judge = partial(judge_run, quiet=quiet, at=self.now, ask=ask_of(self.lake))
             changed = judge_again(self.lake.state, series, seams, judge)
             opened += [gap for gap in changed if not gap.confirmed]
+        if self._seams:
+            # Of one fetch all series have one exchange and timeframe.
+            market = next(iter(self._seams))
+            judge_markets(self.lake, market, self._fetched, self._quiet(market), self.now)
         return opened
+
+    def _quiet(self, series: Series) -> Quiet:
+        return quiet_of(self.rules.exchange, series.timeframe, self.rules.limits)
 
     def _note(self, piece: Slice) -> CommitNote:
         return CommitNote(
@@ -146,7 +158,7 @@ class SliceCommitter:
     def _evidence(self, piece: Slice, refused: pl.Series) -> Evidence:
         first, last = self._known(piece.series)
         known = self.lake.ledger.gaps(piece.series, *_edges(piece))
-        quiet = quiet_of(self.rules.exchange, piece.series.timeframe, self.rules.limits)
+        quiet = self._quiet(piece.series)
         is_known = self._is_known(piece.series)
         return Evidence(piece.series, piece.windows, refused, first, last, quiet, known, is_known)
 

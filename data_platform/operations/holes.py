@@ -117,6 +117,9 @@ def _confirmed_gap(evidence: Evidence, part: TimeRange, whole: TimeRange, window
     status = status_of_confirmed(whole, evidence.first, evidence.last, evidence.quiet)
     before = [gap for gap in _pieces(evidence.known, part) if gap.confirmed]
     gap = _gap(evidence, part, window.evidence)
+    if any(it.status == "outage" and it.end - it.start == part.end - part.start for it in before):
+        # Other markets may have told so, and will be asked again.
+        status = "outage" if status == "no_trades" else status
     if status == "open":
         tries = _tries(it for it in before if it.status == "open")
         soon = window.fetched_at + evidence.series.timeframe.duration
