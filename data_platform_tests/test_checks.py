@@ -27,7 +27,7 @@ from data_platform_tests.small_line import (
 )
 
 CANDLES = dg.AssetKey(["binance", "ohlcv_1h"])
-CANDLE_CHECKS = 12
+CANDLE_CHECKS = 13
 DERIVED_CHECKS = 2
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from data_platform.domain.breaker import BreakerState
 from data_platform.domain.layers import LAYERS_BY_NAME
 from data_platform.domain.markets import Series
 from data_platform.domain.timeframes import Timeframe
@@ -78,11 +79,19 @@ FILES = Statement(
     "last hash; a run of the check alone, without partitions, hashes all.",
 )
 
+ANSWERS = Statement(
+    "exchange_answers",
+    "error",
+    "The exchange answers. After failures in a row it is left alone for a while, then one request "
+    "tries again; how long, is told by the ticks of its sensor and by `data-platform status`.",
+)
+
 CANDLE_STATEMENTS: tuple[Statement, ...] = (
     FETCHED,
     *(_statement(rule) for rule in CANDLE_RULES),
     *(_statement(rule) for rule in GAP_RULES),
     *(_statement(rule) for rule in FRESHNESS_RULES),
+    ANSWERS,
     FILES,
 )
 """The checks of a candle asset."""
@@ -140,6 +149,7 @@ def table_verdicts(
         *(_stored_verdict(rule, rows) for rule in rules),
         *(_gap_verdict(rule, gaps, judged) for rule in GAP_RULES),
         freshness_verdict(judged, statuses),
+        answers_verdict(lake.breakers.read(judged.exchange)),
         files,
     ]
 
@@ -200,6 +210,14 @@ def freshness_verdict(judged: Judged, statuses: Sequence[SeriesStatus]) -> Verdi
         rows[:FIRST_ROWS],
         {"seconds": limits[judged.timeframe.name]},
     )
+
+
+def answers_verdict(breaker: BreakerState) -> Verdict:
+    """Return the verdict on whether an exchange answers; not before a request got through again."""
+    since = breaker.opened_at.isoformat() if breaker.opened_at else "unknown"
+    row: Row = {"since": since, "failures": breaker.failures, "reason": breaker.reason}
+    rows = [] if breaker.state == "closed" else [row]
+    return Verdict(ANSWERS.name, ANSWERS.severity, len(rows), rows, {})
 
 
 def _is_judged(file: StoredFile, judged: Judged) -> bool:

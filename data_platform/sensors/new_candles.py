@@ -18,7 +18,7 @@ from data_platform.jobs import line_job_name
 from data_platform.operations.due import SeriesStatus, series_status
 from data_platform.operations.lake import opened_lake
 from data_platform.operations.tick import Pace, Tick, plan_tick
-from data_platform.operations.verdicts import freshness_verdict
+from data_platform.operations.verdicts import answers_verdict, freshness_verdict
 from data_platform.partitions import PartitionRange
 from data_platform.sensors.hold import default_status, spell_hold
 
@@ -36,18 +36,20 @@ class Memory:
     """When each kind of layer last ran."""
     fresh: Mapping[str, bool]
     """The last freshness verdict of each candle asset."""
+    answers: bool = True
+    """Whether the exchange answered when last looked at."""
 
     def to_cursor(self) -> str:
         """Return the cursor's text."""
         last = {kind: time.isoformat() for kind, time in self.last.items()}
-        return json.dumps({"last": last, "fresh": dict(self.fresh)})
+        return json.dumps({"last": last, "fresh": dict(self.fresh), "answers": self.answers})
 
 
 def read_memory(cursor: str | None) -> Memory:
     """Return what a cursor's text holds; nothing where there is none yet."""
     held = json.loads(cursor) if cursor else {"last": {}, "fresh": {}}
     last = {kind: datetime.fromisoformat(time) for kind, time in held["last"].items()}
-    return Memory(last, held["fresh"])
+    return Memory(last, held["fresh"], held.get("answers", True))
 
 
 def build_new_candle_sensor(line: Line) -> dg.SensorDefinition:
@@ -55,8 +57,8 @@ def build_new_candle_sensor(line: Line) -> dg.SensorDefinition:
 
     One run for all pairs and timeframes that are due, with the layers due by `refresh`; nothing
     while a tick of the same exchange is queued or running, or while the exchange is left alone
-    because it has stopped answering. It also judges freshness, so that a line that has stopped
-    turns red.
+    because it has stopped answering. It also judges freshness and whether the exchange answers, so
+    that a line that has stopped turns red, and says why.
     """
     name = line.exchange.name
 
@@ -73,18 +75,23 @@ def build_new_candle_sensor(line: Line) -> dg.SensorDefinition:
         with opened_lake(line.settings.data_root, line.settings.state_url) as lake:
             statuses = series_status(lake, line.exchange.series, freshness_limits(line), now)
             held = spell_hold(context.instance, lake, name, now)
+            answers = answers_verdict(lake.breakers.read(name))
             tick = None if held else plan_tick(lake, statuses, _pace(line, memory), now)
         fresh = _freshness(line, statuses)
         last = {**memory.last, **dict.fromkeys(tick.kinds if tick else (), now)}
         judged = {key.to_user_string(): it.passed for key, it in fresh.items()}
+        is_news = memory.answers != (answers.count == 0)
         return dg.SensorResult(
             run_requests=[_to_request(line, tick, now)] if tick else [],
             skip_reason=None if tick else held or "no new candle is due",
-            cursor=Memory(last, judged).to_cursor(),
+            cursor=Memory(last, judged, answers.count == 0).to_cursor(),
             asset_events=[
-                it
-                for key, it in fresh.items()
-                if memory.fresh.get(key.to_user_string()) != it.passed
+                *(
+                    it
+                    for key, it in fresh.items()
+                    if memory.fresh.get(key.to_user_string()) != it.passed
+                ),
+                *(to_evaluation(key, answers) for key in _candle_assets(line) if is_news),
             ],
         )
 
@@ -103,6 +110,11 @@ def _freshness(
         verdict = freshness_verdict(judged_asset(line, "ohlcv", timeframe), statuses)
         found[key] = to_evaluation(key, verdict)
     return found
+
+
+def _candle_assets(line: Line) -> list[dg.AssetKey]:
+    name = line.exchange.name
+    return [asset_key(name, "ohlcv", each) for each in line.exchange.timeframes]
 
 
 def _pace(line: Line, memory: Memory) -> Pace:

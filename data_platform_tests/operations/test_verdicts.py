@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from data_platform.converters import CONVERTERS
+from data_platform.domain.breaker import CLOSED, BreakerState, State
 from data_platform.domain.layers import LAYERS
 from data_platform.domain.markets import from_key
 from data_platform.operations.due import SeriesStatus
@@ -258,3 +259,17 @@ def test_freshness_names_the_late_pair_its_lateness_and_the_limit() -> None:
         "limit_seconds": 3600,
         "newest": "2024-01-01T00:00:00+00:00",
     }
+
+
+@pytest.mark.parametrize("state", ["open", "half_open"])
+def test_exchange_that_is_left_alone_does_not_answer_on_any_candle_asset(
+    lake: Lake, state: State
+) -> None:
+    since = time("2024-01-10 12:00")
+    opened = BreakerState(state, 3, since, since, "HTTP 503")
+    lake.breakers.change("okx", lambda _: opened)
+    assert "exchange_answers" not in failed(lake, judged())
+    lake.breakers.change("binance", lambda _: opened)
+    assert failed(lake, judged())["exchange_answers"] == 1
+    lake.breakers.change("binance", lambda _: CLOSED)
+    assert "exchange_answers" not in failed(lake, judged())

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -6,7 +7,7 @@ import pytest
 from dagster import DagsterRunStatus
 
 from data_platform.assets.candles import TICK_TAG
-from data_platform.domain.breaker import BreakerState
+from data_platform.domain.breaker import CLOSED, BreakerState
 from data_platform.sensors.new_candles import Memory, read_memory
 from data_platform.sources.access import Access
 from data_platform.sources.breaker import BreakerStore
@@ -17,13 +18,13 @@ from data_platform_tests.ticks import only_request, run, tick
 HOUR = timedelta(hours=1)
 
 
-def verdicts(found: dg.SensorResult) -> dict[str, bool]:
+def verdicts(found: dg.SensorResult, check: str = "candles_fresh") -> dict[str, bool]:
     events = list(found.asset_events)
     assert all(isinstance(event, dg.AssetCheckEvaluation) for event in events)
     return {
         event.asset_key.path[-1]: event.passed
         for event in events
-        if isinstance(event, dg.AssetCheckEvaluation)
+        if isinstance(event, dg.AssetCheckEvaluation) and event.check_name == check
     }
 
 
@@ -104,6 +105,40 @@ def test_exchange_that_has_stopped_answering_is_left_alone_and_the_reason_told(
     assert verdicts(found)["ohlcv_1h"] is True
     stored_line.clock[0] = until
     assert tick(stored_line, found.cursor).run_requests
+
+
+def test_open_breaker_turns_the_candle_assets_red_once_and_green_once_it_has_closed(
+    stored_line: SmallLine,
+) -> None:
+    first = tick(stored_line)
+    assert verdicts(first, "exchange_answers") == {}
+    stored_line.clock[0] = NOW + HOUR
+    opened = BreakerState("open", 5, NOW, NOW + HOUR + timedelta(minutes=4), "HTTP 503")
+    with stored_line.lake() as lake:
+        lake.breakers.change("okx", lambda _: opened)
+    assert verdicts(tick(stored_line, first.cursor), "exchange_answers") == {}
+    with stored_line.lake() as lake:
+        lake.breakers.change("binance", lambda _: opened)
+    down = tick(stored_line, first.cursor)
+    every = ("ohlcv_1h", "ohlcv_4h", "ohlcv_1d")
+    assert verdicts(down, "exchange_answers") == dict.fromkeys(every, False)
+    checks = [it for it in down.asset_events if isinstance(it, dg.AssetCheckEvaluation)]
+    event = next(it for it in checks if it.check_name == "exchange_answers")
+    assert event.metadata["first_rows"].value == [
+        {"since": "2024-03-02T12:00:07+00:00", "failures": 5, "reason": "HTTP 503"}
+    ]
+    assert event.severity == dg.AssetCheckSeverity.ERROR
+    # While one request tries again it has not answered yet, and nothing new is told.
+    half = replace(opened, state="half_open")
+    with stored_line.lake() as lake:
+        lake.breakers.change("binance", lambda _: half)
+    trying = tick(stored_line, down.cursor)
+    assert verdicts(trying, "exchange_answers") == {}
+    with stored_line.lake() as lake:
+        lake.breakers.change("binance", lambda _: CLOSED)
+    up = tick(stored_line, trying.cursor)
+    assert verdicts(up, "exchange_answers") == dict.fromkeys(every, True)
+    assert verdicts(tick(stored_line, up.cursor), "exchange_answers") == {}
 
 
 def test_outage_of_another_exchange_holds_nobody_up(stored_line: SmallLine) -> None:
@@ -187,7 +222,10 @@ def test_freshness_says_nothing_of_what_was_never_stored(empty_line: SmallLine) 
 
 
 def test_memory_survives_its_way_through_the_cursor() -> None:
-    memory = Memory({"candles": NOW}, {"binance/ohlcv_1h": False})
+    memory = Memory({"candles": NOW}, {"binance/ohlcv_1h": False}, answers=False)
     assert read_memory(memory.to_cursor()) == memory
+    # A cursor from before anybody was told of breakers.
+    older = {key: kept for key, kept in json.loads(memory.to_cursor()).items() if key != "answers"}
+    assert read_memory(json.dumps(older)) == replace(memory, answers=True)
     assert read_memory(None) == Memory({}, {})
     assert json.loads(memory.to_cursor())["last"] == {"candles": "2024-03-02T12:00:07+00:00"}
