@@ -155,7 +155,9 @@ def hash_file(path: Path, *, flush: bool = False) -> FileState:
         if flush:
             os.fsync(descriptor)
         size = 0
-        while chunk := os.read(descriptor, 1 << 20):
+        # A buffer of the file's size: one of a megabyte for each small file costs more than it.
+        length = min(os.fstat(descriptor).st_size + 1, 1 << 20)
+        while chunk := os.read(descriptor, length):
             digest.update(chunk)
             size += len(chunk)
         stamp = stamp_of(os.fstat(descriptor))
