@@ -98,9 +98,10 @@ bench: install ## Measure: Dagster against a bare script, cold starts, the event
 	python benchmarks/cold_start.py
 	python benchmarks/event_storage.py 2>/dev/null
 
-bench-fetch: install ## Measure: the source against bare ccxt, wasted requests, use of the limits (20 minutes)
+bench-fetch: install ## Measure: the source against bare ccxt, use of the limits, a tick amid a backfill (30 minutes)
 	python benchmarks/throughput.py
 	python benchmarks/rate_budget.py $(ARGS)
+	python benchmarks/tick_amid_backfill.py
 
 clean: ## Remove the environment and caches; never the lake
 	rm -rf .venv .uv .mypy_cache .pytest_cache .ruff_cache .hypothesis

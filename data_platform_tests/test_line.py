@@ -128,6 +128,18 @@ def test_nothing_selected_is_refused(empty_line: SmallLine) -> None:
         empty_line.materialize(())
 
 
+def test_finest_candles_come_first_and_candles_before_what_is_made_of_them(
+    stored_line: SmallLine,
+) -> None:
+    (run,) = stored_line.instance.get_runs()
+    records = stored_line.instance.get_records_for_run(run.run_id).records
+    events = [it.event_log_entry.dagster_event for it in records]
+    begun = [str(it.step_key) for it in events if it and it.is_step_start]
+    steps = [step.removeprefix("binance__") for step in begun]
+    assert [step for step in steps if "ohlcv" in step] == ["ohlcv_1h", "ohlcv_4h", "ohlcv_1d"]
+    assert steps.index("ohlcv_1d") < steps.index("filled_1h")
+
+
 def test_metadata_tells_what_each_partition_holds(stored_line: SmallLine) -> None:
     key = dg.AssetKey(["binance", "ohlcv_1h"])
     fetched = stored_line.instance.fetch_materializations(key, limit=100)

@@ -23,6 +23,7 @@ from data_platform.settings import ExchangeSettings, Settings
 
 OWNER = "team:market-data"
 FIRST_FAILURES = 10
+DAY_SECONDS = 86_400
 REFUSED_ROWS = "refused_rows"
 """Under this name a partition's metadata tells how many rows its audit refused."""
 
@@ -85,8 +86,7 @@ def line_asset(  # noqa: PLR0913  # the facts of a table, all by name
         source: resource key of the exchange, of assets that fetch; they share its pool.
     """
     # `BackfillPolicy` warns that it is beta: 168 times, and it tells nobody more.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", dg.BetaWarning)
+    with warnings.catch_warnings(action="ignore", category=dg.BetaWarning):
         decorator = dg.asset(
             key=asset_key(line.exchange.name, layer, timeframe),
             deps=[asset_key(line.exchange.name, *read) for read in reads],
@@ -97,6 +97,7 @@ def line_asset(  # noqa: PLR0913  # the facts of a table, all by name
             kinds={"parquet", "polars"} if layer in TABLES else {layer},
             owners=[OWNER],
             tags={"exchange": line.exchange.name, "layer": layer, "timeframe": timeframe.name},
+            op_tags={"dagster/priority": str(_priority(layer, timeframe))},
             code_version=str(LAYERS_BY_NAME[layer].code_version),
             metadata=_facts(columns, line.exchange if source else None, timeframe),
             required_resource_keys={"lake", source} if source else {"lake"},
@@ -184,6 +185,11 @@ def partition_metadata(part: PartitionReport) -> dict[str, Any]:
         **({"lag_seconds": part.lag.total_seconds()} if part.lag else {}),
         "path": dg.MetadataValue.path(str(part.path)) if part.path else "no file: no rows",
     }
+
+
+def _priority(layer: str, timeframe: Timeframe) -> int:
+    # Candles are awaited, the finest most: at a full hour those of 1m would wait for five others.
+    return DAY_SECONDS // timeframe.seconds if layer == "ohlcv" else 0
 
 
 def _facts(
