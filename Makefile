@@ -12,8 +12,8 @@ ARGS ?=
 SHORT := data_platform_tests/domain data_platform_tests/test_line.py data_platform_tests/test_definitions.py
 SQL ?= select exchange, timeframe, count(*) as candles from candles group by all order by all
 
-.PHONY: help install demo demo-ui test test-slow test-pythons check docs fix ui ui-readonly daemon simulate \
-	generate-sample download status verify query bench bench-fetch clean
+.PHONY: help install demo demo-ui test test-slow test-pythons check docs fix ui ui-readonly simulate \
+	generate-sample download status verify query bench bench-fetch bench-store clean
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -102,6 +102,9 @@ bench-fetch: install ## Measure: the source against bare ccxt, use of the limits
 	python benchmarks/throughput.py
 	python benchmarks/rate_budget.py $(ARGS)
 	python benchmarks/tick_amid_backfill.py
+
+bench-store: install ## Measure: commits, reads and proofs of a large lake (10 minutes, 3 GB)
+	python benchmarks/store.py $(ARGS)
 
 clean: ## Remove the environment and caches; never the lake
 	rm -rf .venv .uv .mypy_cache .pytest_cache .ruff_cache .hypothesis

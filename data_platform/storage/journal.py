@@ -21,6 +21,7 @@ from data_platform.domain.timeframes import to_timeframe
 from data_platform.storage.tables import (
     COMMITS,
     INPUTS,
+    PARTITION,
     PARTITIONS,
     SERIES,
     to_ms,
@@ -159,25 +160,20 @@ def append_row(connection: sa.Connection, key: Key, entry: Entry, note: CommitNo
     Raises:
         StorageError: another writer added the same version: the lock was not held.
     """
-    version = 1 + (
-        connection.execute(
-            sa.select(sa.func.max(COMMITS.c.version)).where(*equal(COMMITS, key))
-        ).scalar()
-        or 0
-    )
+    before = connection.execute(_NEWEST_OF, key).mappings().first()
+    version = 1 + (before["version"] if before else 0)
     values = _values(key, entry, note) | {"version": version}
     try:
-        commit_id = connection.execute(
-            COMMITS.insert().values(values).returning(COMMITS.c.id)
-        ).scalar_one()
+        commit_id = connection.execute(_ADDED, values).scalar_one()
     except sa.exc.IntegrityError as error:
         raise StorageError(f"two writers committed version {version} of {dict(key)}.") from error
-    before = connection.execute(sa.select(PARTITIONS.c.rewrite_id).where(*equal(PARTITIONS, key)))
-    rewrite_id = commit_id if entry.replaced else before.scalar() or 0
-    connection.execute(PARTITIONS.delete().where(*equal(PARTITIONS, key)))
-    connection.execute(
-        PARTITIONS.insert().values(**key, commit_id=commit_id, rewrite_id=rewrite_id)
-    )
+    rewrite_id = commit_id if entry.replaced else before["rewrite_id"] if before else 0
+    head = {"commit_id": commit_id, "rewrite_id": rewrite_id}
+    if before is None:
+        connection.execute(_HEAD_ADDED, {**key, **head})
+    else:
+        named = {f"own_{name}": value for name, value in key.items()}
+        connection.execute(_HEAD_MOVED, {**named, **head})
     if note.inputs:
         connection.execute(INPUTS.insert(), _input_values(commit_id, note.inputs))
     return to_row({**values, "id": commit_id, "rewrite_id": rewrite_id})
@@ -185,7 +181,7 @@ def append_row(connection: sa.Connection, key: Key, entry: Entry, note: CommitNo
 
 def newest_row(connection: sa.Connection, key: Key) -> JournalRow | None:
     """Return the newest row of a partition, or None when it was never committed."""
-    found = connection.execute(NEWEST.where(*equal(PARTITIONS, key))).mappings().first()
+    found = connection.execute(_NEWEST_OF, key).mappings().first()
     return to_row(found) if found else None
 
 
@@ -193,6 +189,16 @@ HEADS = PARTITIONS.join(COMMITS, COMMITS.c.id == PARTITIONS.c.commit_id)
 """The journal cut down to the newest row of each partition."""
 
 NEWEST = sa.select(COMMITS, PARTITIONS.c.rewrite_id).select_from(HEADS)
+
+# Written once: to build a statement costs SQLAlchemy as much as SQLite needs to carry it out.
+_NEWEST_OF = NEWEST.where(*(PARTITIONS.c[name] == sa.bindparam(name) for name in PARTITION))
+_ADDED = COMMITS.insert().returning(COMMITS.c.id)
+_HEAD_ADDED = PARTITIONS.insert()
+_HEAD_MOVED = (
+    PARTITIONS.update()
+    .where(*(PARTITIONS.c[name] == sa.bindparam(f"own_{name}") for name in PARTITION))
+    .values(commit_id=sa.bindparam("commit_id"), rewrite_id=sa.bindparam("rewrite_id"))
+)
 
 
 def equal(table: sa.Table, key: Key) -> list[sa.ColumnElement[bool]]:

@@ -22,7 +22,9 @@ from data_platform.storage.atomic import FileState, hash_file, stamp_of
 from data_platform.storage.journal import Key, equal, file_key
 from data_platform.storage.layout import Layout
 from data_platform.storage.state import State
-from data_platform.storage.tables import FILES
+from data_platform.storage.tables import FILES, PARTITION
+
+_FORGOTTEN = FILES.delete().where(*(FILES.c[name] == sa.bindparam(name) for name in PARTITION))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class StoredFiles:
 
     def record(self, connection: sa.Connection, key: Key, written: Mapping[str, FileState]) -> None:
         """Note, in the caller's transaction, which files there are under a key, by their paths."""
-        connection.execute(FILES.delete().where(*equal(FILES, key)))
+        connection.execute(_FORGOTTEN, key)
         if written:
             rows = [
                 {**key, "path": path, "size": it.size, "sha256": it.sha256, "stamp": it.stamp}

@@ -1,0 +1,304 @@
+"""What the lake costs: commits, reads, looks and proofs, each against a named alternative.
+
+1. One commit of 1,440 rows of 1m against a naive `write_parquet` of the same rows.
+2. One day of one pair through the macro `candles` out of a large lake against reading that one file
+   with DuckDB, and whether the plan opens that file alone; one day over all series: report.
+3. `status` and `verify --quick` of that lake, whole processes, and a full `verify` against sha256
+   over the same bytes in one thread and against reading them alone.
+4. Bytes a candle on real 1m candles, against zstd Parquet by polars.
+
+The large lake is synthetic: 4 exchanges x 10 pairs x 6 timeframes x 5 years, candles alone (2.4 GB,
+some minutes to build). Keep one with --lake to measure again.
+
+    python benchmarks/store.py --lake /tmp/lake --years 5
+"""
+
+import argparse
+import hashlib
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from datetime import datetime
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+EXCHANGES = {"binance": "USDT", "coinbase": "USD", "kraken": "USD", "okx": "USDT"}
+BASES = ("ADA", "AVAX", "BNB", "BTC", "DOGE", "ETH", "LINK", "LTC", "SOL", "XRP")
+TIMEFRAMES = ("1m", "5m", "15m", "1h", "4h", "1d")
+FIRST_YEAR = 2020
+COMMIT_BAR, READ_BAR, LOOK_BAR_SECONDS, VERIFY_BAR, BYTES_BAR = 4.0, 2.0, 3.0, 0.7, 1.05
+DAY = 1440
+
+
+def main() -> None:
+    """Measure everything and print it with its bars."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--lake", type=Path, help="Build it here, or use what lies here.")
+    parser.add_argument("--years", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=15)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        measure_commit(Path(folder), options.rounds)
+        measure_bytes(Path(folder))
+        lake = options.lake or Path(folder) / "lake"
+        if not (lake / "data").exists():
+            build(lake, options.years)
+        measure_read(lake, options)
+        measure_looks(lake)
+
+
+def walk(rows: int, seed: int) -> tuple[np.ndarray, ...]:
+    """Return open, high, low, close and volume of a random walk with two decimals."""
+    random = np.random.default_rng(seed)
+    close = np.round(30_000 * np.exp(np.cumsum(random.normal(0, 5e-4, rows))), 2)
+    opened = np.concatenate([[30_000.0], close[:-1]])
+    spread = np.round(np.abs(random.normal(0, 8, rows)), 2)
+    high, low = np.maximum(opened, close) + spread, np.minimum(opened, close) - spread
+    return opened, np.round(high, 2), np.round(low, 2), close, np.round(random.gamma(2, 5, rows), 5)
+
+
+def frame_of(start: datetime, timeframe: str, rows: int, seed: int) -> pl.DataFrame:
+    """Return so many candles from a time on."""
+    from data_platform.domain.candles import CANDLE_SCHEMA
+    from data_platform.domain.timeframes import to_timeframe
+
+    step = to_timeframe(timeframe).duration
+    times = pl.datetime_range(
+        pl.lit(start), pl.lit(start + (rows - 1) * step), step, time_unit="ms", eager=True
+    )
+    columns = zip(CANDLE_SCHEMA, (times, *walk(rows, seed)), strict=True)
+    return pl.DataFrame(dict(columns), schema=CANDLE_SCHEMA)
+
+
+def measure_commit(folder: Path, rounds: int) -> None:
+    """Compare commits that extend a partition by a day with naive writes of the same rows."""
+    from data_platform.domain.candles import merge_candles
+    from data_platform.domain.layers import Partition
+    from data_platform.domain.markets import Pair, Series
+    from data_platform.domain.periods import Period
+    from data_platform.domain.timeframes import to_timeframe
+    from data_platform.operations.lake import open_lake
+    from data_platform.quality.schema import audit_candles
+    from data_platform.storage.journal import CommitNote
+
+    minute = to_timeframe("1m")
+    lake = open_lake(folder / "commits", f"sqlite:///{folder}/commits/state.db", "bench")
+    ours, naive = [], []
+    for number in range(rounds):
+        period = Period(FIRST_YEAR + number // 12, number % 12 + 1)
+        partition = Partition("ohlcv", Series("binance", Pair("BTC/USDT"), minute), period)
+        day = frame_of(period.start, "1m", DAY, number)
+        begun = time.perf_counter()
+        lake.store.commit(
+            partition,
+            day,
+            merge=merge_candles,
+            audit=partial(
+                audit_candles,
+                timeframe=minute,
+                closed_end=period.end,
+                period_start=period.start,
+                period_end=period.end,
+            ),
+            note=CommitNote(source="bench", fetched_at=period.start),
+        )
+        ours.append(time.perf_counter() - begun)
+        begun = time.perf_counter()
+        day.write_parquet(folder / f"naive-{number}.parquet")
+        naive.append(time.perf_counter() - begun)
+    lake.state.close()
+    # The first commit imports Pandera.
+    cost, alone = statistics.median(ours[1:]), statistics.median(naive[1:])
+    print(f"commit of {DAY} rows: {cost * 1000:.1f} ms, naive write_parquet {alone * 1000:.1f} ms")
+    print(f"ratio: {cost / alone:.2f} (bar {COMMIT_BAR})\n")
+
+
+def measure_bytes(folder: Path) -> None:
+    """Compare the size of our files with polars' own, on real candles where there are some."""
+    from data_platform.domain.candles import CANDLE_SCHEMA
+    from data_platform.domain.layers import Partition
+    from data_platform.domain.markets import Pair, Series
+    from data_platform.domain.periods import period_of
+    from data_platform.domain.timeframes import to_timeframe
+    from data_platform.storage.parquet_file import encode
+
+    where = os.environ.get("REAL_CANDLES")
+    if not where:
+        print("bytes a candle: REAL_CANDLES names no folder of real candles\n")
+        return
+    series = Series("binance", Pair("BTC/USDT"), to_timeframe("1m"))
+    sizes = [0, 0, 0]
+    for path in sorted(Path(where).glob("*__1m.parquet")):
+        given = pl.read_parquet(path).rename({"timestamp": "open_time"}, strict=False)
+        named = {name: name for name in given.columns if name in CANDLE_SCHEMA}
+        if set(named) != set(CANDLE_SCHEMA):
+            continue
+        rows = given.select(CANDLE_SCHEMA.names()).drop_nulls().cast(CANDLE_SCHEMA)
+        rows = rows.unique("open_time").sort("open_time")
+        by_month = rows.group_by(pl.col("open_time").dt.strftime("%Y-%m"), maintain_order=True)
+        for _, month in by_month:
+            partition = Partition("ohlcv", series, period_of(month["open_time"][0]))
+            month.write_parquet(folder / "plain.parquet", compression="zstd")
+            sizes[0] += month.height
+            sizes[1] += len(encode(partition, month))
+            sizes[2] += (folder / "plain.parquet").stat().st_size
+    if not sizes[0]:
+        print("bytes a candle: no 1m candles with the lake's columns found\n")
+        return
+    count, ours, plain = sizes
+    print(
+        f"{count:,} real 1m candles: {ours / count:.2f} bytes a candle, polars {plain / count:.2f}"
+    )
+    print(f"ratio: {ours / plain:.3f} (bar {BYTES_BAR})\n")
+
+
+def build(lake: Path, years: int) -> None:
+    """Commit every month of every series, one process an exchange."""
+    begun = time.perf_counter()
+    (lake / "data").mkdir(parents=True)
+    # The first one makes the state database.
+    build_series(lake, "binance", "BTC", "1d", 0)
+    # A fork of a process in which polars has started its threads waits for them for ever.
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        jobs = [
+            pool.submit(build_series, lake, exchange, base, timeframe, years)
+            for exchange in EXCHANGES
+            for base in BASES
+            for timeframe in TIMEFRAMES
+        ]
+        done = sum(job.result() for job in jobs)
+    config = "exchanges:\n" + "".join(
+        f"  {name}: {{start: {FIRST_YEAR}-01-01, pairs: "
+        f"[{', '.join(f'{base}/{quote}' for base in BASES)}], derive: {{}}}}\n"
+        for name, quote in EXCHANGES.items()
+        if name != "coinbase"
+    )
+    quote = EXCHANGES["coinbase"]
+    config += (
+        f"  coinbase: {{start: {FIRST_YEAR}-01-01, pairs: "
+        f"[{', '.join(f'{base}/{quote}' for base in BASES)}]}}\n"
+    )
+    (lake / "platform.yaml").write_text(config)
+    print(f"built {done:,} candles in {time.perf_counter() - begun:.0f} s")
+
+
+def build_series(lake: Path, exchange: str, base: str, timeframe: str, years: int) -> int:
+    """Commit every month of one series; return how many candles."""
+    from data_platform.domain.layers import Partition
+    from data_platform.domain.markets import Pair, Series
+    from data_platform.domain.periods import Period
+    from data_platform.domain.timeframes import to_timeframe
+    from data_platform.operations.lake import open_lake
+    from data_platform.storage.journal import CommitNote
+
+    opened = open_lake(lake / "data", f"sqlite:///{lake}/data/state.db", "bench")
+    length = to_timeframe(timeframe)
+    series = Series(exchange, Pair(f"{base}/{EXCHANGES[exchange]}"), length)
+    count = 0
+    for number in range(12 * years):
+        period = Period(FIRST_YEAR + number // 12, number % 12 + 1)
+        rows = length.count(period.start, period.end)
+        opened.store.commit(
+            Partition("ohlcv", series, period),
+            frame_of(period.start, timeframe, rows, number),
+            merge=None,
+            audit=lambda given: (given, given.clear()),
+            note=CommitNote(source="bench", fetched_at=period.end),
+        )
+        count += rows
+    opened.state.close()
+    return count
+
+
+def measure_read(lake: Path, options: argparse.Namespace) -> None:
+    """Compare the macro with the one file that it has to open."""
+    import duckdb
+
+    from data_platform.storage.catalog import open_catalog
+    from data_platform.storage.state import State
+
+    data = lake / "data"
+    state = State(f"sqlite:///{data}/state.db")
+    day = f"{FIRST_YEAR + options.years - 1}-06-15"
+    inside = f"open_time >= '{day}' AND open_time < TIMESTAMPTZ '{day}' + INTERVAL 1 DAY"
+    file = data / (
+        f"ohlcv/exchange=binance/timeframe=1m/pair=BTC-USDT/period={day[:7]}/candles.parquet"
+    )
+    macro = f"SELECT * FROM candles('binance', '1m', 'BTC-USDT') WHERE {inside}"  # noqa: S608
+    direct = f"SELECT * FROM read_parquet('{file}') WHERE {inside}"  # noqa: S608
+    over_all = f"SELECT max(high) FROM candles WHERE timeframe = '1d' AND {inside}"  # noqa: S608
+    with open_catalog(data, state) as door, duckdb.connect() as plain:
+        plain.execute("SET TimeZone = 'UTC'")
+        assert door.sql(macro).fetchall() == plain.sql(direct).fetchall()
+        ours = median(lambda: door.sql(macro).fetchall(), options.rounds)
+        alone = median(lambda: plain.sql(direct).fetchall(), options.rounds)
+        plan = str(door.sql(f"EXPLAIN ANALYZE {macro}").fetchall())
+        everything = median(lambda: door.sql(over_all).fetchall(), 3)
+    state.close()
+    words = [part for part in plan.replace("\\n", "\n").splitlines() if "iles" in part]
+    print(f"one day of one pair of {options.years} years: macro {ours * 1000:.1f} ms", end=", ")
+    print(f"its file alone {alone * 1000:.1f} ms; ratio {ours / alone:.2f} (bar {READ_BAR})")
+    print(f"plan: {' '.join(' '.join(words).replace('│', ' ').split()) or 'no word of files'}")
+    print(f"one day of all 40 series of 1d through the view: {everything * 1000:.0f} ms\n")
+
+
+def measure_looks(lake: Path) -> None:
+    """Time the commands that look at the whole lake, and hashing the same bytes."""
+    files = [path for path in (lake / "data").rglob("*.parquet") if path.is_file()]
+    size = sum(path.stat().st_size for path in files)
+    environ = {
+        **os.environ,
+        "DATA_PLATFORM_CONFIG": str(lake / "platform.yaml"),
+        "DATA_PLATFORM_DATA": str(lake / "data"),
+    }
+
+    def run(*words: str) -> float:
+        command = [sys.executable, "-m", "data_platform.cli.main", *words]
+        begun = time.perf_counter()
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+        seconds = time.perf_counter() - begun
+        # `status` exits 1: candles of past years are late.
+        assert done.returncode in (0, 1), done.stderr[-2000:]
+        assert "Traceback" not in done.stderr, done.stderr[-2000:]
+        return seconds
+
+    print(f"{len(files):,} files, {size / 1e9:.2f} GB")
+    for words in (("status",), ("verify", "--quick")):
+        found = median(partial(run, *words), 3, is_timed=True)
+        print(f"{' '.join(words)}: {found:.2f} s (bar {LOOK_BAR_SECONDS})")
+    reading = once(lambda: [len(path.read_bytes()) for path in files])
+    hashing = once(lambda: [hashlib.sha256(path.read_bytes()).digest() for path in files])
+    verifying = run("verify")
+    slowest = max(reading, hashing)
+    print(f"verify: {verifying:.1f} s, {size / verifying / 1e6:,.0f} MB/s", end="; ")
+    print(f"reading {reading:.1f} s, sha256 in one thread {hashing:.1f} s", end="; ")
+    print(f"share of the slower one's speed: {slowest / verifying:.2f} (bar {VERIFY_BAR})")
+
+
+def median(work: Callable[[], object], rounds: int, *, is_timed: bool = False) -> float:
+    """Return the median of seconds, or of what the work says it took."""
+    found = []
+    for _ in range(rounds):
+        begun = time.perf_counter()
+        told = work()
+        found.append(float(told) if is_timed else time.perf_counter() - begun)  # type: ignore[arg-type]
+    return statistics.median(found)
+
+
+def once(work: Callable[[], object]) -> float:
+    """Return the seconds of one round."""
+    return median(work, 1)
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parent.parent))
+    main()
