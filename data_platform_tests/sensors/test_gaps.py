@@ -142,7 +142,7 @@ def ms(text: str) -> int:
 
 def test_what_is_healed_flows_down_the_whole_line(stored_line: SmallLine) -> None:
     whole = derived(stored_line)
-    hole(stored_line, BTC, "1h", "2024-02-27 20:00", 6)
+    hole(stored_line, BTC, "1h", "2024-03-01 07:00", 6)
     # Everything is computed from what is stored, holes and all.
     assert run_stale(stored_line) > 0
     spoilt = derived(stored_line)
