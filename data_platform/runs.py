@@ -26,6 +26,8 @@ from data_platform.partitions import PartitionRange, from_partition_key, to_rang
 BACKFILL_TAG = "backfill"
 """Tag of a run over history: the exchange; one at a time (configs/dagster.yaml)."""
 
+UI_BACKFILL_TAG = "dagster/backfill"
+
 STALE_TAG = "stale"
 """Tag of a run that only computes again what is stale: the exchange."""
 
@@ -206,9 +208,20 @@ def prune_superseded_runs(instance: DagsterInstance) -> list[str]:
 
 
 def is_busy(instance: DagsterInstance, exchange: str, tag: str) -> bool:
-    """Tell whether a run of an exchange is queued or running, of those that carry a tag."""
-    found = instance.get_runs(dg.RunsFilter(statuses=IN_PROGRESS, tags={tag: exchange}), limit=1)
-    return bool(found)
+    """Tell whether a run of an exchange is queued or running, of those that carry a tag.
+
+    A backfill that was started in the UI carries Dagster's own tag, and counts as one.
+    """
+    if instance.get_runs(dg.RunsFilter(statuses=IN_PROGRESS, tags={tag: exchange}), limit=1):
+        return True
+    if tag != BACKFILL_TAG:
+        return False
+    busy = instance.get_runs(dg.RunsFilter(statuses=IN_PROGRESS))
+    return any(UI_BACKFILL_TAG in run.tags and _carries(run, exchange) for run in busy)
+
+
+def _carries(run: DagsterRun, exchange: str) -> bool:
+    return any(key.path[0] == exchange for key in run.asset_selection or ())
 
 
 Cell = tuple[str, str]

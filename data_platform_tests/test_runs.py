@@ -98,6 +98,22 @@ def test_exchange_is_busy_while_its_own_tick_waits(empty_line: SmallLine) -> Non
     assert is_busy(empty_line.instance, "binance", "tick")
 
 
+def test_backfill_that_was_started_in_the_ui_keeps_its_exchange_busy(
+    empty_line: SmallLine,
+) -> None:
+    run = dg.DagsterRun(
+        "a_job",
+        status=DagsterRunStatus.QUEUED,
+        tags={"dagster/backfill": "abc"},
+        remote_job_origin=waiting_run().remote_job_origin,
+        asset_selection=frozenset({dg.AssetKey(["binance", "ohlcv_1d"])}),
+    )
+    empty_line.instance.add_run(run)
+    assert is_busy(empty_line.instance, "binance", "backfill")
+    assert not is_busy(empty_line.instance, "binance", "tick")
+    assert not is_busy(empty_line.instance, "okx", "backfill")
+
+
 @pytest.mark.slow
 def test_event_storage_stops_growing_when_ticks_are_pruned(empty_line: SmallLine) -> None:
     sizes = []
