@@ -3,7 +3,7 @@
 Plans exactly as an update does and counts the pages; sends nothing and writes nothing.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -15,7 +15,7 @@ from data_platform.domain.markets import Series
 from data_platform.domain.periods import periods_between
 from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.lake import Lake
-from data_platform.operations.plan import UpdateRules, contiguous_ranges, plan_readable
+from data_platform.operations.plan import Need, UpdateRules, contiguous_ranges, plan_readable
 from data_platform.sources.base import FetchRequest
 
 BYTES_PER_CANDLE = {
@@ -70,18 +70,17 @@ def estimate_update(
         rules: starts, grace and mode.
         now: the clock, UTC.
     """
-    cost = Cost()
+    cost, near = Cost(), set[Series]()
     for series, months in contiguous_ranges(partitions):
         closed = closed_before(now, series.timeframe, rules.grace)
         needs, unread = plan_readable(lake, series, months, rules, now)
         for part, error in unread:
             cost += _unread(series, part, error)
-        for need in needs:
-            request = need.to_request(closed)
-            if request is not None:
-                missing = series.timeframe.count(need.missing.start, request.end)
-                cost += Cost(_pages(request, rules.exchange, closed), missing)
-    return cost
+        for request, missing in _requests(needs, closed):
+            cost += Cost(_pages(request, rules.exchange), missing)
+            near |= {series} if _is_near(request, rules.exchange, closed) else set()
+    # One answer holds all that an exchange gives of its newest candles.
+    return cost + Cost(len(near))
 
 
 def estimate_coarser(
@@ -118,9 +117,22 @@ def _closed_part(
     return TimeRange(start, end) if start < end else None
 
 
-def _pages(request: FetchRequest, exchange: Exchange, closed: datetime) -> int:
-    timeframe = request.series.timeframe
+def _requests(needs: Sequence[Need], closed: datetime) -> Iterator[tuple[FetchRequest, int]]:
+    for need in needs:
+        request = need.to_request(closed)
+        if request is not None:
+            yield request, need.series.timeframe.count(need.missing.start, request.end)
+
+
+def _is_near(request: FetchRequest, exchange: Exchange, closed: datetime) -> bool:
+    """Tell whether a request is among those of a series that one answer serves."""
+    depth = exchange.history_candles or exchange.page_size
+    within = request.end > closed - depth * request.series.timeframe.duration
+    return within and exchange.since_meaning == "newest_only"
+
+
+def _pages(request: FetchRequest, exchange: Exchange) -> int:
     if exchange.since_meaning == "newest_only":
-        depth = exchange.history_candles or exchange.page_size
-        return int(request.end > closed - depth * timeframe.duration)
-    return -(-timeframe.count(request.start, request.end) // exchange.page_size)
+        return 0
+    count = request.series.timeframe.count(request.start, request.end)
+    return -(-count // exchange.page_size)

@@ -7,12 +7,13 @@ yet are bounded, whatever the range.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
 from data_platform.domain.candles import closed_before
 from data_platform.domain.errors import SourceError
+from data_platform.domain.markets import Series
 from data_platform.sources.access import Access
 from data_platform.sources.background import Background, Outlet
 from data_platform.sources.base import FetchRequest, FetchResult
@@ -94,30 +95,40 @@ class CcxtSource:
         # Few at once, in order: earlier requests end earlier, so that their results can be stored.
         gate = asyncio.Semaphore(self._access.concurrency)
         async with asyncio.TaskGroup() as walks:
-            for request in requests:
-                walks.create_task(self._walk(request, outlet, gate, unreachable))
+            for together in self._grouped(requests):
+                walks.create_task(self._walk(together, outlet, gate, unreachable))
+
+    def _grouped(self, requests: Sequence[FetchRequest]) -> Iterable[Sequence[FetchRequest]]:
+        """Return the requests, those together that one answer serves."""
+        if self._access.exchange.since_meaning != "newest_only":
+            return [[request] for request in requests]
+        by_series: dict[Series, list[FetchRequest]] = {}
+        for request in requests:
+            by_series.setdefault(request.series, []).append(request)
+        return by_series.values()
 
     async def _walk(
         self,
-        request: FetchRequest,
+        together: Sequence[FetchRequest],
         outlet: Outlet[FetchResult],
         gate: asyncio.Semaphore,
         unreachable: SourceError | None,
     ) -> None:
         async with gate:
-            now, timeframe = self._client.clock.estimate(), request.series.timeframe
-            end = min(request.end, closed_before(now, timeframe, self._access.grace))
-            if request.start >= end:
-                return
+            now, series = self._client.clock.estimate(), together[0].series
+            closed = closed_before(now, series.timeframe, self._access.grace)
+            wanted = [(it, min(it.end, closed)) for it in together if it.start < closed]
             try:
                 if unreachable:
                     raise unreachable
-                self._client.check(request.series)
+                self._client.check(series)
             except SourceError as error:
-                await outlet.take_place()
-                outlet.put(failed(request, Page(request.start, end), now, error))
+                for request, end in wanted:
+                    await outlet.take_place()
+                    outlet.put(failed(request, Page(request.start, end), now, error))
                 return
-            if self._access.exchange.since_meaning == "newest_only":
-                await walk_newest(request, end, self._client, outlet)
-            else:
+            if wanted and self._access.exchange.since_meaning == "newest_only":
+                await walk_newest(wanted, self._client, outlet)
+                return
+            for request, end in wanted:
                 await Walk(request, end, self._client, outlet).run()

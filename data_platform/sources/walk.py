@@ -5,6 +5,7 @@ asked is the client's business.
 """
 
 import asyncio
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -158,40 +159,55 @@ class Walk:
             page.cancel()
 
 
-async def walk_newest(
-    request: FetchRequest, end: datetime, client: CcxtClient, outlet: Outlet[FetchResult]
-) -> None:
-    """Walk a request where the exchange gives only its newest candles, whatever is asked.
+Wanted = tuple[FetchRequest, datetime]
+"""A request, and the end of its closed range."""
 
-    One request gives all there is, and none is sent for a range that lies wholly before it. What
+
+async def walk_newest(
+    wanted: Sequence[Wanted], client: CcxtClient, outlet: Outlet[FetchResult]
+) -> None:
+    """Walk requests of one series where an exchange gives its newest candles, whatever is asked.
+
+    One request gives all there is, and none is sent for ranges that lie wholly before it. What
     lies before the answer's first row is one `unavailable` window. An answer shorter than the
     exchange's depth shows everything since the listing, so that nothing is out of reach.
     """
-    row, timeframe = client.access.exchange, request.series.timeframe
-    depth = row.history_candles or row.page_size
+    row, series = client.access.exchange, wanted[0][0].series
+    depth = (row.history_candles or row.page_size) * series.timeframe.duration
     asked_at = client.clock.estimate()
-    newest = closed_before(asked_at, timeframe, client.access.grace)
-    reach = newest - depth * timeframe.duration
-    whole = Page(request.start, end)
-    if end <= reach:
-        await _put(outlet, [_unavailable(request, whole, asked_at)])
+    reach = closed_before(asked_at, series.timeframe, client.access.grace) - depth
+    for request, end in wanted:
+        if end <= reach:
+            await _put(outlet, [_unavailable(request, Page(request.start, end), asked_at)])
+    near = [(request, end) for request, end in wanted if end > reach]
+    if not near:
         return
+    starts, ends = [request.start for request, _ in near], [end for _, end in near]
     try:
-        answer = await client.candles(request.series, whole)
+        answer = await client.candles(series, Page(min(starts), max(ends)))
     except SourceError as error:
-        before, after = _split(whole, reach)
-        results = [_unavailable(request, part, asked_at) for part in before]
-        results += [failed(request, part, asked_at, error) for part in after]
-        await _put(outlet, results)
+        for request, end in near:
+            before, after = _split(Page(request.start, end), reach)
+            results = [_unavailable(request, part, asked_at) for part in before]
+            await _put(outlet, results + [failed(request, it, asked_at, error) for it in after])
         return
+    for request, end in near:
+        await _put(outlet, list(_given(request, end, answer, client)))
+
+
+def _given(
+    request: FetchRequest, end: datetime, answer: Answer, client: CcxtClient
+) -> Iterator[FetchResult]:
+    row, timeframe = client.access.exchange, request.series.timeframe
     rows, oldest = answer.candles, request.start
-    if rows.height >= depth:
+    if rows.height >= (row.history_candles or row.page_size):
         oldest = timeframe.floor(rows["open_time"][0])
-    before, after = _split(whole, oldest)
+    before, after = _split(Page(request.start, end), oldest)
     results = [_unavailable(request, part, answer.sent_at) for part in before]
     results += [answered(request, part, answer.sent_at, inside(rows, part)) for part in after]
     traded = client.is_traded(request.series)
-    await _put(outlet, [replace(it, window=replace(it.window, is_listed=traded)) for it in results])
+    for result in results:
+        yield replace(result, window=replace(result.window, is_listed=traded))
 
 
 def _split(page: Page, time: datetime) -> tuple[list[Page], list[Page]]:

@@ -39,6 +39,15 @@ def test_an_update_makes_as_many_requests_as_were_foretold(
     assert again == Cost()
 
 
+def test_several_holes_of_krakens_newest_candles_cost_one_request(lake: Lake) -> None:
+    series = market("kraken", "1h")
+    times = [at for at in grid("2024-03-01", "2024-03-15 10:00") if at.hour != 7]
+    store_candles(lake, series, candles_at(times))
+    months = partitions_of(series, "2024-03", "2024-03")
+    cost = estimate_update(lake, months, rules_of(months), NOW)
+    assert (cost.requests, cost.candles) == (1, 15)
+
+
 def test_newest_candles_of_kraken_cost_one_request_and_older_ones_none(lake: Lake) -> None:
     old = partitions_of(market("kraken", "1m"), "2024-01", "2024-02")
     assert estimate_update(lake, old, rules_of(old), NOW).requests == 0

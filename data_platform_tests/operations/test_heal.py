@@ -155,6 +155,27 @@ def test_hole_is_asked_for_once_on_each_exchange(venues: Venues, lake: Lake, exc
     assert patient.cycle() == 0
 
 
+def test_holes_within_reach_of_an_exchange_that_gives_only_its_newest_cost_one_request(
+    venues: Venues, lake: Lake
+) -> None:
+    series, start = market("kraken"), time("2024-02-20")
+    assert not venues.update(
+        lake, partitions_of(series, "2024-02", "2024-03"), start=start
+    ).failures
+    venues.asked("kraken")
+    whole = stored(lake, series)
+    for day in range(1, 11):
+        punch(lake, series, time(f"2024-03-{day:02} 07:00"), time(f"2024-03-{day:02} 09:00"))
+    due = find_due(lake, History("flat", {series.pair: start}), [series], PAGE, NOW)
+    holes = plan_look(lake, "kraken", due, NOW).holes
+    assert len(holes) == 10
+    only = read_holes(spell_holes(holes), "kraken")
+    months = [Partition("ohlcv", series, period_of(NOW))]
+    assert not venues.update(lake, months, start=start, only=only).failures
+    assert venues.asked("kraken") == 1
+    assert stored(lake, series).equals(whole)
+
+
 def test_hole_of_250_candles_takes_three_looks_the_newest_first_and_one_job(
     venues: Venues, lake: Lake
 ) -> None:
