@@ -1,6 +1,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import permutations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,11 +20,15 @@ from data_platform.storage.ledger_silences import Silence
 from data_platform_tests.factories import (
     GRACE,
     candles_at,
+    gap_of,
     gaps_in,
     grid,
+    lake_at,
     month_of,
     partition_of,
+    plant_gaps,
     series_of,
+    store_candles,
     stored,
     time,
 )
@@ -104,6 +109,60 @@ def test_ticks_make_of_it_what_one_fetch_makes(lake: Lake) -> None:
     fetch(lake, source_of(gone), *MARKETS)
     assert statuses(lake) == [["outage", "outage"]] * 3
     assert {evidence.split("; ")[-1] for it in MARKETS for _, evidence in said(lake, it)} == {ALL}
+
+
+def test_a_silence_that_turns_out_to_be_usual_is_one_whichever_way_it_was_fetched(
+    lake: Lake, tmp_path: Path
+) -> None:
+    # Each is silent by itself three times more, before the outage is due to be asked for again.
+    own = {BTC: ("12:42", "13:01", "13:13"), ETH: ("12:48", "13:07", "13:19")}
+    gone = {
+        series: [
+            DOWN,
+            *((f"2024-02-10 {it}", f"2024-02-10 {it[:3]}{int(it[3:]) + 10}") for it in own),
+        ]
+        for series, own in own.items()
+    }
+    for end, expected in (("2024-02-10 12:40", "outage"), ("2024-02-10 13:32", "no_trades")):
+        fetch(lake, source_of(gone, end), *MARKETS)
+        assert statuses(lake)[0][0] == statuses(lake)[1][0] == expected
+    whole = lake_at(fresh(tmp_path))
+    fetch(whole, source_of(gone, "2024-02-10 13:32"), *MARKETS)
+    assert [gaps_in(whole, it) for it in MARKETS] == [gaps_in(lake, it) for it in MARKETS]
+    whole.state.close()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_ticks_and_orders_of_chance_agree_with_one_fetch(
+    lake: Lake, tmp_path: Path, seed: int
+) -> None:
+    random, times = np.random.default_rng(seed), np.array(grid(START, END, "1m"))
+    frames = {}
+    for series, share in zip(MARKETS, (0.003, 0.02, 0.2), strict=True):
+        silent = random.random(1440) < share
+        for start, length in ((200, 6), (500, 25), (511, 3), (900, 12)):
+            silent[start : start + length] |= random.random() < 0.8
+        frames[series] = candles_at(times[~silent].tolist())
+    source = ScriptedSource(frames, clock=time(END) + timedelta(seconds=30))
+    whole = lake_at(fresh(tmp_path))
+    fetch(whole, source, *MARKETS)
+    hours = np.sort(random.choice(np.arange(1, 24), 6, replace=False))
+    for hour in hours:
+        source.clock = time(START) + timedelta(hours=int(hour), seconds=30)
+        for series in random.permutation(np.arange(3)):
+            fetch(lake, source, MARKETS[series])
+    source.clock = time(END) + timedelta(seconds=30)
+    for series in random.permutation(np.arange(3)):
+        fetch(lake, source, MARKETS[series])
+    assert [gaps_in(lake, it) for it in MARKETS] == [gaps_in(whole, it) for it in MARKETS]
+    assert "outage" in {gap[2] for it in MARKETS for gap in gaps_in(lake, it)}
+    whole.state.close()
+
+
+def fresh(folder: Path) -> Path:
+    root = folder / "whole"
+    root.mkdir()
+    return root
 
 
 def test_who_trades_shows_that_the_exchange_is_up(lake: Lake) -> None:
@@ -258,9 +317,28 @@ def test_outage_is_seen_among_liquid_and_thin_markets_alike() -> None:
     assert sum(map(len, seen)) == len(found)
 
 
+def test_as_much_is_read_as_tells_what_is_rare(lake: Lake) -> None:
+    store_candles(lake, BTC, candles_at([time("2024-01"), time("2024-02")]))
+    far = [f"2024-01-{day} 12:00" for day in ("07", "08", "09", "11", "12", "13")]
+    ends = [it.replace(":00", ":10") for it in far]
+    plant_gaps(
+        lake,
+        *(
+            gap_of(BTC, start, end, "no_trades", confirmed=True)
+            for start, end in zip(far, ends, strict=True)
+        ),
+    )
+    around = TimeRange(time("2024-01-10 11:00"), time("2024-01-10 13:00"))
+    [market] = read_silences(lake, "coinbase", MINUTE, around).markets.values()
+    # A day on either side for its own neighbours, and a day for those of its witnesses.
+    assert [it.times.start.day for it in market.silences] == [8, 9, 11, 12]
+
+
 def test_single_missing_candles_that_fall_together_are_no_outage() -> None:
-    silences = made_up([0.001, 0.001], 5, [(3000, 1)])
-    assert not any(silences.is_shared(pair, minutes(3000, 3001)) for pair in silences.markets)
+    silences = made_up([0.0, 0.0, 0.0], 5, [(3000, 2)])
+    pair = next(iter(silences.markets))
+    assert silences.is_shared(pair, minutes(3000, 3002))
+    assert not silences.is_shared(pair, minutes(3000, 3001))
 
 
 def test_what_nobody_knows_of_a_market_speaks_for_neither_side() -> None:
