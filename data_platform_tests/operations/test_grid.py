@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from data_platform.domain.candles import CANDLE_SCHEMA, content_hash
+from data_platform.domain.candles import CANDLE_SCHEMA, TimeRange, content_hash
 from data_platform.domain.exchanges import exchange_row
 from data_platform.domain.markets import Series
 from data_platform.operations.backlog import Scope, find_backlog
@@ -36,6 +36,7 @@ from data_platform_tests.factories import (
     time,
 )
 from data_platform_tests.operations.lines import contents, derive_line
+from data_platform_tests.operations.venues import Venues, market
 
 OWN = series_of()
 OKX = series_of("okx")
@@ -310,3 +311,28 @@ def _fresh(folder: Path) -> Path:
     root = folder / "whole"
     root.mkdir()
     return root
+
+
+def test_outage_on_the_wire_is_covered_by_the_backup_until_the_exchange_mends_it(
+    venues: Venues, lake: Lake
+) -> None:
+    own, theirs = market("binance"), market("okx")
+    start, gone = time("2024-03-10"), TimeRange(time("2024-03-12 04:00"), time("2024-03-12 20:00"))
+    line = [filled_recipe("okx")]
+    order = venues.simulator.faults.add("gap", exchange="binance", start=gone.start, end=gone.end)
+    try:
+        for series in (own, theirs):
+            venues.update(lake, [partition_of(series, "2024-03")], start=start)
+    finally:
+        venues.simulator.faults.remove(order)
+    derive_line(lake, own, [MAR], line)
+    rows = filled_rows(lake, own)
+    assert rows.select(CANDLE_SCHEMA.names()).equals(venues.truth(theirs, gone.start, gone.end))
+    assert methods(rows) == ["backup:okx"]
+    # An hour later the exchange is asked again, and holds the candles now.
+    venues.clock.now += timedelta(hours=2)
+    venues.update(lake, [partition_of(own, "2024-03")], start=start)
+    derive_line(lake, own, [MAR], line)
+    assert filled_rows(lake, own).is_empty()
+    mended = stored(lake, own, "filled").select(CANDLE_SCHEMA.names())
+    assert mended.equals(stored(lake, own))
