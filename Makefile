@@ -13,7 +13,7 @@ SHORT := data_platform_tests/domain data_platform_tests/test_line.py data_platfo
 SQL ?= select exchange, timeframe, count(*) as candles from candles group by all order by all
 
 .PHONY: help install demo demo-ui test test-slow test-pythons check docs fix ui ui-readonly simulate \
-	generate-sample download status verify query bench bench-fetch bench-store clean
+	generate-sample download status verify doctor query bench bench-fetch bench-store clean
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -88,6 +88,9 @@ status: install ## Print how far every series is; exits 1 when one is stale
 
 verify: install ## Compare every file of the lake with the journal: exits 0 sound, 1 damaged, 2 unchecked
 	data-platform verify $(ARGS)
+
+doctor: install ## Tell what is wrong with the lake and what would be done, then do it: ARGS="--dry-run"
+	data-platform doctor $(ARGS)
 
 query: export QUERY = $(SQL)
 query: install ## Run one SELECT over the lake: SQL="select ..."

@@ -16,7 +16,7 @@ LINES: tuple[frozenset[str], ...] = (
     frozenset({"definitions"}),
     frozenset({"schedules", "sensors"}),
     frozenset({"jobs"}),
-    frozenset({"runs"}),
+    frozenset({"runs", "stuck_runs"}),
     frozenset({"checks"}),
     frozenset({"assets"}),
     frozenset({"api", "resources", "partitions"}),

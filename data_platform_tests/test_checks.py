@@ -213,7 +213,7 @@ def test_damaged_candles_that_are_asked_for_fail_the_run_and_are_named_once(
     (failure,) = outcome.failures
     assert failure.count(path.name) == 1
     assert failure.startswith("binance/ohlcv_1h ETH-USDT|2024-02: ")
-    assert "Move the file away" in failure
+    assert "move the file away" in failure
     assert path.read_bytes() == before
     assert stored_line.simulator.candle_requests == {"binance": 0}
 

@@ -10,6 +10,7 @@ import click
 
 from data_platform.cli.demo import demo
 from data_platform.cli.dictionary import dictionary
+from data_platform.cli.doctor import doctor
 from data_platform.cli.download import download
 from data_platform.cli.generate_sample import generate_sample
 from data_platform.cli.history import history
@@ -53,6 +54,7 @@ COMMANDS = (
     *(
         demo,
         dictionary,
+        doctor,
         download,
         generate_sample,
         history,

@@ -20,10 +20,11 @@ from data_platform.operations.verify import (
     Verification,
     remedy_of,
     require_state,
+    spell_name,
     verify_lake,
 )
 from data_platform.settings import Settings, load_settings
-from data_platform.storage.examine import Depth, Finding
+from data_platform.storage.examine import Depth
 from data_platform.storage.inventory import Chosen
 
 
@@ -95,17 +96,6 @@ def to_chosen(  # noqa: PLR0913  # one for each option, all by name
         **({"first": period_of(start).key} if start else {}),
         **({"last": period_of(end - timedelta(milliseconds=1)).key} if end else {}),
     )
-
-
-def spell_name(finding: Finding) -> str:
-    """Return whose file it is: `binance/ohlcv_1h BTC-USDT|2024-01`."""
-    key = finding.key
-    if not key["exchange"]:
-        return finding.area or "lake"
-    layer = f"{key['layer']}[{key['feature_set']}]" if key["feature_set"] else key["layer"]
-    table = f"{key['exchange']}/{layer}" + (f"_{key['timeframe']}" if key["timeframe"] else "")
-    kept = f"{finding.area} of " if finding.area not in ("exports", key["layer"]) else ""
-    return f"{kept}{table} {key['pair']}|{key['period'] or 'all'}"
 
 
 def _known(settings: Settings) -> tuple[set[str], set[Pair]]:

@@ -63,7 +63,8 @@ def require_state(data_root: Path, state_url: str) -> None:
     if not is_made(state_url):
         raise StorageError(
             f"the state database of the lake {data_root} is gone: nothing tells what its files "
-            "should hold. Put it back from a backup, or name it by DATA_PLATFORM_STATE."
+            "should hold. Put it back from a backup, name it by DATA_PLATFORM_STATE, or let "
+            "`data-platform doctor` begin it anew from the files."
         )
 
 
@@ -90,7 +91,7 @@ def verify_lake(
         if fault:
             raise StorageError(
                 f"the state database {state} is damaged ({fault}): it vouches for nothing. Put it "
-                "back from a backup."
+                "back from a backup, or let `data-platform doctor` begin it anew from the files."
             )
         found = survey(data_root, state, chosen, depth)
     layout = Layout(data_root)
@@ -104,16 +105,27 @@ def verify_lake(
 def remedy_of(finding: Finding) -> str:
     """Return what a person has to do about a finding."""
     if finding.kind == "leftover":
-        return "Delete it."
+        return "Delete it, as `data-platform doctor` does."
     if finding.area == HISTORY:
         return "Put it back from a backup: what the partition held before cannot be told without."
     if finding.area == QUARANTINE:
         return "It holds refused rows, on which nothing depends: delete it."
     if finding.kind == "unjournalled":
-        return "`data-platform download` of its month takes it over."
+        return "`data-platform doctor` takes it over, and so does a `download` of its month."
     if finding.kind == "unknown":
         return "Move it away: who reads all files of a folder takes its rows for stored ones."
     return remedy(finding.key["layer"])
+
+
+def spell_name(finding: Finding) -> str:
+    """Return whose file it is: `binance/ohlcv_1h BTC-USDT|2024-01`."""
+    key = finding.key
+    if not key["exchange"]:
+        return finding.area or "lake"
+    layer = f"{key['layer']}[{key['feature_set']}]" if key["feature_set"] else key["layer"]
+    table = f"{key['exchange']}/{layer}" + (f"_{key['timeframe']}" if key["timeframe"] else "")
+    kept = f"{finding.area} of " if finding.area not in ("exports", key["layer"]) else ""
+    return f"{kept}{table} {key['pair']}|{key['period'] or 'all'}"
 
 
 def _left_out(

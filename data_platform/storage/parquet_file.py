@@ -272,8 +272,11 @@ def remedy(layer: str) -> str:
     nothing tells whether the exchange would send the same again.
     """
     if layer == "ohlcv":
-        return "Move the file away, then fetch the period again (`data-platform download`)."
-    return "Materialize the partition again: it is written anew."
+        return (
+            "Run `data-platform doctor`, or move the file away and fetch the period again "
+            "(`data-platform download`)."
+        )
+    return "Materialize the partition again, or run `data-platform doctor`: it is written anew."
 
 
 def _with_seal(content: bytes, seal: str) -> bytes:

@@ -248,11 +248,19 @@ def _reason(current: Current, update: _Update) -> str:
         return "new"
     if current.frame is None:
         if current.version != ABSENT or current.row.rows:
-            return "repair"
+            return "correction" if _is_other(current.row, update) else "repair"
         return "recomputed" if update.merged.is_empty() else "new"
     if update.differs:
         return update.change.reason
     return "recomputed" if current.journalled else "adopted"
+
+
+def _is_other(row: JournalRow, update: _Update) -> bool:
+    """Tell whether rows that replace lost ones reach as far and are not the same."""
+    if row.last is None:
+        return False
+    reach = update.merged.filter(pl.col("open_time") <= row.last)
+    return _edges(reach) == (row.first, row.last) and content_hash(reach) != row.content_hash
 
 
 def _refuse_faults(partition: Partition, merged: pl.DataFrame) -> None:

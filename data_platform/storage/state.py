@@ -178,6 +178,12 @@ def is_made(url: str) -> bool:
     return path.is_file() and path.stat().st_size > 0
 
 
+def state_file(url: str) -> Path | None:
+    """Return the file of a database, or None of one on a server."""
+    parsed = sa.make_url(url)
+    return _path(parsed) if parsed.get_backend_name() == _SQLITE else None
+
+
 def _path(url: sa.URL) -> Path:
     return Path(str(url.database)).absolute()
 

@@ -44,7 +44,7 @@ def test_damage_is_named_by_series_and_period_and_exits_one(stored: Path) -> Non
     assert done.exit_code == 1
     first, *_, last = done.stdout.splitlines()
     assert first.startswith(f"okx/ohlcv_1h BTC-USDT|2024-01: {PLACE}: ")
-    assert "Move the file away, then fetch the period again" in first
+    assert "or move the file away and fetch the period again" in first
     assert last.endswith(": 1 damaged")
     assert "hashed in" in last
     assert "MB/s" in last

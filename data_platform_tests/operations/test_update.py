@@ -445,7 +445,7 @@ def test_damaged_file_stops_its_series_alone_and_is_left_alone(lake: Lake, root:
     report = source.update(lake, [partition_of(broken), partition_of(sound)])
     assert list(report.failures) == [partition_of(broken)]
     assert str(path) in report.failures[partition_of(broken)]
-    assert "Move the file away" in report.failures[partition_of(broken)]
+    assert "move the file away" in report.failures[partition_of(broken)]
     assert stored(lake, sound).equals(truth)
     assert path.read_bytes() == before
     # The remedy that the message names works.
@@ -488,7 +488,7 @@ def test_damaged_month_among_those_asked_for_fails_alone(lake: Lake, how: str) -
     ]
     assert [part.outcome for part in report.partitions] == ["written", "failed", "written"]
     assert list(report.failures) == [asked[1]]
-    for word in (str(path), "binance/ohlcv_1h BTC-USDT|2024-02", "Move the file away", "download"):
+    for word in (str(path), "binance/ohlcv_1h BTC-USDT|2024-02", "move the file away", "download"):
         assert report.failures[asked[1]].count(word) == 1
     assert path.read_bytes() == before
     assert [part.rows for part in report.partitions] == [31 * 24, 29 * 24, 14 * 24 + 15]

@@ -200,7 +200,7 @@ def test_damaged_file_of_a_partition_that_the_run_carries_is_named(
     assert set(partitions) == (KEYS if layer in ("vectorbt", "freqtrade") else {min(KEYS)})
     for reason in partitions.values():
         assert path.relative_to(whole.store.root).as_posix() in reason
-        remedy = "Move the file away" if layer == "ohlcv" else "Materialize the partition again"
+        remedy = "move the file away" if layer == "ohlcv" else "Materialize the partition again"
         assert remedy in reason
 
 

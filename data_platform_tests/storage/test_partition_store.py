@@ -334,7 +334,7 @@ def test_an_older_file_put_back_is_refused(store: PartitionStore) -> None:
     for read in (lambda: stored(store), lambda: store.times("ohlcv", series(), at(0), at(9))):
         with pytest.raises(DamagedFileError, match="it holds 3 rows, 5 were stored"):
             read()
-    with pytest.raises(DamagedFileError, match="Move the file away"):
+    with pytest.raises(DamagedFileError, match="move the file away"):
         commit(store, candles([7]))
 
 
