@@ -7,6 +7,7 @@ from dagster import DagsterRunStatus
 
 from data_platform.assets.candles import TICK_TAG
 from data_platform.runs import is_busy, prune_superseded_runs
+from data_platform.settings import PROJECT_ROOT, load_settings
 from data_platform_tests.small_line import SmallLine, waiting_run
 
 KEYS = {"BTC-USDT|2024-03", "ETH-USDT|2024-03"}
@@ -134,3 +135,31 @@ def biggest_files(line: SmallLine) -> list[tuple[int, str]]:
     home = line.root / "home"
     files = [(path.stat().st_size, str(path.relative_to(home))) for path in home.rglob("*")]
     return sorted(files, reverse=True)[:8]
+
+
+def test_tick_finds_a_slot_while_every_exchange_is_backfilled(empty_line: SmallLine) -> None:
+    from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import (
+        QueuedRunCoordinatorDaemon,
+    )
+
+    exchanges = load_settings({}, config=PROJECT_ROOT / "configs/platform.yaml").exchanges
+    instance, begun = empty_line.instance, dg.DagsterRunStatus.STARTED
+    ticks = [waiting_run(tick=name) for name in exchanges]
+    backfills = [waiting_run(begun, backfill=name) for name in exchanges]
+    of_a_person = waiting_run(begun, **{"dagster/backfill": "a person's"})
+    second = waiting_run(backfill="okx")
+    for each in (*backfills, of_a_person, second, *ticks):
+        instance.add_run(each)
+    daemon = QueuedRunCoordinatorDaemon(interval_seconds=1)
+    limits = instance.get_concurrency_config()
+    found = daemon._get_runs_to_dequeue(instance, limits, fixed_iteration_time=None)
+    assert {it.run_id for it in found} == {it.run_id for it in ticks}
+
+
+def test_tick_may_fetch_beside_a_backfill_and_one_that_a_person_started(
+    empty_line: SmallLine,
+) -> None:
+    pools = empty_line.instance.event_log_storage
+    pools.initialize_concurrency_limit_to_default("okx")
+    claims = [pools.claim_concurrency_slot("okx", f"run {it}", "a step") for it in range(4)]
+    assert [it.is_claimed for it in claims] == [True, True, True, False]
