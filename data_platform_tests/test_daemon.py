@@ -55,25 +55,33 @@ mutation($selector: SensorSelector!) { startSensor(sensorSelector: $selector) { 
 """
 
 
-@contextmanager
-def processes(line: SmallLine, port: int) -> Iterator[Callable[[str, dict[str, Any]], Any]]:
-    """Run webserver and daemon on a line; give a function that asks the webserver's GraphQL."""
+def start_processes(line: SmallLine, port: int) -> list["subprocess.Popen[bytes]"]:
+    """Start daemon and webserver on a line, each in a group of its own with all it starts."""
     module = ("-m", "data_platform.definitions")
     commands = [
         (BIN / "dagster-daemon", "run", *module),
         (BIN / "dagster-webserver", "-h", "127.0.0.1", "-p", str(port), *module),
     ]
-    log = (line.root / "processes.log").open("w")
-    started = [
-        subprocess.Popen(
-            [str(part) for part in command],
-            env=line.environment,
-            cwd=PROJECT_ROOT,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        for command in commands
-    ]
+    with (line.root / "processes.log").open("a") as log:
+        return [
+            subprocess.Popen(
+                [str(part) for part in command],
+                env=line.environment,
+                cwd=PROJECT_ROOT,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            for command in commands
+        ]
+
+
+@contextmanager
+def processes(
+    line: SmallLine, port: int, started: list["subprocess.Popen[bytes]"] | None = None
+) -> Iterator[Callable[[str, dict[str, Any]], Any]]:
+    """Run webserver and daemon on a line; give a function that asks the webserver's GraphQL."""
+    started = started or start_processes(line, port)
 
     def ask(query: str, variables: dict[str, Any]) -> Any:  # noqa: ANN401  (GraphQL is JSON)
         body = json.dumps({"query": query, "variables": variables}).encode()
@@ -97,7 +105,6 @@ def processes(line: SmallLine, port: int) -> Iterator[Callable[[str, dict[str, A
             process.terminate()
         for process in started:
             process.wait(timeout=60)
-        log.close()
 
 
 def wait_for(is_done: Callable[[], bool], seconds: float) -> None:
