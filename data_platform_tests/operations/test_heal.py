@@ -308,6 +308,7 @@ def test_month_whose_file_is_damaged_waits_and_keeps_no_other_waiting(
     lake: Lake, root: Path
 ) -> None:
     with_a_hole(lake)
+    store_candles(lake, SERIES, candles_at(grid("2024-03-01", "2024-03-05")))
     punch(lake, SERIES, time("2024-01-09"), time("2024-01-10"))
     assert [hole.period.key for hole in look_at(lake).holes] == ["2024-02", "2024-01"]
     [path] = (root / "ohlcv").rglob("period=2024-02/*.parquet")
