@@ -16,7 +16,8 @@ from data_platform.runs import BACKFILL_TAG, HEAL_TAG
 from data_platform.sensors.hold import default_status, spell_busy, spell_hold
 
 LOOK_SECONDS = 60
-"""Seconds between two looks."""
+"""Seconds between two looks; one takes 0.15 seconds for 60 settled series of four years, about two
+with 180 holes in them."""
 
 
 def build_gap_sensor(line: Line) -> dg.SensorDefinition:

@@ -118,7 +118,7 @@ STATE_COLUMNS = {
     "confirmed": "Whether a valid answer of the exchange covered the whole gap.",
     "evidence": "What tells so, for people.",
     "tries": "How often it was asked for with this outcome.",
-    "next_try": "Not asked for again before, UTC.",
+    "next_try": "Not asked for again before, UTC; an order asks earlier for what nobody answered.",
     "rule": "The check's name, a statement that should be true.",
     "day": "UTC day of the verdict.",
     "severity": "warn or error.",
