@@ -59,6 +59,7 @@ def kind_of(error: Exception, status: int | None) -> type[SourceError]:
         (ccxt.OnMaintenance("okx 50001"), 200, TransientError),
         (ccxt.OperationFailed("binance -1000"), 500, TransientError),
         (ccxt.ExchangeNotAvailable("503"), 503, TransientError),
+        (ccxt.ExchangeError('okx {"code":"1","msg":"unknown instrument"}'), 500, TransientError),
         (ccxt.ExchangeNotAvailable("binance GET http://x"), None, TransientError),
         (ccxt.ExchangeError("binance GET http://x"), None, TransientError),
         (ccxt.ExchangeError("okx 59999 never seen"), 200, TransientError),
