@@ -26,6 +26,7 @@ from data_platform.operations.verify import (
 from data_platform.settings import Settings, load_settings
 from data_platform.storage.examine import Depth
 from data_platform.storage.inventory import Chosen
+from data_platform.storage.survey import Survey
 
 
 @click.command()
@@ -135,9 +136,9 @@ def _summary(found: Verification) -> str:
 
 def _print_unchecked(settings: Settings, depth: Depth, reason: str, *, is_json: bool) -> None:
     if is_json:
-        lake = str(settings.data_root)
-        told = {"verdict": "unchecked", "depth": depth, "lake": lake, "error": reason}
-        print_document(told | {"findings": [], "unchecked": []})
+        nothing = Verification(Survey((), {}, 0, 0, 0), (), "", 0.0)
+        told = _to_document(settings, depth, nothing)
+        print_document(told | {"verdict": "unchecked", "error": reason})
     else:
         click.echo(f"data-platform: {' '.join(reason.split())}", err=True)
 

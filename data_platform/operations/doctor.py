@@ -48,6 +48,10 @@ Relaunch = Callable[[Cells], Sequence[str]]
 """Fetches and computes what is missing of them; returns what failed, one line each."""
 
 
+CORRUPT = ("file is not a database", "database disk image is malformed")
+"""How SQLite names a file that no journal can be read from."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What would be done."""
@@ -159,7 +163,8 @@ class Doctor:
             with closing(State(self.state_url)) as state:
                 fault = state.fault()
         except DataPlatformError as error:
-            if state_file(self.state_url) is None or "newer data-platform" in str(error):
+            # One that is locked, newer or may not be read is none to begin anew.
+            if not any(words in str(error) for words in CORRUPT):
                 raise
             fault = str(error)
         return f"is damaged ({fault})" if fault else ""

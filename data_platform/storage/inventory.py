@@ -20,6 +20,8 @@ from data_platform.storage.tables import COMMITS, FILES, PARTITION, PARTITIONS, 
 
 Area = Literal["partition", "export", "history"]
 
+_FIRST, _LAST = "", "9999-12"
+
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
@@ -30,15 +32,43 @@ class Chosen:
     pairs: frozenset[str] | None = None
     """Keys."""
     layers: frozenset[str] | None = None
-    first: str = ""
+    first: str = _FIRST
     """Key of the first month; empty: from the beginning."""
-    last: str = "9999-12"
+    last: str = _LAST
     """Key of the last month, inclusive."""
+
+    @classmethod
+    def only(cls, key: Mapping[str, str]) -> "Chosen":
+        """Return the part to which names belong; an empty one leaves all."""
+        month = key.get("period", "")
+        exchange, timeframe, pair, layer = (
+            frozenset({key[name]}) if key.get(name) else None
+            for name in ("exchange", "timeframe", "pair", "layer")
+        )
+        return cls(exchange, timeframe, pair, layer, month or _FIRST, month or _LAST)
 
     @property
     def is_everything(self) -> bool:
         """Tell whether nothing is left out."""
         return self == Chosen()
+
+    def conditions(self, table: sa.Table) -> list[sa.ColumnElement[bool]]:
+        """Return the same as conditions on a table's rows."""
+        wanted = {
+            "layer": self.layers,
+            "exchange": self.exchanges,
+            "timeframe": self.timeframes,
+            "pair": self.pairs,
+        }
+        found: list[sa.ColumnElement[bool]] = [
+            table.c[name].in_(["", *sorted(among)])
+            for name, among in wanted.items()
+            if among is not None
+        ]
+        if (self.first, self.last) != (_FIRST, _LAST):
+            month = table.c["period"]
+            found.append(sa.or_(month == "", month.between(self.first, self.last)))
+        return found
 
     def holds(self, key: Mapping[str, str]) -> bool:
         """Tell whether names belong to the part; an empty one stands for several and does."""
@@ -104,12 +134,12 @@ def to_partition(key: Key) -> Partition | None:
 
 def _noted_files(connection: sa.Connection, chosen: Chosen) -> dict[str, Expected]:
     names = [FILES.c[name] for name in PARTITION]
-    query = sa.select(FILES.c.path, FILES.c.size, FILES.c.sha256, FILES.c.stamp, *names)
+    told = (FILES.c.path, FILES.c.size, FILES.c.sha256, FILES.c.stamp)
+    query = sa.select(*told, *names).where(*chosen.conditions(FILES))
     found = {}
     for path, size, sha256, stamp, *values in connection.execute(query):
         key = dict(zip(PARTITION, values, strict=True))
-        if chosen.holds(key):
-            found[path] = Expected(path, key, "export", FileState(size, sha256, stamp))
+        found[path] = Expected(path, key, "export", FileState(size, sha256, stamp))
     return found
 
 
@@ -118,12 +148,11 @@ def _newest_files(
 ) -> dict[str, Expected]:
     names = [PARTITIONS.c[name] for name in PARTITION]
     told = (COMMITS.c.path, COMMITS.c.file_sha256, COMMITS.c.rows, COMMITS.c.content_hash)
-    query = sa.select(*told, *names).select_from(HEADS).where(COMMITS.c.path.is_not(None))
+    query = sa.select(*told, *names).select_from(HEADS)
+    query = query.where(COMMITS.c.path.is_not(None), *chosen.conditions(PARTITIONS))
     found = {}
     for path, sha256, rows, content, *values in connection.execute(query):
         key = dict(zip(PARTITION, values, strict=True))
-        if not chosen.holds(key):
-            continue
         known = noted.get(path)
         is_same = known is not None and known.state.sha256 == sha256
         state = known.state if known and is_same else FileState(0, sha256, "")
@@ -135,12 +164,13 @@ def _newest_files(
 
 def _kept_files(connection: sa.Connection, layout: Layout, chosen: Chosen) -> dict[str, Expected]:
     names = [COMMITS.c[name] for name in PARTITION]
-    query = sa.select(COMMITS.c.replaced, *names).where(COMMITS.c.replaced.is_not(None)).distinct()
+    query = sa.select(COMMITS.c.replaced, *names).distinct()
+    query = query.where(COMMITS.c.replaced.is_not(None), *chosen.conditions(COMMITS))
     found = {}
     for sha256, *values in connection.execute(query):
         key = dict(zip(PARTITION, values, strict=True))
         partition = to_partition(key)
-        if partition is not None and chosen.holds(key):
+        if partition is not None:
             path = layout.relative(layout.history(partition, sha256))
             found[path] = Expected(path, key, "history", FileState(0, sha256, ""))
     return found

@@ -93,6 +93,10 @@ class Layout:
         """Return the lock file of a partition; it is never deleted."""
         return self.root / LOCKS / _hive(partition).with_suffix(".lock")
 
+    def find_locks(self, layer: str) -> Iterator[Path]:
+        """Yield every lock file of a layer that was ever held."""
+        return (self.root / LOCKS / layer).rglob("*.lock")
+
     def export(self, path: PurePosixPath) -> Path:
         """Return the place of an export file.
 

@@ -47,30 +47,35 @@ def exclusive_lock(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def wait_for_holder(path: Path, seconds: float) -> bool:
-    """Wait until nobody holds a lock file; take nothing and make nothing.
+@contextmanager
+def kept_from_writers(path: Path, seconds: float) -> Iterator[bool]:
+    """Keep writers from a lock file for as long as the block runs; make nothing.
 
     Args:
         path: the lock file; one that is not there was never held.
-        seconds: how long at most.
+        seconds: how long to wait for whoever holds it.
 
-    Returns:
-        Whether it is free, as far as can be told.
+    Yields:
+        Whether nobody holds it now.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return True
-    end = time.monotonic() + seconds
+        yield True
+        return
     try:
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() >= end:
-                    return False
-                time.sleep(_POLL_SECONDS)
-            else:
-                return True
+        yield _share(descriptor, time.monotonic() + seconds)
     finally:
         os.close(descriptor)
+
+
+def _share(descriptor: int, end: float) -> bool:
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(_POLL_SECONDS)
+        else:
+            return True

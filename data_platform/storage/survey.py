@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from data_platform.storage.inventory import Chosen, Expected, read_inventory, to
 from data_platform.storage.journal import Key, to_series
 from data_platform.storage.known_damage import Known, read_known_damage
 from data_platform.storage.layout import HISTORY, QUARANTINE, Layout, read_place
-from data_platform.storage.locks import wait_for_holder
+from data_platform.storage.locks import kept_from_writers
 from data_platform.storage.state import State
 from data_platform.storage.stored_files import StoredFiles
 from data_platform.storage.tables import SERIES
@@ -115,13 +116,17 @@ class _Pass:
         # Handing one file over to a thread costs as much as hashing a small one.
         listed = list(expected)
         batches = [listed[start : start + _BATCH] for start in range(0, len(listed), _BATCH)]
-        known = read_known_damage(self.layout) if self.depth == "quick" else {}
+        known = self._known()
 
         def look(batch: Sequence[Expected]) -> list[Look]:
             return [self._look(it, found.get(it.path), known.get(it.path)) for it in batch]
 
         with ThreadPoolExecutor(self.threads) as pool:
             return [it for looks in pool.map(look, batches) for it in looks]
+
+    def _known(self) -> dict[str, Known]:
+        """Return what a quick look cannot see by itself."""
+        return read_known_damage(self.layout) if self.depth == "quick" else {}
 
     def _look(self, expected: Expected, there: FoundFile | None, known: Known | None) -> Look:
         if known is not None:
@@ -138,32 +143,39 @@ class _Pass:
         return examine(self.layout, expected, self.depth)
 
     def _second_look(self, looks: Sequence[Look], strange: Sequence[FoundFile]) -> list[Finding]:
-        suspects = {it.expected.path: it.expected.key for it in looks if it.finding or it.unread}
-        # What was replaced or refused is written once and for all, and its writer is not awaited.
-        final = [it for it in strange if _is_final(it)]
-        findings = [each for file in final for each in self._strange(file)]
-        strange = [it for it in strange if not _is_final(it)]
-        suspects |= {file.path: read_place(file.path)[1] for file in strange}
-        if not suspects:
-            return findings
-        busy = {path for path, key in suspects.items() if not self._await_writer(key)}
-        self.unchecked |= dict.fromkeys(busy, "a writer has held its lock all the while")
-        now = self._expected()
-        again = [now[path] for path in suspects if path in now and path not in busy]
-        for look in self._look_at(again, {}):
-            if look.unread:
-                self.unchecked[look.expected.path] = look.unread
-            if look.finding:
-                findings.append(look.finding)
+        """Return what is still wrong with no writer at work, against the journal as it is then."""
+        findings = []
         for file in strange:
-            if file.path not in now and file.path not in busy:
-                findings += self._strange(file)
+            # What was replaced or refused is written once and for all.
+            key = {} if _is_final(file) else read_place(file.path)[1]
+            findings += self._look_alone(file.path, key, file)
+        for look in looks:
+            if look.finding or look.unread:
+                findings += self._look_alone(look.expected.path, look.expected.key, None)
         return findings
 
-    def _await_writer(self, key: Key) -> bool:
-        """Tell whether nobody writes to a partition or export any more."""
+    def _look_alone(self, path: str, key: Key, file: FoundFile | None) -> list[Finding]:
+        with ExitStack() as stack:
+            for lock in self._locks_of(key):
+                if not stack.enter_context(kept_from_writers(lock, WRITER_SECONDS)):
+                    self.unchecked[path] = "a writer has held its lock all the while"
+                    return []
+            now = read_inventory(self.layout, self.state, Chosen.only(key)) if key else {}
+            if path not in now:
+                return self._strange(file) if file else []
+            look = self._look(now[path], None, self._known().get(path))
+        if look.unread:
+            self.unchecked[path] = look.unread
+        return [look.finding] if look.finding else []
+
+    def _locks_of(self, key: Key) -> Iterable[Path]:
+        if not key:
+            return ()
         lock = _lock_of(self.layout, key)
-        return lock is None or wait_for_holder(lock, WRITER_SECONDS)
+        if lock is not None:
+            return (lock,)
+        # The name of an export does not tell whose it is: everybody's of that program is awaited.
+        return self.layout.find_locks(key["layer"]) if key["layer"] else ()
 
     def _strange(self, file: FoundFile) -> list[Finding]:
         path = self.layout.root / file.path

@@ -96,6 +96,7 @@ def test_without_its_state_nothing_can_be_checked(stored: Path) -> None:
     told = json.loads(done.stdout)
     assert told["verdict"] == "unchecked"
     assert "is gone" in told["error"]
+    assert len(told) == 13, "a program that reads the fields of a sound lake must find them"
 
 
 def test_what_may_not_be_read_could_not_be_checked(stored: Path) -> None:

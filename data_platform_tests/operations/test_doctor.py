@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from data_platform.domain.errors import StorageError
 from data_platform.domain.layers import Partition
 from data_platform.domain.periods import to_period
 from data_platform.operations.doctor import Cells, Doctor, Treatment
 from data_platform.operations.verify import verify_lake
 from data_platform.storage.inventory import Chosen
 from data_platform.storage.layout import Layout
+from data_platform.storage.state import State
 from data_platform_tests.damage import damage
 from data_platform_tests.small_line import BTC, SmallLine, series
 
@@ -205,6 +207,28 @@ def stored_candles(line: SmallLine) -> dict[str, bytes]:
         str(path.relative_to(root)): path.read_bytes()
         for path in sorted(root.rglob("candles.parquet"))
     }
+
+
+def test_a_state_of_a_newer_program_is_left_alone(visit: Visit) -> None:
+    with visit.line.lake() as lake, lake.state.write() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    state = visit.line.root / "data/state.db"
+    for refused in (visit.doctor.plan, lambda: visit.doctor.treat(visit.relaunch)):
+        with pytest.raises(StorageError, match="newer data-platform wrote it"):
+            refused()
+    assert [path.name for path in state.parent.glob("state.db.damaged*")] == []
+
+
+def test_a_state_that_cannot_be_read_now_is_left_alone(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: State) -> str:
+        raise StorageError("cannot read the state database: database is locked.")
+
+    monkeypatch.setattr(State, "fault", refuse)
+    with pytest.raises(StorageError, match="locked"):
+        visit.doctor.treat(visit.relaunch)
+    assert not list((visit.line.root / "data").glob("state.db.damaged*"))
 
 
 @pytest.mark.parametrize("how", ["gone", pytest.param("torn", marks=pytest.mark.slow)])

@@ -53,3 +53,18 @@ def test_an_export_of_a_whole_pair_is_no_partition() -> None:
     month = to_partition(key | {"feature_set": "", "period": "2024-02"})
     assert month is not None
     assert month.period == Period(2024, 2)
+
+
+def test_the_database_chooses_as_the_names_do(store: PartitionStore) -> None:
+    store_every_kind(store)
+    everything_there = read_inventory(store.layout, store.state, Chosen())
+    parts = [
+        Chosen(pairs=frozenset({"ETH-USDT"}), last="2024-01"),
+        Chosen(layers=frozenset({"ohlcv", "nautilus"}), first="2024-02"),
+        Chosen(timeframes=frozenset({"1d"})),
+        *(Chosen.only(it.key) for it in everything_there.values()),
+    ]
+    for chosen in parts:
+        found = read_inventory(store.layout, store.state, chosen)
+        assert found == {path: it for path, it in everything_there.items() if chosen.holds(it.key)}
+    assert all(Chosen.only(it.key).holds(it.key) for it in everything_there.values())

@@ -1,3 +1,4 @@
+import fcntl
 import os
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from data_platform.domain.errors import StorageError
-from data_platform.storage.locks import exclusive_lock, wait_for_holder
+from data_platform.storage.locks import exclusive_lock, kept_from_writers
 
 
 def test_a_second_lock_in_the_same_thread_is_refused(tmp_path: Path) -> None:
@@ -57,14 +58,28 @@ def test_a_lock_is_free_after_an_error_inside(tmp_path: Path) -> None:
         assert os.path.exists(tmp_path / "a")  # noqa: PTH110
 
 
+def free(path: Path, seconds: float) -> bool:
+    with kept_from_writers(path, seconds) as is_free:
+        return is_free
+
+
 def test_nobody_is_waited_for_where_no_lock_was_ever_held(tmp_path: Path) -> None:
-    assert wait_for_holder(tmp_path / "a", 0.0)
+    assert free(tmp_path / "a", 0.0)
     assert not (tmp_path / "a").exists()
 
 
 def test_a_holder_is_waited_for_as_long_as_told(tmp_path: Path) -> None:
     with exclusive_lock(tmp_path / "a"):
-        assert not wait_for_holder(tmp_path / "a", 0.05)
-    assert wait_for_holder(tmp_path / "a", 0.0)
+        assert not free(tmp_path / "a", 0.05)
+    assert free(tmp_path / "a", 0.0)
     with exclusive_lock(tmp_path / "a"):
         pass
+
+
+def test_writers_are_kept_away_and_lookers_are_not(tmp_path: Path) -> None:
+    with exclusive_lock(tmp_path / "a"):
+        pass
+    with kept_from_writers(tmp_path / "a", 0.0), (tmp_path / "a").open() as file:
+        assert free(tmp_path / "a", 0.0)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,5 +1,6 @@
 """R8 of the reliability catalogue, and what a survey of a whole lake has to tell."""
 
+import itertools
 import os
 import random
 import shutil
@@ -241,6 +242,47 @@ def test_a_writer_at_work_is_waited_for(
         found = survey(lake.root, lake.state, Chosen(), "full")
     assert found.findings == ()
     assert list(found.unchecked) == [lake.layout.relative(place)]
+
+
+def test_beside_a_writer_that_never_rests_nothing_is_called_damaged(lake: PartitionStore) -> None:
+    """It rewrites one partition again and again, and begins others."""
+    rested = threading.Event()
+
+    def write() -> None:
+        for number in itertools.count():
+            if rested.is_set():
+                return
+            commit(lake, candles(range(30), price=300.0 + number))
+            commit(lake, candles(range(5)), partition(series(pair=f"N{number}/USDT")))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        told = [look(lake, depth) for _ in range(8) for depth in ("quick", "full")]
+    finally:
+        rested.set()
+        writer.join()
+    assert told == [{}] * 16
+
+
+def test_an_export_that_is_being_written_is_waited_for(lake: PartitionStore) -> None:
+    """Its file lies there before anything names it."""
+    place = lake.root / "exports/nautilus/new.parquet"
+    lock = lake.layout.export_lock("nautilus", series(pair="SOL/USDT"), "all")
+    began = threading.Event()
+
+    def write() -> None:
+        with exclusive_lock(lock):
+            place.write_bytes(b"new")
+            began.set()
+            time.sleep(0.3)
+            place.unlink()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    began.wait()
+    assert look(lake) == {}
+    writer.join()
 
 
 def test_what_may_not_be_read_is_no_damage(
