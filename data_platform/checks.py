@@ -86,7 +86,7 @@ def judged_asset(line: Line, layer: str, timeframe: Timeframe) -> Judged:
 
 def to_evaluation(key: dg.AssetKey, verdict: Verdict) -> dg.AssetCheckEvaluation:
     """Return a verdict in Dagster's words, with count, first ten rows and threshold for the UI."""
-    is_error = verdict.severity == "error"
+    is_error, beside = verdict.severity == "error", dict(verdict.beside)
     return dg.AssetCheckEvaluation(
         asset_key=key,
         check_name=verdict.name,
@@ -96,6 +96,7 @@ def to_evaluation(key: dg.AssetKey, verdict: Verdict) -> dg.AssetCheckEvaluation
             "count": verdict.count,
             "first_rows": dg.MetadataValue.json(list(verdict.rows)),
             "threshold": dg.MetadataValue.json(dict(verdict.threshold)),
+            **({"not_counted": dg.MetadataValue.json(beside)} if beside else {}),
         },
     )
 

@@ -84,7 +84,7 @@ def status(exchanges: tuple[str, ...], *, is_json: bool) -> None:
         open_console().print(_to_table(lines))
         for outage in dict.fromkeys(line.outage for line in lines if line.outage):
             click.echo(outage)
-        for loss in spell_losses(lines, now):
+        for loss in [*spell_losses(lines, now), *_spell_lost(lines)]:
             click.echo(loss)
         click.echo(_footer(lines))
         if any(line.stale for line in lines):
@@ -206,6 +206,7 @@ def _to_object(line: StatusLine) -> dict[str, object]:
         "gaps": line.count.gaps,
         "missing": line.count.missing,
         "no_trades": line.count.no_trades,
+        "lost": line.count.lost,
         "stale_partitions": line.stale,
         "age_seconds": line.age.total_seconds() if line.age is not None else None,
         "late_seconds": found.late.total_seconds(),
@@ -241,6 +242,15 @@ def _spell_loss(
     what = f"{spell_age(left)} until candles are lost for good" if left >= timedelta(0) else since
     remedy = f"Fetch now, and keep {exchange}_new_candle_sensor on."
     return f"{exchange} {timeframe}: {what} ({pairs}). {remedy}"
+
+
+def _spell_lost(lines: Sequence[StatusLine]) -> Iterator[str]:
+    for line in lines:
+        if line.count.lost:
+            yield (
+                f"{line.status.series}: {line.count.lost:,} candles are lost for good: they were "
+                "asked for when the exchange had them no more. They do not count as missing."
+            )
 
 
 def _footer(lines: Sequence[StatusLine]) -> str:

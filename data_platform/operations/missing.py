@@ -26,6 +26,8 @@ from data_platform.storage.ledger import GAP_SCHEMA, Status
 COUNTED = cast("tuple[Status, ...]", COUNTED_STATUSES)
 """The ledger's statuses that count as missing."""
 
+_OUT_OF_REACH: tuple[Status, ...] = ("unavailable",)
+
 KEY = ("timeframe", "pair")
 """The columns that name a series of one exchange."""
 
@@ -55,6 +57,9 @@ class GapCount:
     """Candles in those runs."""
     no_trades: int
     """Candles that do not exist, since nobody traded."""
+    lost: int
+    """Candles behind the first stored one that the exchange had and has no more: they were asked
+    for too late."""
 
 
 def count_gaps(lake: Lake, history: History, wanted: Sequence[Series]) -> dict[Series, GapCount]:
@@ -64,22 +69,46 @@ def count_gaps(lake: Lake, history: History, wanted: Sequence[Series]) -> dict[S
     found = find_missing(lake, history, wanted).partition_by(*KEY, as_dict=True)
     quiet = lake.sums.totals(wanted[0].exchange).filter(status="no_trades")
     silent = {(name, pair): rows for name, pair, rows in quiet.select(*KEY, "missing").rows()}
+    lost = count_lost(lake, wanted)
     counts = {}
     for series in wanted:
         own = found.get(_key(series), GAP_SCHEMA.to_frame())
         missing = int(own["missing"].sum())
-        counts[series] = GapCount(own.height, missing, silent.get(_key(series), 0))
+        quiet_count = silent.get(_key(series), 0)
+        counts[series] = GapCount(own.height, missing, quiet_count, lost.get(series, 0))
     return counts
+
+
+def count_lost(lake: Lake, wanted: Sequence[Series]) -> dict[Series, int]:
+    """Return how many candles behind its first stored one each series has lost for good.
+
+    They do not count as missing, since nothing can bring them back; before the first stored candle
+    nobody could have them.
+
+    Args:
+        lake: where candles lie.
+        wanted: series of one exchange.
+
+    Returns:
+        Series that have lost none are left out.
+    """
+    if not wanted:
+        return {}
+    exchange = wanted[0].exchange
+    gaps = lake.ledger.gaps_of(exchange, statuses=_OUT_OF_REACH)
+    firsts = lake.store.months(exchange).group_by(*KEY).agg(pl.min("first"))
+    behind = gaps.join(firsts, on=KEY).filter(pl.col("start") > pl.col("first"))
+    sums = behind.group_by(*KEY).agg(pl.sum("missing")).rows()
+    found = {(name, pair): missing for name, pair, missing in sums}
+    return {it: found[_key(it)] for it in wanted if _key(it) in found}
 
 
 def find_missing(lake: Lake, history: History, wanted: Sequence[Series]) -> pl.DataFrame:
     """Return every hole of some series that counts as missing.
 
     Every grid time from a series' start to the newest that is stored or known of counts, unless
-    it is stored or the ledger has a reason for it. What the exchange has no more counts behind
-    the first stored candle, where it was asked for too late; before it, nobody could have it.
-    A confirmed silence behind the newest candle is none yet where quiet candles are omitted: it
-    may be a time without trades.
+    it is stored or the ledger has a reason for it. A confirmed silence behind the newest candle
+    is none yet where quiet candles are omitted: it may be a time without trades.
 
     Args:
         lake: where candles lie.
@@ -112,11 +141,6 @@ class _Coverage:
     """Candles, first and newest one of each stored month that has some."""
     explained: int
     """Grid times that are holes in the ledger, wherever they lie."""
-
-    @property
-    def first(self) -> datetime | None:
-        """Return the first stored candle."""
-        return min((first for _, first, _ in self.months.values()), default=None)
 
     @property
     def last(self) -> datetime | None:
@@ -153,9 +177,7 @@ def _coverages(
 
 def _judged(counted: pl.DataFrame, coverage: _Coverage, history: History) -> pl.DataFrame:
     """Return those of the ledger's rows that count, cut to what is wanted."""
-    start, first, last = pl.col("start"), coverage.first, coverage.last
-    begun = pl.lit(value=False) if first is None else start > first
-    counted = counted.filter((pl.col("status") != "unavailable") | begun)
+    start, last = pl.col("start"), coverage.last
     if history.quiet_candle == "omitted" and last is not None:
         counted = counted.filter(~(pl.col("confirmed") & (start > last)))
     inside = counted.filter(pl.col("end") > coverage.wanted.start)

@@ -24,8 +24,8 @@ from data_platform.operations.judge import (
     to_json_rows,
 )
 from data_platform.operations.lake import Lake
-from data_platform.operations.missing import History, find_missing
-from data_platform.quality.continuity import GAP_RULES
+from data_platform.operations.missing import History, count_lost, find_missing
+from data_platform.quality.continuity import COUNTED_STATUSES, GAP_RULES
 from data_platform.quality.freshness import FRESHNESS_RULES
 from data_platform.quality.rule import FreshnessRule, GapRule, Limits, Rule, Severity
 from data_platform.storage.parquet_file import remedy
@@ -56,6 +56,9 @@ class Verdict:
     threshold: Limits
     partitions: Mapping[str, str] = field(default_factory=dict)
     """Keys of the partitions that offend and why, of checks that speak of partitions."""
+    beside: Mapping[str, int] = field(default_factory=dict)
+    """Candles that are not stored and do not count, by the reason, of checks that speak of gaps;
+    `lost` are those `unavailable` ones that were asked for too late."""
 
 
 def _statement(rule: Rule | GapRule | FreshnessRule) -> Statement:
@@ -144,10 +147,10 @@ def table_verdicts(
     if judged.layer != "ohlcv":
         return [_stored_verdict(DERIVED, rows), files]
     rules = [FETCHED, *(_statement(rule) for rule in CANDLE_RULES)]
-    gaps = find_missing(lake, judged.history, judged.series)
+    gaps, beside = find_missing(lake, judged.history, judged.series), _beside(lake, judged)
     return [
         *(_stored_verdict(rule, rows) for rule in rules),
-        *(_gap_verdict(rule, gaps, judged) for rule in GAP_RULES),
+        *(_gap_verdict(rule, gaps, judged, beside) for rule in GAP_RULES),
         freshness_verdict(judged, statuses),
         answers_verdict(lake.breakers.read(judged.exchange)),
         files,
@@ -243,7 +246,21 @@ def _stored_verdict(rule: Statement, rows: pl.DataFrame) -> Verdict:
     return Verdict(rule.name, rule.severity, count, found[:FIRST_ROWS], {}, partitions)
 
 
-def _gap_verdict(rule: GapRule, gaps: pl.DataFrame, judged: Judged) -> Verdict:
+def _gap_verdict(
+    rule: GapRule, gaps: pl.DataFrame, judged: Judged, beside: Mapping[str, int]
+) -> Verdict:
     threshold = merge_limits(rule.name, rule.limits, judged.limits)
     found = rule.find(gaps, judged.timeframe, threshold)
-    return Verdict(rule.name, rule.severity, found.height, to_json_rows(found), threshold)
+    rows = to_json_rows(found)
+    return Verdict(rule.name, rule.severity, found.height, rows, threshold, beside=beside)
+
+
+def _beside(lake: Lake, judged: Judged) -> dict[str, int]:
+    """Return how many candles of an asset are explained, by status, and how many are lost."""
+    totals = lake.sums.totals(judged.exchange, judged.timeframe)
+    own = totals.filter(
+        pl.col("pair").is_in(sorted(judged.pairs)), ~pl.col("status").is_in(COUNTED_STATUSES)
+    )
+    sums = own.group_by("status").agg(pl.sum("missing")).sort("status").rows()
+    lost = sum(count_lost(lake, judged.series).values())
+    return {**dict(sums), **({"lost": lost} if lost else {})}

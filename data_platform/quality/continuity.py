@@ -2,11 +2,10 @@
 
 Rules over stored candles look at one partition; rules over gaps look at the holes of one exchange
 and timeframe: those that the ledger knows and those that nobody asked for. A gap counts when a
-candle is missing that should be there (`open`, `refused`), that the exchange itself lost
-(`outage`), or that was asked for too late (`unavailable`); times without trades and before the
-listing are no fault. What was out of reach when a series was begun is none either: who gives the
-gaps leaves it out. The three gap rules are apart on purpose: one long hole, a bad day and an
-incomplete history are different troubles.
+candle is missing that should be there (`open`, `refused`) or that the exchange itself lost
+(`outage`); times without trades, before the listing or out of reach are no fault, and are told
+beside. The three gap rules are apart on purpose: one long hole, a bad day and an incomplete history
+are different troubles.
 """
 
 from datetime import timedelta
@@ -16,7 +15,7 @@ import polars as pl
 from data_platform.domain.timeframes import TIMEFRAMES, Timeframe
 from data_platform.quality.rule import GapRule, Limits, Rule, RuleInput
 
-COUNTED_STATUSES = ("open", "refused", "outage", "unavailable")
+COUNTED_STATUSES = ("open", "refused", "outage")
 """The ledger's statuses that count as missing."""
 
 QUIET_TIMES = "quiet_times"

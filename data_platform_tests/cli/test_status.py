@@ -156,6 +156,23 @@ def test_candles_about_to_be_lost_are_named_once_for_a_timeframe(
     assert told(left + hours(30)) == [f"kraken 1h: {since} (BTC/USD, ETH/USD). {remedy}"]
 
 
+def test_candles_that_were_lost_are_told_and_do_not_count(
+    lake: Path, store_candles: StoreCandles
+) -> None:
+    shorten_kraken()
+    assert lake
+    lost = Gap(KRAKEN_HOUR, START + hours(2), START + hours(5), 3, "unavailable", True, "test")
+    store_candles(KRAKEN_HOUR, START, 2)
+    store_candles(KRAKEN_HOUR, START + hours(5), 2, [lost])
+    words = "kraken/BTC-USD/1h: 3 candles are lost for good"
+    assert words in run("--exchange", "kraken").stdout
+    [hour] = [it for it in json.loads(run("--json").stdout) if it["lost"]]
+    assert (hour["exchange"], hour["timeframe"], hour["missing"], hour["lost"]) == (
+        *("kraken", "1h"),
+        *(0, 3),
+    )
+
+
 def test_candles_about_to_be_lost_are_told_to_people_and_programs(
     lake: Path, store_candles: StoreCandles
 ) -> None:

@@ -7,7 +7,13 @@ import pytest
 
 from data_platform.domain.markets import Series
 from data_platform.operations.lake import Lake
-from data_platform.operations.missing import GapCount, History, count_gaps, find_missing
+from data_platform.operations.missing import (
+    GapCount,
+    History,
+    count_gaps,
+    count_lost,
+    find_missing,
+)
 from data_platform.storage.ledger import Gap, Status
 from data_platform_tests.factories import (
     candles_at,
@@ -58,7 +64,7 @@ def never(start: str, end: str) -> tuple[str, str, str, bool]:
 def test_months_between_fetched_ones_are_missing_with_their_exact_times(lake: Lake) -> None:
     fetch(lake, "2024-01", "2024-06")
     assert missing(lake) == [never("2024-02-01", "2024-06-01")]
-    assert count_gaps(lake, FLAT, [SERIES]) == {SERIES: GapCount(1, 121 * 24, 0)}
+    assert count_gaps(lake, FLAT, [SERIES]) == {SERIES: GapCount(1, 121 * 24, 0, 0)}
 
 
 def test_wanted_months_before_the_first_fetched_one_are_missing(lake: Lake) -> None:
@@ -102,15 +108,18 @@ def test_hole_in_a_stored_month_that_no_row_explains_is_missing(lake: Lake) -> N
     assert missing(lake) == [never("2024-02-11", "2024-02-12")]
 
 
-def test_what_was_out_of_reach_counts_behind_the_first_candle_only(lake: Lake) -> None:
+def test_what_was_out_of_reach_is_lost_behind_the_first_candle_and_never_missing(
+    lake: Lake,
+) -> None:
     before = gap_of(SERIES, "2024-01-01", "2024-02-10", "unavailable", confirmed=True)
     plant_gaps(lake, before)
-    assert missing(lake) == []
+    assert count_lost(lake, [SERIES]) == {}
     store_candles(lake, SERIES, candles_at(grid("2024-02-10", "2024-02-12")))
     store_candles(lake, SERIES, candles_at(grid("2024-02-13", "2024-02-14")))
     plant_gaps(lake, gap_of(SERIES, "2024-02-12", "2024-02-13", "unavailable", confirmed=True))
-    lost = ("2024-02-12 00:00", "2024-02-13 00:00", "unavailable", True)
-    assert missing(lake) == [lost]
+    assert missing(lake) == []
+    assert count_lost(lake, [SERIES]) == {SERIES: 24}
+    assert count_lost(lake, []) == {}
 
 
 def test_file_that_cannot_be_read_counts_as_missing_where_its_month_has_an_unknown_hole(
@@ -131,7 +140,7 @@ def test_month_between_a_stored_one_and_one_that_failed_is_missing(lake: Lake) -
 
 def test_series_that_was_never_asked_for_has_no_gap(lake: Lake) -> None:
     assert missing(lake) == []
-    assert count_gaps(lake, FLAT, [SERIES]) == {SERIES: GapCount(0, 0, 0)}
+    assert count_gaps(lake, FLAT, [SERIES]) == {SERIES: GapCount(0, 0, 0, 0)}
     assert count_gaps(lake, FLAT, []) == {}
 
 
@@ -174,7 +183,7 @@ def test_times_without_trades_are_counted_apart(lake: Lake) -> None:
     quiet = [at for at in grid("2024-01-01", "2024-01-02", "1m") if not at.minute % 5]
     plant_gaps(lake, *(minute_gap(at) for at in quiet))
     plant_gaps(lake, gap_of(QUIET, "2024-01-01 05:05", "2024-01-01 05:06", "outage"))
-    assert count_gaps(lake, OMITTED, [QUIET]) == {QUIET: GapCount(1, 1, 287)}
+    assert count_gaps(lake, OMITTED, [QUIET]) == {QUIET: GapCount(1, 1, 287, 0)}
 
 
 def minute_gap(at: datetime) -> Gap:

@@ -1,5 +1,6 @@
 """An exchange that has only its newest candles: what ticks gather, and what a pause costs."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import pytest
@@ -55,10 +56,21 @@ def tick(venues: Venues, lake: Lake) -> None:
             assert not report.failures
 
 
+ASSET = Judged("kraken", "ohlcv", MINUTE.timeframe, HISTORY, {}, set())
+
+
 def judged_missing(lake: Lake, now: datetime) -> dict[str, int]:
-    asset = Judged("kraken", "ohlcv", MINUTE.timeframe, HISTORY, {}, set())
-    found = table_verdicts(lake, asset, statuses(lake, now), set())
+    found = table_verdicts(lake, ASSET, statuses(lake, now), set())
     return {it.name: it.count for it in found if it.count}
+
+
+def told_beside(lake: Lake, now: datetime) -> Mapping[str, int]:
+    [told] = {
+        tuple(it.beside.items())
+        for it in table_verdicts(lake, ASSET, statuses(lake, now), set())
+        if it.beside
+    }
+    return dict(told)
 
 
 def test_three_days_of_ticks_lose_no_candle(venues: Venues, lake: Lake) -> None:
@@ -74,7 +86,7 @@ def test_three_days_of_ticks_lose_no_candle(venues: Venues, lake: Lake) -> None:
         assert truth.height == (end - first) / series.timeframe.duration
         assert stored(lake, series).equals(truth)
     assert judged_missing(lake, venues.clock.now) == {}
-    assert count_gaps(lake, HISTORY, BOTH) == dict.fromkeys(BOTH, GapCount(0, 0, 0))
+    assert count_gaps(lake, HISTORY, BOTH) == dict.fromkeys(BOTH, GapCount(0, 0, 0, 0))
 
 
 def test_pause_beyond_the_reach_is_told_to_the_minute_and_never_asked_for_again(
@@ -88,11 +100,11 @@ def test_pause_beyond_the_reach_is_told_to_the_minute_and_never_asked_for_again(
     ]
     assert gaps_in(lake, MINUTE) == known
     assert [status for *_, status, _ in gaps_in(lake, FIVE)] == ["unavailable"]
-    # What was out of reach from the beginning is no fault; what was lost since is.
-    lost, nothing = GapCount(1, 60, 0), GapCount(0, 0, 0)
+    # No check counts what nothing can bring back; what was lost since the beginning is told beside.
+    lost, nothing = GapCount(0, 0, 0, 60), GapCount(0, 0, 0, 0)
     assert count_gaps(lake, HISTORY, BOTH) == {MINUTE: lost, FIVE: nothing}
-    told = {"no_long_gaps": 1, "days_complete": 2, "history_complete": 1}
-    assert judged_missing(lake, now) == told
+    assert judged_missing(lake, now) == {}
+    assert told_beside(lake, now) == {"unavailable": 28 * 1440 + 690 + 60, "lost": 60}
 
     venues.asked("kraken")
     partitions = [partition_of(MINUTE, month) for month in ("2024-02", "2024-03")]

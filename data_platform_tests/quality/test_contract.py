@@ -112,9 +112,9 @@ def test_a_gap_rule_counts_faults_only(rule: GapRule, timeframe: Timeframe) -> N
             {"start": pl.Datetime("ms", "UTC"), "end": pl.Datetime("ms", "UTC")}
         )
 
-    for status in ("no_trades", "before_listing", "after_delisting", "repaired"):
+    for status in ("no_trades", "before_listing", "after_delisting", "unavailable", "repaired"):
         assert rule.find(ledger(status), timeframe, rule.limits).is_empty()
-    for status in ("open", "refused", "outage", "unavailable"):
+    for status in ("open", "refused", "outage"):
         found = rule.find(ledger(status), timeframe, rule.limits)
         assert found["open_time"][0] == datetime(2024, 1, 3, tzinfo=UTC)
         assert found["pair"][0] == "BTC/USDT"
