@@ -167,10 +167,9 @@ def test_candles_that_were_lost_are_told_and_do_not_count(
     words = "kraken/BTC-USD/1h: 3 candles are lost for good"
     assert words in run("--exchange", "kraken").stdout
     [hour] = [it for it in json.loads(run("--json").stdout) if it["lost"]]
-    assert (hour["exchange"], hour["timeframe"], hour["missing"], hour["lost"]) == (
-        *("kraken", "1h"),
-        *(0, 3),
-    )
+    assert (hour["exchange"], hour["timeframe"], hour["lost"]) == ("kraken", "1h", 3)
+    # The one gap is what nobody asked for before the first candle.
+    assert hour["gaps"] == 1
 
 
 def test_candles_about_to_be_lost_are_told_to_people_and_programs(
