@@ -69,22 +69,26 @@ def test_a_sound_lake_is_left_alone(visit: Visit) -> None:
     assert visit.asked == []
 
 
-@pytest.mark.parametrize("how", ["gone", "rotten"])
-def test_damaged_candles_are_fetched_again_and_are_the_same(visit: Visit, how: str) -> None:
-    path = place(visit.line)
+@pytest.mark.parametrize(("how", "timeframe"), [("gone", "4h"), ("rotten", "1h")])
+def test_damaged_candles_are_made_again_and_are_the_same(
+    visit: Visit, how: str, timeframe: str
+) -> None:
+    """Those of 1h are fetched, those of 4h are computed from them."""
+    candles = Partition("ohlcv", series(BTC, timeframe), to_period(MONTH))
+    path = place(visit.line, candles)
     before = path.read_bytes()
     damage(path, how)
     spoilt = path.read_bytes() if how != "gone" else b""
     done = visit.treat()
     assert done.remaining == []
-    told = f"{CANDLES}: repaired, the same 696 candles as before"
-    assert told in done.done
+    rows = {"1h": 696, "4h": 174}[timeframe]
+    assert f"{candles}: repaired, the same {rows} candles as before" in done.done
     assert path.read_bytes() == before
     kept = [each.read_bytes() for each in (visit.line.root / "data/damaged").rglob("*.parquet")]
     assert kept == ([] if how == "gone" else [spoilt])
     assert visit.is_sound()
     with visit.line.lake() as lake:
-        row = lake.store.journal(CANDLES)
+        row = lake.store.journal(candles)
     assert row is not None
     assert row.reason == "repair"
 
@@ -175,6 +179,7 @@ def test_leftovers_are_deleted_and_strange_files_moved_away(visit: Visit) -> Non
     assert visit.is_sound()
 
 
+@pytest.mark.slow
 def test_partitions_that_should_be_stored_are_fetched(empty_line: SmallLine) -> None:
     assert empty_line.materialize([BTC], months=(MONTH, MONTH)).success
     visit = Visit(empty_line)
