@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from data_platform.storage.found_files import FoundFile, Walk
 from data_platform.storage.inventory import Chosen, Expected, read_inventory, to_partition
 from data_platform.storage.journal import Key, to_series
 from data_platform.storage.known_damage import Known, read_known_damage
-from data_platform.storage.layout import HISTORY, QUARANTINE, Layout, read_place
+from data_platform.storage.layout import EXPORTS, HISTORY, QUARANTINE, Layout, read_place
 from data_platform.storage.locks import kept_from_writers
 from data_platform.storage.state import State
 from data_platform.storage.stored_files import StoredFiles
@@ -121,6 +121,9 @@ class _Pass:
         def look(batch: Sequence[Expected]) -> list[Look]:
             return [self._look(it, found.get(it.path), known.get(it.path)) for it in batch]
 
+        if self.depth == "quick":
+            # Nothing is hashed of nearly all of them, and threads would only wait for one another.
+            return [it for batch in batches for it in look(batch)]
         with ThreadPoolExecutor(self.threads) as pool:
             return [it for looks in pool.map(look, batches) for it in looks]
 
@@ -144,38 +147,46 @@ class _Pass:
 
     def _second_look(self, looks: Sequence[Look], strange: Sequence[FoundFile]) -> list[Finding]:
         """Return what is still wrong with no writer at work, against the journal as it is then."""
-        findings = []
+        places = {file.path: read_place(file.path) for file in strange}
+        # What was replaced or refused is written once and for all; other names tell of no writer.
+        named = {path for path, (_, key) in places.items() if key["exchange"]}
+        named -= {it.path for it in strange if _is_final(it)}
+        programs = {key["layer"] for area, key in places.values() if area == EXPORTS} - {""}
+        findings = self._strangers([it for it in strange if it.path not in named], programs)
         for file in strange:
-            # What was replaced or refused is written once and for all.
-            key = {} if _is_final(file) else read_place(file.path)[1]
-            findings += self._look_alone(file.path, key, file)
+            if file.path in named:
+                findings += self._look_alone(file.path, places[file.path][1], file)
         for look in looks:
             if look.finding or look.unread:
                 findings += self._look_alone(look.expected.path, look.expected.key, None)
         return findings
 
+    def _strangers(self, files: Sequence[FoundFile], programs: set[str]) -> list[Finding]:
+        """Return what is wrong with files whose names do not tell under which lock they are."""
+        for lock in (lock for each in sorted(programs) for lock in self.layout.find_locks(each)):
+            # An export lies there before its row does: whoever wrote one is done after this.
+            with kept_from_writers(lock, WRITER_SECONDS):
+                pass
+        now = self._expected() if programs else {}
+        return [it for file in files if file.path not in now for it in self._strange(file)]
+
     def _look_alone(self, path: str, key: Key, file: FoundFile | None) -> list[Finding]:
-        with ExitStack() as stack:
-            for lock in self._locks_of(key):
-                if not stack.enter_context(kept_from_writers(lock, WRITER_SECONDS)):
-                    self.unchecked[path] = "a writer has held its lock all the while"
-                    return []
-            now = read_inventory(self.layout, self.state, Chosen.only(key)) if key else {}
+        lock = _lock_of(self.layout, key)
+        with (
+            kept_from_writers(lock, WRITER_SECONDS)
+            if lock
+            else nullcontext(enter_result=True) as is_free
+        ):
+            if not is_free:
+                self.unchecked[path] = "a writer has held its lock all the while"
+                return []
+            now = read_inventory(self.layout, self.state, Chosen.only(key))
             if path not in now:
                 return self._strange(file) if file else []
             look = self._look(now[path], None, self._known().get(path))
         if look.unread:
             self.unchecked[path] = look.unread
         return [look.finding] if look.finding else []
-
-    def _locks_of(self, key: Key) -> Iterable[Path]:
-        if not key:
-            return ()
-        lock = _lock_of(self.layout, key)
-        if lock is not None:
-            return (lock,)
-        # The name of an export does not tell whose it is: everybody's of that program is awaited.
-        return self.layout.find_locks(key["layer"]) if key["layer"] else ()
 
     def _strange(self, file: FoundFile) -> list[Finding]:
         path = self.layout.root / file.path
