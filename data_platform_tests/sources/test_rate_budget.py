@@ -209,6 +209,12 @@ def test_a_link_is_not_followed(path: Path, tmp_path: Path) -> None:
     assert victim.read_text() == "precious"
 
 
+def test_all_processes_of_the_machine_share_the_budget_of_an_address() -> None:
+    code = "from data_platform.sources.rate_budget import budget_file; print(budget_file('okx'))"
+    told = {subprocess.check_output([sys.executable, "-c", code], text=True) for _ in range(2)}
+    assert told == {f"{budget_file('okx')}\n"}
+
+
 def test_addresses_have_files_of_their_own_that_can_be_recognised(own_machine: Path) -> None:
     real, simulated = budget_file("okx"), budget_file("okx http://127.0.0.1:9100/okx")
     assert real != simulated
