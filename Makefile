@@ -13,7 +13,7 @@ SHORT := data_platform_tests/domain data_platform_tests/test_line.py data_platfo
 SQL ?= select exchange, timeframe, count(*) as candles from candles group by all order by all
 
 .PHONY: help install demo demo-ui test test-slow test-pythons check docs fix ui ui-readonly simulate \
-	generate-sample download status verify doctor query bench bench-fetch bench-store bench-verify clean
+	generate-sample download status backup verify doctor query bench bench-fetch bench-store bench-verify clean
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -91,6 +91,9 @@ verify: install ## Compare every file of the lake with the journal: exits 0 soun
 
 doctor: install ## Tell what is wrong with the lake and what would be done, then do it: ARGS="--dry-run"
 	data-platform doctor $(ARGS)
+
+backup: install ## Copy lake, state and Dagster's storage while they are used: TO=/mnt/backup
+	data-platform backup "$(TO)" $(ARGS)
 
 query: export QUERY = $(SQL)
 query: install ## Run one SELECT over the lake: SQL="select ..."

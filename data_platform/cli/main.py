@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from data_platform.cli.backup import backup
 from data_platform.cli.demo import demo
 from data_platform.cli.dictionary import dictionary
 from data_platform.cli.doctor import doctor
@@ -16,6 +17,7 @@ from data_platform.cli.generate_sample import generate_sample
 from data_platform.cli.history import history
 from data_platform.cli.quarantine import quarantine
 from data_platform.cli.query import query
+from data_platform.cli.restore import restore
 from data_platform.cli.show import show
 from data_platform.cli.simulate import simulate
 from data_platform.cli.snapshot import snapshot
@@ -52,6 +54,7 @@ def main() -> None:
 
 COMMANDS = (
     *(
+        backup,
         demo,
         dictionary,
         doctor,
@@ -60,12 +63,10 @@ COMMANDS = (
         history,
         quarantine,
         query,
+        restore,
         show,
-        simulate,
-        snapshot,
     ),
-    status,
-    verify,
+    *(simulate, snapshot, status, verify),
 )
 
 for command in COMMANDS:

@@ -64,7 +64,7 @@ def verify(*, quick: bool, deep: bool, is_json: bool, **typed: Any) -> None:  # 
     if is_json:
         print_document(_to_document(settings, depth, found))
     else:
-        _print_lines(found)
+        print_findings(found)
     sys.exit(EXIT_CODES[found.verdict])
 
 
@@ -110,7 +110,8 @@ def _known(settings: Settings) -> tuple[set[str], set[Pair]]:
     return names, pairs
 
 
-def _print_lines(found: Verification) -> None:
+def print_findings(found: Verification) -> None:
+    """Print each fault with its remedy, and one line of the whole."""
     for it in found.survey.findings:
         click.echo(f"{spell_name(it)}: {it.path}: {it.fault}. {remedy_of(it)}")
     for path, reason in found.survey.unchecked.items():

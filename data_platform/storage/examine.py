@@ -17,7 +17,15 @@ from data_platform.storage.atomic import stamp_of
 from data_platform.storage.found_files import FoundFile
 from data_platform.storage.inventory import Expected, to_partition
 from data_platform.storage.journal import Key
-from data_platform.storage.layout import DAMAGED, EXPORTS, HISTORY, QUARANTINE, Layout, read_place
+from data_platform.storage.layout import (
+    DAMAGED,
+    EXPORTS,
+    HISTORY,
+    QUARANTINE,
+    SNAPSHOTS,
+    Layout,
+    read_place,
+)
 from data_platform.storage.stored_files import compare_file
 
 Depth = Literal["quick", "full", "deep"]
@@ -115,7 +123,8 @@ def _is_of_the_house(layout: Layout, file: FoundFile, area: str) -> bool:
     name = file.path.rpartition("/")[2]
     if area in (DAMAGED, EXPORTS, "") and not name.endswith(_DATA_SUFFIXES):
         return True
-    return area == DAMAGED or layout.root / file.path == layout.catalog
+    # What a snapshot pins is named by its own sha256, and `snapshot verify` proves it.
+    return area in (DAMAGED, SNAPSHOTS) or layout.root / file.path == layout.catalog
 
 
 def _name(path: Path, expected: Expected, fault: str) -> tuple[Kind, str]:

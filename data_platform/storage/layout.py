@@ -125,6 +125,12 @@ class Layout:
         """Return where a damaged file of a partition is kept once it has given way."""
         return self.root / DAMAGED / _hive(partition) / f"{file_sha256[:32]}.parquet"
 
+    def find_loose(self) -> Iterator[Path]:
+        """Yield what no journal row names: refused rows, what gave way, snapshots' manifests."""
+        yield from self.find_quarantine()
+        yield from self.root.glob(f"{DAMAGED}/**/*.parquet")
+        yield from self.snapshots.glob("*.json")
+
     def relative(self, path: Path) -> str:
         """Return a path as the journal spells it: below the root, with `/`."""
         return path.relative_to(self.root).as_posix()
@@ -137,12 +143,12 @@ def read_place(path: str) -> tuple[str, dict[str, str]]:
         path: below the root, with `/`.
 
     Returns:
-        A layer, `HISTORY`, `QUARANTINE`, `DAMAGED`, `EXPORTS` or empty for anything else; and
-        layer, exchange, timeframe, pair, feature set and period, each empty where no folder says.
+        A layer, `HISTORY`, `QUARANTINE`, `DAMAGED`, `EXPORTS`, `SNAPSHOTS` or empty for anything
+        else; and layer, exchange, timeframe, pair, feature set and period, each empty where no
+        folder says.
     """
-    area = next(
-        (it for it in (DAMAGED, HISTORY, QUARANTINE, EXPORTS) if path.startswith(f"{it}/")), ""
-    )
+    areas = (DAMAGED, HISTORY, QUARANTINE, EXPORTS, SNAPSHOTS)
+    area = next((it for it in areas if path.startswith(f"{it}/")), "")
     rest = path.removeprefix(f"{area}/").split("/")
     layer = rest[0] if rest[0] in LAYERS_BY_NAME else ""
     named = dict(part.split("=", 1) for part in rest[1:-1] if "=" in part)

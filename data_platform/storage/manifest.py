@@ -3,8 +3,6 @@
 Holds values and their JSON; which files are pinned, and how, stands in `snapshots.py`.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +11,7 @@ from typing import Any
 from data_platform.domain.layers import Partition
 from data_platform.domain.periods import to_period
 from data_platform.storage.journal import to_series
+from data_platform.storage.sealed import from_sealed_text, to_sealed_text
 
 _FORMAT = 1
 
@@ -63,7 +62,7 @@ def to_text(manifest: Manifest) -> str:
         "config_sha256": manifest.config_sha256,
         "partitions": [_to_entry(it) for it in manifest.partitions],
     }
-    return json.dumps({**content, "sha256": _seal(content)}, indent=1) + "\n"
+    return to_sealed_text(content)
 
 
 def from_text(text: str) -> Manifest:
@@ -73,12 +72,7 @@ def from_text(text: str) -> Manifest:
         ValueError: it is no manifest, one of a newer format, or not what was written; says why.
     """
     try:
-        found = json.loads(text)
-        seal = found.pop("sha256")
-        if found["format"] != _FORMAT:
-            raise ValueError(f"format {found['format']}, this program reads {_FORMAT}")
-        if seal != _seal(found):
-            raise ValueError("its content is not what was written")
+        found = from_sealed_text(text, _FORMAT)
         return Manifest(
             name=found["name"],
             created_at=datetime.fromisoformat(found["created_at"]),
@@ -88,11 +82,6 @@ def from_text(text: str) -> Manifest:
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"it is no manifest ({error!r})") from error
-
-
-def _seal(content: Mapping[str, Any]) -> str:
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def _to_entry(pinned: Pinned) -> dict[str, Any]:

@@ -171,7 +171,7 @@ class _Pass:
         return [it for file in files if file.path not in now for it in self._strange(file)]
 
     def _look_alone(self, path: str, key: Key, file: FoundFile | None) -> list[Finding]:
-        lock = _lock_of(self.layout, key)
+        lock = lock_of(self.layout, key)
         with (
             kept_from_writers(lock, WRITER_SECONDS)
             if lock
@@ -195,7 +195,7 @@ class _Pass:
         if file.is_temporary:
             area, key = read_place(file.path)
             is_old = time.time() - file.modified > LEFTOVER_SECONDS
-            if not is_old and _lock_of(self.layout, key) is None:
+            if not is_old and lock_of(self.layout, key) is None:
                 return []
             fault = "a writer left it behind"
             return [Finding("leftover", file.path, area, key, fault, file.stamp)]
@@ -216,7 +216,7 @@ def _is_moved(expected: Expected, stamp: str) -> bool:
     return expected.area != "history" and stamp != expected.state.stamp
 
 
-def _lock_of(layout: Layout, key: Key) -> Path | None:
+def lock_of(layout: Layout, key: Key) -> Path | None:
     """Return the lock under which a file is written, or None where the names do not tell."""
     try:
         partition = to_partition(key)

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from data_platform.operations.verify import Verification, remedy_of, verify_lake
 from data_platform.storage.catalog import build_catalog, open_catalog
 from data_platform.storage.examine import Depth
 from data_platform.storage.inventory import Chosen
+from data_platform.storage.manifest import Manifest
 from data_platform.storage.partition_store import PartitionStore
+from data_platform.storage.snapshots import Snapshots
 from data_platform_tests.damage import damage
 from data_platform_tests.storage.lake import open_store, partition, series, store_every_kind
 
@@ -122,6 +125,13 @@ def test_a_leftover_alone_is_no_damage(lake: PartitionStore) -> None:
     found = check(lake)
     assert found.verdict == "sound"
     assert [it.kind for it in found.survey.findings] == ["leftover"]
+
+
+def test_what_a_snapshot_pins_is_no_stranger(lake: PartitionStore) -> None:
+    rows = [row for row in lake.journal_rows() if row.layer == "ohlcv"]
+    blank = Manifest("one", datetime(2024, 3, 1, tzinfo=UTC), "0.1", "abc", ())
+    Snapshots(lake.root).create(lake, rows, blank)
+    assert check(lake).verdict == "sound"
 
 
 def test_without_a_lake_or_a_journal_nothing_can_be_checked(lake: PartitionStore) -> None:
