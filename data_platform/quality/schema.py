@@ -8,7 +8,7 @@ Measured on 2026-11-25, pandera 0.35: one check with all truths costs 6 ms a mon
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,8 @@ TRUTHS: Mapping[str, pl.Expr] = {
     "low above open, high or close": pl.col("low") <= pl.min_horizontal("open", "high", "close"),
 }
 """What is true of each candle by itself, by the reason a row is refused when it is not."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 DUPLICATE = "duplicate of a row that was kept"
 CONFLICT = "same open_time as another row with other values"
@@ -94,17 +96,23 @@ def audit_candles(
         StorageError: a column is missing, unexpected, out of order or of another dtype.
     """
     check_columns(frame)
-    time = pl.col("open_time")
+    # As whole numbers: polars makes a series of each datetime that it compares with.
+    time = pl.col("open_time").to_physical()
+    start, end, closed = (_to_ms(at) for at in (period_start, period_end, closed_end))
     truths = {
         **TRUTHS,
-        "open_time off the grid": time.dt.epoch("ms") % timeframe.ms == 0,
-        "outside the period": (time >= period_start) & (time < period_end),
-        "not closed yet": time < closed_end,
+        "open_time off the grid": time % timeframe.ms == 0,
+        "outside the period": (time >= start) & (time < end),
+        "not closed yet": time < closed,
     }
     good, refused = _split(frame, truths)
     good = good.sort("open_time")
     candle_model().validate(good, lazy=True)
     return good, refused
+
+
+def _to_ms(time: datetime) -> int:
+    return (time - _EPOCH) // timedelta(milliseconds=1)
 
 
 def check_columns(frame: pl.DataFrame) -> None:
