@@ -1,6 +1,7 @@
 """What the lake costs: commits, reads, looks and proofs, each against a named alternative.
 
-1. One commit of 1,440 rows of 1m against a naive `write_parquet` of the same rows.
+1. One commit, audit included, against a naive `write_parquet` of the same rows: a day of 1m into a
+   new partition, a day more into one that is stored, and a whole month.
 2. One day of one pair through the macro `candles` out of a large lake against reading that one file
    with DuckDB, and whether the plan opens that file alone; one day over all series: report.
 3. `status` and `verify --quick` of that lake, whole processes, and a full `verify` against sha256
@@ -23,13 +24,19 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+
+if TYPE_CHECKING:
+    from data_platform.domain.markets import Series
+    from data_platform.domain.periods import Period
+    from data_platform.operations.lake import Lake
 
 EXCHANGES = {"binance": "USDT", "coinbase": "USD", "kraken": "USD", "okx": "USDT"}
 BASES = ("ADA", "AVAX", "BNB", "BTC", "DOGE", "ETH", "LINK", "LTC", "SOL", "XRP")
@@ -80,46 +87,52 @@ def frame_of(start: datetime, timeframe: str, rows: int, seed: int) -> pl.DataFr
 
 
 def measure_commit(folder: Path, rounds: int) -> None:
-    """Compare commits that extend a partition by a day with naive writes of the same rows."""
-    from data_platform.domain.candles import merge_candles
-    from data_platform.domain.layers import Partition
+    """Compare commits with naive writes of the same rows."""
     from data_platform.domain.markets import Pair, Series
     from data_platform.domain.periods import Period
     from data_platform.domain.timeframes import to_timeframe
     from data_platform.operations.lake import open_lake
+
+    minute = to_timeframe("1m")
+    series = Series("binance", Pair("BTC/USDT"), minute)
+    lake = open_lake(folder / "commits", f"sqlite:///{folder}/commits/state.db", "bench")
+    periods = [Period(FIRST_YEAR + number // 12, number % 12 + 1) for number in range(rounds + 1)]
+    for name, first, days in (("a day of 1m", 0, 1), ("a second day", 1, 1), ("a month", 0, 28)):
+        market = series if days == 1 else Series("okx", series.pair, minute)
+        ours, naive = [], []
+        for number, period in enumerate(periods):
+            start = period.start + timedelta(days=first)
+            rows = frame_of(start, "1m", days * DAY, number)
+            whole = frame_of(period.start, "1m", (first + days) * DAY, number)
+            ours.append(once(partial(commit, lake, market, period, rows)))
+            naive.append(once(partial(whole.write_parquet, folder / f"naive-{number}.parquet")))
+        # The first commit imports Pandera.
+        cost, alone = statistics.median(ours[1:]), statistics.median(naive[1:])
+        print(
+            f"commit of {name}: {cost * 1000:.1f} ms, write_parquet {alone * 1000:.1f} ms", end=""
+        )
+        print(f"; ratio {cost / alone:.2f} (bar {COMMIT_BAR})")
+    lake.state.close()
+    print()
+
+
+def commit(lake: "Lake", series: "Series", period: "Period", rows: pl.DataFrame) -> None:
+    """Commit rows as an update does."""
+    from data_platform.domain.candles import merge_candles
+    from data_platform.domain.layers import Partition
     from data_platform.quality.schema import audit_candles
     from data_platform.storage.journal import CommitNote
 
-    minute = to_timeframe("1m")
-    lake = open_lake(folder / "commits", f"sqlite:///{folder}/commits/state.db", "bench")
-    ours, naive = [], []
-    for number in range(rounds):
-        period = Period(FIRST_YEAR + number // 12, number % 12 + 1)
-        partition = Partition("ohlcv", Series("binance", Pair("BTC/USDT"), minute), period)
-        day = frame_of(period.start, "1m", DAY, number)
-        begun = time.perf_counter()
-        lake.store.commit(
-            partition,
-            day,
-            merge=merge_candles,
-            audit=partial(
-                audit_candles,
-                timeframe=minute,
-                closed_end=period.end,
-                period_start=period.start,
-                period_end=period.end,
-            ),
-            note=CommitNote(source="bench", fetched_at=period.start),
-        )
-        ours.append(time.perf_counter() - begun)
-        begun = time.perf_counter()
-        day.write_parquet(folder / f"naive-{number}.parquet")
-        naive.append(time.perf_counter() - begun)
-    lake.state.close()
-    # The first commit imports Pandera.
-    cost, alone = statistics.median(ours[1:]), statistics.median(naive[1:])
-    print(f"commit of {DAY} rows: {cost * 1000:.1f} ms, naive write_parquet {alone * 1000:.1f} ms")
-    print(f"ratio: {cost / alone:.2f} (bar {COMMIT_BAR})\n")
+    audit = partial(
+        audit_candles,
+        timeframe=series.timeframe,
+        closed_end=period.end,
+        period_start=period.start,
+        period_end=period.end,
+    )
+    partition = Partition("ohlcv", series, period)
+    note = CommitNote(source="bench", fetched_at=period.end)
+    lake.store.commit(partition, rows, merge=merge_candles, audit=audit, note=note)
 
 
 def measure_bytes(folder: Path) -> None:
