@@ -72,6 +72,10 @@ class DamagedFileError(StorageError):
     """A stored file does not hold what the journal says; `message` names it and the remedy."""
 
 
+class NewerVersionError(StorageError):
+    """A newer version of the program wrote it; this one cannot tell what it means."""
+
+
 class NotStoredError(StorageError):
     """A period was asked for that has never been materialized."""
 

@@ -13,7 +13,7 @@ from data_platform.domain.candles import CANDLE_SCHEMA, COLUMN_DESCRIPTIONS, FIL
 from data_platform.domain.timeframes import Timeframe
 from data_platform.features.feature_set import FeatureSet, feature_columns, feature_schema
 from data_platform.indicators.columns import to_columns
-from data_platform.storage.parquet_file import SCHEMA_VERSION
+from data_platform.storage.footer import SCHEMA_VERSION
 from data_platform.storage.state_frames import STATE_COLUMNS, STATE_SCHEMAS, STATE_TABLES
 
 

@@ -96,9 +96,9 @@ def audit_candles(
         StorageError: a column is missing, unexpected, out of order or of another dtype.
     """
     check_columns(frame)
-    # As whole numbers: polars makes a series of each datetime that it compares with.
+    # Whole numbers: polars makes a series of each datetime that it compares with.
     time = pl.col("open_time").to_physical()
-    start, end, closed = (_to_ms(at) for at in (period_start, period_end, closed_end))
+    start, end, closed = map(_to_ms, (period_start, period_end, closed_end))
     truths = {
         **TRUTHS,
         "open_time off the grid": time % timeframe.ms == 0,
@@ -106,9 +106,7 @@ def audit_candles(
         "not closed yet": time < closed,
     }
     good, refused = _split(frame, truths)
-    good = good.sort("open_time")
-    candle_model().validate(good, lazy=True)
-    return good, refused
+    return candle_model().validate(good.sort("open_time"), lazy=True), refused
 
 
 def _to_ms(time: datetime) -> int:

@@ -12,7 +12,7 @@ from typing import Literal
 from data_platform.domain.candles import content_hash
 from data_platform.domain.errors import DataPlatformError
 from data_platform.domain.layers import Partition
-from data_platform.storage import parquet_file
+from data_platform.storage import footer, parquet_file
 from data_platform.storage.atomic import stamp_of
 from data_platform.storage.found_files import FoundFile
 from data_platform.storage.inventory import Expected, to_partition
@@ -148,7 +148,7 @@ def _inner_fault(path: Path, expected: Expected, *, is_deep: bool) -> str:
     partition = to_partition(expected.key)
     if expected.area != "partition" or partition is None:
         return ""
-    fault = parquet_file.read_footer_fault(partition, path, expected.rows or 0)
+    fault = footer.read_footer_fault(partition, path, expected.rows or 0)
     if fault or not is_deep:
         return fault
     frame, fault = parquet_file.prove(partition, path.read_bytes())
@@ -171,7 +171,7 @@ def _proof(path: Path, partition: Partition, area: str) -> str:
     if area != QUARANTINE:
         return parquet_file.prove(partition, content)[1]
     # What was refused has no schema to hold.
-    return parquet_file.seal_fault(content) or parquet_file.footer_fault(partition, content) or ""
+    return parquet_file.seal_fault(content) or footer.footer_fault(partition, content) or ""
 
 
 def _partition_at(layout: Layout, path: str, area: str, key: Key) -> Partition | None:

@@ -12,10 +12,8 @@ by the file's own pages, and a smaller group costs 5 % of the size.
 import hashlib
 import io
 import json
-import os
 import re
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import IO
 
 import polars as pl
@@ -23,12 +21,8 @@ import polars as pl
 from data_platform.domain.candles import CANDLE_SCHEMA, FILLED_SCHEMA, TIME
 from data_platform.domain.errors import DamagedFileError, StorageError
 from data_platform.domain.layers import Partition
+from data_platform.storage import footer
 
-SCHEMA_VERSION = 1
-"""Raised when the columns or their meaning change; a file of a newer one is refused."""
-
-_VERSION_KEY = "data_platform.schema_version"
-_PARTITION_KEY = "data_platform.partition"
 _COLUMNS_KEY = "data_platform.columns"
 _SEAL_KEY = "data_platform.seal"
 _NO_SEAL = 64 * "0"
@@ -36,8 +30,6 @@ _NO_SEAL = 64 * "0"
 # As the footer spells it: key, a byte each for the value's kind and length, value.
 _SEAL = re.compile(_SEAL_KEY.encode() + rb"..([0-9a-f]{64})", re.DOTALL)
 _MAGIC = b"PAR1"
-_FOOTER_BYTES = 1 << 16
-_VARINT_STEP = 1 << 7
 
 _LEADING: dict[str, pl.Schema] = {
     "ohlcv": CANDLE_SCHEMA,
@@ -115,8 +107,8 @@ def encode(partition: Partition, frame: pl.DataFrame) -> bytes:
         buffer,
         compression="zstd",
         metadata={
-            _VERSION_KEY: str(SCHEMA_VERSION),
-            _PARTITION_KEY: str(partition),
+            footer.VERSION_KEY: str(footer.SCHEMA_VERSION),
+            footer.PARTITION_KEY: str(partition),
             _COLUMNS_KEY: json.dumps(frame.columns),
             _SEAL_KEY: _NO_SEAL,
         },
@@ -159,6 +151,7 @@ def inspect(partition: Partition, content: bytes, where: str, rows: int = 0) -> 
 
     Raises:
         DamagedFileError: it does not pass; says which file, series and period, why, and what to do.
+        NewerVersionError: a newer program wrote it.
     """
     frame, fault = prove(partition, content, rows)
     if fault:
@@ -171,7 +164,7 @@ def prove(partition: Partition, content: bytes, rows: int = 0) -> tuple[pl.DataF
 
     As `inspect`; the frame is empty where the file must not be parsed.
     """
-    fault = seal_fault(content) or footer_fault(partition, content)
+    fault = seal_fault(content) or footer.footer_fault(partition, content)
     if fault:
         return pl.DataFrame(), fault
     frame = decode(content)
@@ -190,66 +183,6 @@ def seal_fault(content: bytes) -> str | None:
         return "it was not written by this platform"
     blank = hashlib.sha256(_with_seal(content, _NO_SEAL)).hexdigest()
     return None if seals == [blank.encode()] else "its bytes are not those that were written"
-
-
-def footer_fault(partition: Partition, content: bytes) -> str | None:
-    """Return what a file whose bytes are proven says against being a partition's, or None."""
-    footer = pl.read_parquet_metadata(io.BytesIO(content))
-    if footer[_VERSION_KEY] != str(SCHEMA_VERSION):
-        return f"expected schema version {SCHEMA_VERSION}, found {footer[_VERSION_KEY]}"
-    if footer[_PARTITION_KEY] != str(partition):
-        return f"it was written as {footer[_PARTITION_KEY]}"
-    return None
-
-
-def read_footer_fault(partition: Partition, path: Path, rows: int) -> str:
-    """Return what the footer of a file whose bytes are proven says against its journal row, or ''.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    if _says(path, partition, rows):
-        return ""
-    import pyarrow.parquet as pq
-
-    footer = pq.read_metadata(path)
-    told = {key.decode(): value.decode() for key, value in footer.metadata.items()}
-    if told.get(_VERSION_KEY) != str(SCHEMA_VERSION):
-        return f"expected schema version {SCHEMA_VERSION}, found {told.get(_VERSION_KEY)}"
-    if told.get(_PARTITION_KEY) != str(partition):
-        return f"it was written as {told.get(_PARTITION_KEY)}"
-    if footer.num_rows != rows:
-        return f"it holds {footer.num_rows} rows, the journal tells of {rows}"
-    return ""
-
-
-def _says(path: Path, partition: Partition, rows: int) -> bool:
-    """Tell whether a footer holds the very bytes that name partition, version and row count.
-
-    A parser takes longer over it than hashing a small file does (0.1 ms, pyarrow 26.0.1).
-    """
-    with path.open("rb", buffering=0) as file:
-        file.seek(-min(path.stat().st_size, _FOOTER_BYTES), os.SEEK_END)
-        tail = file.read(_FOOTER_BYTES)
-    length = int.from_bytes(tail[-8:-4], "little") + 8
-    footer = tail[-length:]
-    entries = ((_VERSION_KEY, str(SCHEMA_VERSION)), (_PARTITION_KEY, str(partition)))
-    named = all(key.encode() + _spell(value) in footer for key, value in entries)
-    # The footer's third field, between the schema's list and that of the row groups.
-    return named and b"\x16" + _varint(2 * rows) + b"\x19" in footer
-
-
-def _spell(value: str) -> bytes:
-    raw = value.encode()
-    return b"\x18" + _varint(len(raw)) + raw
-
-
-def _varint(number: int) -> bytes:
-    spelt = bytearray()
-    while number >= _VARINT_STEP:
-        spelt.append(number % _VARINT_STEP + _VARINT_STEP)
-        number //= _VARINT_STEP
-    return bytes([*spelt, number])
 
 
 def may_be_ours(tail: bytes) -> bool:

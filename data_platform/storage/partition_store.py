@@ -16,7 +16,7 @@ import polars as pl
 from data_platform.domain.candles import TimeRange, content_hash
 from data_platform.domain.errors import ConflictError, StorageError
 from data_platform.domain.layers import LAYERS_BY_NAME, Partition
-from data_platform.storage import parquet_file
+from data_platform.storage import footer, parquet_file
 from data_platform.storage.atomic import FileState, publish_bytes, remove_file
 from data_platform.storage.change import (
     Audit,
@@ -169,7 +169,7 @@ class PartitionStore(HistoryReader):
             path=path if update.file else None,
             replaced=current.version if update.change.rewrites else None,
             reason=note.reason or _reason(current, update),
-            schema_version=parquet_file.SCHEMA_VERSION,
+            schema_version=footer.SCHEMA_VERSION,
             added=update.change.added,
             changed=update.change.changed,
         )

@@ -19,7 +19,7 @@ from data_platform.domain.errors import StorageError
 from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Series
 from data_platform.domain.periods import Period
-from data_platform.storage import parquet_file
+from data_platform.storage import footer, parquet_file
 from data_platform.storage.heads import JournalReader, rows_of_series
 from data_platform.storage.journal import (
     ABSENT,
@@ -215,6 +215,7 @@ class PartitionReader(JournalReader):
             return Current(row, None, b"", ABSENT, ABSENT)
         sha = hashlib.sha256(content).hexdigest()
         if row is not None and sha == row.file_sha256:
+            footer.refuse_newer(partition, row.schema_version)
             frame = parquet_file.decode(content, None if columns is None else list(columns))
             return Current(row, frame, content, row.content_hash, sha)
         if is_replaced:
@@ -240,6 +241,7 @@ class PartitionReader(JournalReader):
         if row.period is None or row.path is None:
             raise StorageError(f"{row.layer} of {row.series} has no file of one period.")
         partition = Partition(row.layer, row.series, row.period, row.feature_set)
+        footer.refuse_newer(partition, row.schema_version)
         content = read_bytes(self.root / row.path)
         if content is None:
             raise parquet_file.damaged(partition, row.path, f"gone; {row.rows} rows were stored")

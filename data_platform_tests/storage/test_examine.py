@@ -5,7 +5,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from data_platform.storage import parquet_file
+from data_platform.domain.errors import NewerVersionError
+from data_platform.storage import footer, parquet_file
 from data_platform.storage.atomic import FileState, hash_file
 from data_platform.storage.examine import Depth, examine, examine_unknown
 from data_platform.storage.found_files import FoundFile
@@ -55,9 +56,10 @@ def test_a_file_whose_footer_contradicts_the_journal_is_damaged(
     short = vouched(store, place, parquet_file.encode(partition(), rows.head(29)))
     assert fault(store, short) == "it holds 29 rows, the journal tells of 30"
     with monkeypatch.context() as later:
-        later.setattr(parquet_file, "SCHEMA_VERSION", 2)
-        newer = parquet_file.encode(partition(), rows)
-    assert "schema version 1, found 2" in fault(store, vouched(store, place, newer))
+        later.setattr(footer, "SCHEMA_VERSION", 2)
+        newer = vouched(store, place, parquet_file.encode(partition(), rows))
+    with pytest.raises(NewerVersionError, match="Install that version or newer"):
+        fault(store, newer)
 
 
 def test_other_rows_than_the_journal_tells_of_are_found_by_reading_them(

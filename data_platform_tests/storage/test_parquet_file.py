@@ -1,5 +1,4 @@
 import io
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -8,7 +7,6 @@ from data_platform.domain.candles import TIME
 from data_platform.domain.errors import DamagedFileError, StorageError
 from data_platform.domain.layers import Partition
 from data_platform.domain.periods import Period
-from data_platform.domain.timeframes import to_timeframe
 from data_platform.storage import parquet_file
 from data_platform_tests.storage.lake import JANUARY, candles, filled, partition, series
 
@@ -80,14 +78,6 @@ def test_a_foreign_file_is_refused() -> None:
     ROWS.write_parquet(buffer)
     with pytest.raises(DamagedFileError, match="not written by this platform"):
         inspect(buffer.getvalue())
-
-
-def test_a_file_of_a_newer_schema_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parquet_file, "SCHEMA_VERSION", 2)
-    newer = written_by_another_hand(ROWS)
-    monkeypatch.setattr(parquet_file, "SCHEMA_VERSION", 1)
-    with pytest.raises(DamagedFileError, match="expected schema version 1, found 2"):
-        inspect(newer)
 
 
 @pytest.mark.parametrize(
@@ -173,17 +163,3 @@ def test_edges_are_the_first_and_last_time_in_utc() -> None:
     first, last = parquet_file.edges(ROWS["open_time"])
     assert first == JANUARY.start
     assert last == JANUARY.start.replace(day=2, hour=23)
-
-
-@pytest.mark.parametrize("rows", [1, 63, 64, 720, 44_640])
-@pytest.mark.parametrize("layer", ["ohlcv", "filled"])
-def test_a_footer_that_says_what_it_should_is_believed_unparsed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, layer: str
-) -> None:
-    minute = partition(series(timeframe=to_timeframe("1m")), layer=layer)
-    frame = candles(range(rows), timeframe=minute.series.timeframe)
-    path = tmp_path / "x.parquet"
-    path.write_bytes(parquet_file.encode(minute, filled(frame) if layer == "filled" else frame))
-    assert "rows, the journal tells of" in parquet_file.read_footer_fault(minute, path, rows + 1)
-    monkeypatch.setattr("pyarrow.parquet.read_metadata", None)
-    assert parquet_file.read_footer_fault(minute, path, rows) == ""

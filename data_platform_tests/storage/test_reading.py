@@ -5,16 +5,18 @@ import polars as pl
 import pytest
 
 from data_platform.domain.candles import TIME
-from data_platform.domain.errors import DamagedFileError
+from data_platform.domain.errors import DamagedFileError, NewerVersionError
 from data_platform.domain.periods import Period, period_of
 from data_platform.storage.partition_store import PartitionStore
 from data_platform.storage.reading import PartitionReader
+from data_platform.storage.tables import COMMITS
 from data_platform_tests.storage.lake import (
     DAY,
     JANUARY,
     at,
     candles,
     commit,
+    everything,
     filled,
     open_store,
     partition,
@@ -219,3 +221,20 @@ def test_many_small_months_are_read_together(store: PartitionStore) -> None:
     found = store.read_range("ohlcv", daily, utc(2000), utc(2030))
     assert found.height == 30 * 28
     assert found["open_time"].is_sorted()
+
+
+def test_what_a_newer_program_has_stored_is_neither_read_nor_written_over(
+    store: PartitionStore, root: Path
+) -> None:
+    commit(store, candles([1, 2]))
+    with store.state.write() as connection:
+        connection.execute(COMMITS.update().values(schema_version=2))
+    before = everything(root)
+    for refused in (
+        lambda: store.read(partition()),
+        lambda: store.read_range("ohlcv", series(), at(0), at(9)),
+        lambda: commit(store, candles([3])),
+    ):
+        with pytest.raises(NewerVersionError, match="schema version 2, this"):
+            refused()
+    assert everything(root) == before
