@@ -13,7 +13,7 @@ SHORT := data_platform_tests/domain data_platform_tests/test_line.py data_platfo
 SQL ?= select exchange, timeframe, count(*) as candles from candles group by all order by all
 
 .PHONY: help install demo demo-ui test test-slow test-pythons check docs fix ui ui-readonly simulate \
-	generate-sample download status backup verify doctor query bench bench-fetch bench-store bench-verify clean
+	generate-sample download status backup verify doctor query bench bench-fetch bench-store clean
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -108,9 +108,6 @@ bench-fetch: install ## Measure: the source against bare ccxt, use of the limits
 	python benchmarks/throughput.py
 	python benchmarks/rate_budget.py $(ARGS)
 	python benchmarks/tick_amid_backfill.py
-
-bench-verify: install ## Measure: verify against sha256 alone, on 14,400 files (5 minutes, 3 GB)
-	python benchmarks/verify.py $(ARGS)
 
 bench-store: install ## Measure: commits, reads and proofs of a large lake (10 minutes, 3 GB)
 	python benchmarks/store.py $(ARGS)

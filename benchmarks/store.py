@@ -4,18 +4,16 @@
    new partition, a day more into one that is stored, and a whole month.
 2. One day of one pair through the macro `candles` out of a large lake against reading that one file
    with DuckDB, and whether the plan opens that file alone; one day over all series: report.
-3. `status` and `verify --quick` of that lake, whole processes, and a full `verify` against sha256
-   over the same bytes in one thread and against reading them alone.
+3. `status` of that lake as a whole process, and what `verify.py` measures.
 4. Bytes a candle on real 1m candles, against zstd Parquet by polars.
 
-The large lake is synthetic: 4 exchanges x 10 pairs x 6 timeframes x 5 years, candles alone (2.4 GB,
-some minutes to build). Keep one with --lake to measure again.
+The large lake is that of `verify.py`: 4 exchanges x 10 pairs x 6 timeframes x 5 years, candles
+alone. Keep one with --lake to measure again.
 
     python benchmarks/store.py --lake /tmp/lake --years 5
 """
 
 import argparse
-import hashlib
 import os
 import statistics
 import subprocess
@@ -23,26 +21,23 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from datetime import datetime, timedelta
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from verify import BASES, EXCHANGES, build
+from verify import measure as measure_verify
 
 if TYPE_CHECKING:
     from data_platform.domain.markets import Series
     from data_platform.domain.periods import Period
     from data_platform.operations.lake import Lake
 
-EXCHANGES = {"binance": "USDT", "coinbase": "USD", "kraken": "USD", "okx": "USDT"}
-BASES = ("ADA", "AVAX", "BNB", "BTC", "DOGE", "ETH", "LINK", "LTC", "SOL", "XRP")
-TIMEFRAMES = ("1m", "5m", "15m", "1h", "4h", "1d")
 FIRST_YEAR = 2020
-COMMIT_BAR, READ_BAR, LOOK_BAR_SECONDS, VERIFY_BAR, BYTES_BAR = 4.0, 2.0, 3.0, 0.7, 1.05
+COMMIT_BAR, READ_BAR, LOOK_BAR_SECONDS, BYTES_BAR = 4.0, 2.0, 3.0, 1.05
 DAY = 1440
 
 
@@ -57,10 +52,11 @@ def main() -> None:
         measure_commit(Path(folder), options.rounds)
         measure_bytes(Path(folder))
         lake = options.lake or Path(folder) / "lake"
-        if not (lake / "data").exists():
-            build(lake, options.years)
+        if not (lake / "state.db").exists():
+            build(lake, len(BASES), 12 * options.years)
         measure_read(lake, options)
-        measure_looks(lake)
+        measure_status(lake, Path(folder))
+        measure_verify(lake)
 
 
 def walk(rows: int, seed: int) -> tuple[np.ndarray, ...]:
@@ -174,64 +170,6 @@ def measure_bytes(folder: Path) -> None:
     print(f"ratio: {ours / plain:.3f} (bar {BYTES_BAR})\n")
 
 
-def build(lake: Path, years: int) -> None:
-    """Commit every month of every series, one process an exchange."""
-    begun = time.perf_counter()
-    (lake / "data").mkdir(parents=True)
-    # The first one makes the state database.
-    build_series(lake, "binance", "BTC", "1d", 0)
-    # A fork of a process in which polars has started its threads waits for them for ever.
-    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
-        jobs = [
-            pool.submit(build_series, lake, exchange, base, timeframe, years)
-            for exchange in EXCHANGES
-            for base in BASES
-            for timeframe in TIMEFRAMES
-        ]
-        done = sum(job.result() for job in jobs)
-    config = "exchanges:\n" + "".join(
-        f"  {name}: {{start: {FIRST_YEAR}-01-01, pairs: "
-        f"[{', '.join(f'{base}/{quote}' for base in BASES)}], derive: {{}}}}\n"
-        for name, quote in EXCHANGES.items()
-        if name != "coinbase"
-    )
-    quote = EXCHANGES["coinbase"]
-    config += (
-        f"  coinbase: {{start: {FIRST_YEAR}-01-01, pairs: "
-        f"[{', '.join(f'{base}/{quote}' for base in BASES)}]}}\n"
-    )
-    (lake / "platform.yaml").write_text(config)
-    print(f"built {done:,} candles in {time.perf_counter() - begun:.0f} s")
-
-
-def build_series(lake: Path, exchange: str, base: str, timeframe: str, years: int) -> int:
-    """Commit every month of one series; return how many candles."""
-    from data_platform.domain.layers import Partition
-    from data_platform.domain.markets import Pair, Series
-    from data_platform.domain.periods import Period
-    from data_platform.domain.timeframes import to_timeframe
-    from data_platform.operations.lake import open_lake
-    from data_platform.storage.journal import CommitNote
-
-    opened = open_lake(lake / "data", f"sqlite:///{lake}/data/state.db", "bench")
-    length = to_timeframe(timeframe)
-    series = Series(exchange, Pair(f"{base}/{EXCHANGES[exchange]}"), length)
-    count = 0
-    for number in range(12 * years):
-        period = Period(FIRST_YEAR + number // 12, number % 12 + 1)
-        rows = length.count(period.start, period.end)
-        opened.store.commit(
-            Partition("ohlcv", series, period),
-            frame_of(period.start, timeframe, rows, number),
-            merge=None,
-            audit=lambda given: (given, given.clear()),
-            note=CommitNote(source="bench", fetched_at=period.end),
-        )
-        count += rows
-    opened.state.close()
-    return count
-
-
 def measure_read(lake: Path, options: argparse.Namespace) -> None:
     """Compare the macro with the one file that it has to open."""
     import duckdb
@@ -239,20 +177,24 @@ def measure_read(lake: Path, options: argparse.Namespace) -> None:
     from data_platform.storage.catalog import open_catalog
     from data_platform.storage.state import State
 
-    data = lake / "data"
+    data = lake
     state = State(f"sqlite:///{data}/state.db")
     day = f"{FIRST_YEAR + options.years - 1}-06-15"
     inside = f"open_time >= '{day}' AND open_time < TIMESTAMPTZ '{day}' + INTERVAL 1 DAY"
     file = data / (
         f"ohlcv/exchange=binance/timeframe=1m/pair=BTC-USDT/period={day[:7]}/candles.parquet"
     )
-    macro = f"SELECT * FROM candles('binance', '1m', 'BTC-USDT') WHERE {inside}"  # noqa: S608
-    direct = f"SELECT * FROM read_parquet('{file}') WHERE {inside}"  # noqa: S608
+    after = f"{FIRST_YEAR + options.years - 1}-06-16"
+    series = "'binance', '1m', 'BTC-USDT'"
+    macro = f"SELECT * FROM candles({series}, since := '{day}', until := '{after}')"  # noqa: S608
+    unbound = f"SELECT * FROM candles({series}) WHERE {inside}"  # noqa: S608
+    direct = f"SELECT * FROM read_parquet('{file}', hive_partitioning = false) WHERE {inside}"  # noqa: S608
     over_all = f"SELECT max(high) FROM candles WHERE timeframe = '1d' AND {inside}"  # noqa: S608
     with open_catalog(data, state) as door, duckdb.connect() as plain:
         plain.execute("SET TimeZone = 'UTC'")
         assert door.sql(macro).fetchall() == plain.sql(direct).fetchall()
         ours = median(lambda: door.sql(macro).fetchall(), options.rounds)
+        slower = median(lambda: door.sql(unbound).fetchall(), options.rounds)
         alone = median(lambda: plain.sql(direct).fetchall(), options.rounds)
         plan = str(door.sql(f"EXPLAIN ANALYZE {macro}").fetchall())
         everything = median(lambda: door.sql(over_all).fetchall(), 3)
@@ -260,50 +202,40 @@ def measure_read(lake: Path, options: argparse.Namespace) -> None:
     words = [part for part in plan.replace("\\n", "\n").splitlines() if "iles" in part]
     print(f"one day of one pair of {options.years} years: macro {ours * 1000:.1f} ms", end=", ")
     print(f"its file alone {alone * 1000:.1f} ms; ratio {ours / alone:.2f} (bar {READ_BAR})")
+    print(f"the same by a condition on open_time: {slower * 1000:.1f} ms; {slower / alone:.2f}")
     print(f"plan: {' '.join(' '.join(words).replace('│', ' ').split()) or 'no word of files'}")
     print(f"one day of all 40 series of 1d through the view: {everything * 1000:.0f} ms\n")
 
 
-def measure_looks(lake: Path) -> None:
-    """Time the commands that look at the whole lake, and hashing the same bytes."""
-    files = [path for path in (lake / "data").rglob("*.parquet") if path.is_file()]
-    size = sum(path.stat().st_size for path in files)
+def measure_status(lake: Path, folder: Path) -> None:
+    """Time the command that tells how far every series is, as a whole process."""
+    config = folder / "platform.yaml"
+    pairs = ", ".join(f"{base}/USDT" for base in BASES)
+    exchanges = [f"  {name}: {{start: {FIRST_YEAR}-01-01, pairs: [{pairs}]}}" for name in EXCHANGES]
+    config.write_text("\n".join(["exchanges:", *exchanges]) + "\n")
     environ = {
         **os.environ,
-        "DATA_PLATFORM_CONFIG": str(lake / "platform.yaml"),
-        "DATA_PLATFORM_DATA": str(lake / "data"),
+        "DATA_PLATFORM_CONFIG": str(config),
+        "DATA_PLATFORM_DATA": str(lake),
     }
 
-    def run(*words: str) -> float:
-        command = [sys.executable, "-m", "data_platform.cli.main", *words]
-        begun = time.perf_counter()
+    def run() -> None:
+        command = [sys.executable, "-m", "data_platform.cli.main", "status"]
         done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
-        seconds = time.perf_counter() - begun
-        # `status` exits 1: candles of past years are late.
-        assert done.returncode in (0, 1), done.stderr[-2000:]
+        # It exits 1: candles of past years are late.
+        assert done.returncode == 1, done.stderr[-2000:]
         assert "Traceback" not in done.stderr, done.stderr[-2000:]
-        return seconds
 
-    print(f"{len(files):,} files, {size / 1e9:.2f} GB")
-    for words in (("status",), ("verify", "--quick")):
-        found = median(partial(run, *words), 3, is_timed=True)
-        print(f"{' '.join(words)}: {found:.2f} s (bar {LOOK_BAR_SECONDS})")
-    reading = once(lambda: [len(path.read_bytes()) for path in files])
-    hashing = once(lambda: [hashlib.sha256(path.read_bytes()).digest() for path in files])
-    verifying = run("verify")
-    slowest = max(reading, hashing)
-    print(f"verify: {verifying:.1f} s, {size / verifying / 1e6:,.0f} MB/s", end="; ")
-    print(f"reading {reading:.1f} s, sha256 in one thread {hashing:.1f} s", end="; ")
-    print(f"share of the slower one's speed: {slowest / verifying:.2f} (bar {VERIFY_BAR})")
+    print(f"status: {median(run, 3):.2f} s (bar {LOOK_BAR_SECONDS})\n")
 
 
-def median(work: Callable[[], object], rounds: int, *, is_timed: bool = False) -> float:
-    """Return the median of seconds, or of what the work says it took."""
+def median(work: Callable[[], object], rounds: int) -> float:
+    """Return the median of seconds."""
     found = []
     for _ in range(rounds):
         begun = time.perf_counter()
-        told = work()
-        found.append(float(told) if is_timed else time.perf_counter() - begun)  # type: ignore[arg-type]
+        work()
+        found.append(time.perf_counter() - begun)
     return statistics.median(found)
 
 
@@ -313,5 +245,4 @@ def once(work: Callable[[], object]) -> float:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent.parent))
     main()

@@ -57,6 +57,17 @@ _SERIES = (
 _SET = "'/set=' || CASE feature_set WHEN '*' THEN '*' ELSE url_encode(feature_set) END || "
 
 
+_BOUNDS = "since := NULL, until := NULL"
+_SINCE, _UNTIL = "since::TIMESTAMPTZ", "until::TIMESTAMPTZ"
+# The month in a file's own name, `.../period=2024-01/candles.parquet`: it tells DuckDB which files
+# not to open, which no condition on `open_time` does.
+_BETWEEN = (
+    f"substr(filename, -23, 7) BETWEEN coalesce(strftime({_SINCE}, '%Y-%m'), '') "
+    f"AND coalesce(strftime({_UNTIL}, '%Y-%m'), '9') "
+    f"AND open_time >= coalesce({_SINCE}, '-infinity'::TIMESTAMPTZ) "
+    f"AND open_time < coalesce({_UNTIL}, 'infinity'::TIMESTAMPTZ)"
+)
+
 Lists = Mapping[str, Sequence[str]]
 """The files to read instead of what a glob meets, by the glob: all but those to be left out."""
 
@@ -70,7 +81,10 @@ def macro_statement(table: Table, root: Path, lists: Lists) -> str:
     source = _read(_files(glob, lists), [*options, *_UNION * table.widens])
     chosen = _chosen(table, by_set=by_set)
     named = "exchange, timeframe, pair" + (", feature_set := '*'" if by_set else "")
-    return f"CREATE MACRO {table.name}({named}) AS TABLE SELECT {chosen} FROM {source}"  # noqa: S608  # our names
+    return (
+        f"CREATE MACRO {table.name}({named}, {_BOUNDS}) AS TABLE SELECT {chosen} "  # noqa: S608  # our names
+        f"FROM {source} WHERE {_BETWEEN}"
+    )
 
 
 def view_statement(table: Table, root: Path, lists: Lists, *, stored: bool) -> str:
@@ -107,8 +121,8 @@ def consensus_statement(root: Path, lists: Lists) -> str:
     medians = ", ".join(f"median({name}) AS {name}" for name in CANDLE_SCHEMA.names()[1:])
     chosen = f"{medians}, count(*) AS exchanges, open_time + {_LENGTH} AS available_at"
     return (
-        f"CREATE MACRO consensus(pair, timeframe) AS TABLE SELECT open_time, {chosen} "  # noqa: S608  # our names
-        f"FROM {source} GROUP BY open_time ORDER BY open_time"
+        f"CREATE MACRO consensus(pair, timeframe, {_BOUNDS}) AS TABLE SELECT open_time, {chosen} "  # noqa: S608  # our names
+        f"FROM {source} WHERE {_BETWEEN} GROUP BY open_time ORDER BY open_time"
     )
 
 
