@@ -113,7 +113,7 @@ def files_with_a_trace(*folders: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(("status", "html"), [(500, False), (418, False), (451, True), (200, True)])
-def test_no_trace_of_a_key_after_a_failing_and_a_succeeding_run(
+def test_r29_no_trace_of_a_key_after_a_failing_and_a_succeeding_run(
     watched: Watched,
     own_machine: Path,
     caplog: pytest.LogCaptureFixture,
@@ -143,7 +143,7 @@ def test_no_trace_of_a_key_after_a_failing_and_a_succeeding_run(
     assert not traces_in(shown)
 
 
-def test_no_trace_in_an_error_its_chain_and_what_dagster_would_keep_of_it(
+def test_r29_no_trace_in_an_error_its_chain_and_what_dagster_would_keep_of_it(
     watched: Watched,
 ) -> None:
     watched.mirror.status = 500
@@ -164,7 +164,7 @@ def test_no_trace_in_an_error_its_chain_and_what_dagster_would_keep_of_it(
     assert not traces_in(shown)
 
 
-def test_no_trace_in_what_the_command_line_prints_and_logs(watched: Watched) -> None:
+def test_r29_no_trace_in_what_the_command_line_prints_and_logs(watched: Watched) -> None:
     watched.mirror.status = 500
     done = subprocess.run(
         [sys.executable, "-m", "data_platform.cli.main", "download", "--layer", "ohlcv"],

@@ -216,7 +216,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("text", "line", "reason"), REFUSED)
-def test_a_wrong_config_is_refused_with_its_line(
+def test_r32_a_wrong_config_is_refused_with_its_line(
     tmp_path: Path, text: str, line: int, reason: str
 ) -> None:
     message = refusal(tmp_path, text)

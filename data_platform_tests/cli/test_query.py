@@ -79,7 +79,7 @@ def test_what_is_stored_can_be_asked_of_the_state_database(store_candles: StoreC
         "",
     ],
 )
-def test_anything_but_one_select_over_the_lake_is_wrong_use(
+def test_r28_anything_but_one_select_over_the_lake_is_wrong_use(
     lake: Path, store_candles: StoreCandles, sql: str
 ) -> None:
     store_candles(SERIES, START, 1)

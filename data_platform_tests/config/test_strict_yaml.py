@@ -54,14 +54,14 @@ def test_a_path_is_spelled_as_people_write_it() -> None:
 
 
 @pytest.mark.parametrize("word", ["NO", "no", "Yes", "on", "OFF", "y", "N", "True", "FALSE"])
-def test_words_that_yaml_may_read_as_booleans_are_refused(word: str) -> None:
+def test_r32_words_that_yaml_may_read_as_booleans_are_refused(word: str) -> None:
     message = refusal(f"first: 1\npairs:\n  - {word}\n")
     assert message.startswith(f"some.yaml:3: found {word!r}: ")
     assert "`true` or `false`" in message
 
 
 @pytest.mark.parametrize("number", ["1:30", "190:20:30", "-1:30", "1:30.5"])
-def test_numbers_to_the_base_60_are_refused(number: str) -> None:
+def test_r32_numbers_to_the_base_60_are_refused(number: str) -> None:
     assert refusal(f"a: b\ngrace: {number}\n").startswith(f"some.yaml:2: found {number!r}: ")
 
 
@@ -87,7 +87,7 @@ def test_surprising_words_are_refused_as_keys_too() -> None:
     assert refusal("a: 1\n? [x, y]\n: 2\n").startswith("some.yaml:2: key ")
 
 
-def test_a_key_that_stands_twice_is_refused_with_both_lines() -> None:
+def test_r32_a_key_that_stands_twice_is_refused_with_both_lines() -> None:
     message = refusal("top:\n  a: 1\n  b: 2\n  a: 3\n")
     assert message == "some.yaml:4: key 'a' stands twice, first on line 2."
 
@@ -101,7 +101,7 @@ def test_a_key_that_stands_twice_is_refused_with_both_lines() -> None:
         "a: 1\nb: !own {}\n",
     ],
 )
-def test_tags_are_refused(text: str) -> None:
+def test_r32_tags_are_refused(text: str) -> None:
     message = refusal(text)
     assert message.startswith("some.yaml:2: tag ")
     assert "is not accepted" in message

@@ -96,7 +96,7 @@ def test_decimals_of_15_digits_come_back_to_the_last_bit(
 
 
 @every_converter
-def test_200_000_decimals_come_back_unchanged(converter: Converter, tmp_path: Path) -> None:
+def test_r23_200_000_decimals_come_back_unchanged(converter: Converter, tmp_path: Path) -> None:
     candles = decimal_candles(grid(MINUTE, 40_000), seed=23)
     assert bits(round_trip(converter, candles, export_file(converter), tmp_path)) == bits(candles)
 
@@ -201,7 +201,9 @@ def test_a_missing_file_is_named(converter: Converter, tmp_path: Path) -> None:
 
 @every_converter
 @every_timeframe
-def test_paths_lie_below_the_programs_folder(converter: Converter, timeframe: Timeframe) -> None:
+def test_r27_paths_lie_below_the_programs_folder(
+    converter: Converter, timeframe: Timeframe
+) -> None:
     for symbol in (PLAIN, ODD, "../x/USDT", "A B.C/D$E", "币安人生/USDT", "a|b...c/USD"):
         path = converter.path(export_file(converter, symbol, timeframe))
         assert path.parts[0] == converter.name

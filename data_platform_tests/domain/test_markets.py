@@ -32,7 +32,7 @@ def test_keys_are_reversible_and_hold_nothing_odd(symbol: str, key: str) -> None
 
 
 @given(st.text(min_size=1, max_size=12), st.text(min_size=1, max_size=12))
-def test_any_symbol_round_trips_or_is_refused(base: str, quote: str) -> None:
+def test_r27_any_symbol_round_trips_or_is_refused(base: str, quote: str) -> None:
     try:
         pair = Pair(f"{base}/{quote}")
     except (WrongUseError, UnicodeEncodeError):

@@ -43,7 +43,9 @@ def test_floor_is_the_grid_time_before(name: str, floor: datetime) -> None:
 @pytest.mark.parametrize(
     ("year", "month", "days"), [(2024, 2, 29), (2023, 2, 28), (2024, 3, 31), (2023, 12, 31)]
 )
-def test_months_hold_the_exact_count_of_every_timeframe(year: int, month: int, days: int) -> None:
+def test_r26_months_hold_the_exact_count_of_every_timeframe(
+    year: int, month: int, days: int
+) -> None:
     start = datetime(year, month, 1, tzinfo=UTC)
     end = start + timedelta(days=days)
     counts = {timeframe.name: timeframe.count(start, end) for timeframe in TIMEFRAMES}

@@ -21,7 +21,7 @@ def at(minute: int) -> datetime:
     ("timeframe", "windows"),
     [("5m", 720 - 1 - 8), ("15m", 240 - 2), ("1h", 60), ("4h", 15), ("1d", 2)],
 )
-def test_prices_are_exact_and_volume_within_1e_12(
+def test_r24_prices_are_exact_and_volume_within_1e_12(
     minutes: pl.DataFrame, timeframe: str, windows: int
 ) -> None:
     row = to_timeframe(timeframe)

@@ -186,7 +186,7 @@ def rows_of(lake: Lake, layer: str, month: str) -> list[sa.RowMapping]:
         return list(connection.execute(query).mappings())
 
 
-def test_candle_in_the_middle_of_a_month_makes_that_month_stale_alone(year: Lake) -> None:
+def test_r18_candle_in_the_middle_of_a_month_makes_that_month_stale_alone(year: Lake) -> None:
     # Indicators of June look back 29 days at most.
     correct(year, "2024-05-01 05:00", "2024-05-01 06:00")
     assert stale(year) == ["2024-05"]
@@ -208,7 +208,7 @@ def test_what_reads_across_the_end_of_the_month_is_found_in_turn_and_made_once(
     assert versions(year, "indicators") == [0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0]
 
 
-def test_making_what_is_stale_touches_no_other_file(year: Lake, root: Path) -> None:
+def test_r18_making_what_is_stale_touches_no_other_file(year: Lake, root: Path) -> None:
     before = files_of(root)
     correct(year, "2024-05-10 05:00", "2024-05-10 06:00")
     while found := stale(year):

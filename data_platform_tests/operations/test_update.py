@@ -229,7 +229,7 @@ def test_hole_in_the_middle_is_fetched_and_nothing_else(lake: Lake) -> None:
     assert report.count("written") == 1
 
 
-def test_correction_in_the_overlap_replaces_the_candle(lake: Lake, root: Path) -> None:
+def test_r18_correction_in_the_overlap_replaces_the_candle(lake: Lake, root: Path) -> None:
     series = series_of()
     truth = candles_at(grid("2024-03-01", "2024-03-20"))
     source = ScriptedSource({series: truth})
@@ -530,7 +530,7 @@ def test_damaged_month_before_the_start_is_named_though_nothing_of_it_is_asked_f
 
 
 @pytest.mark.parametrize("blocked", ["ohlcv", ".locks"])
-def test_folder_that_cannot_be_written_is_named_and_harms_nothing(
+def test_r7_folder_that_cannot_be_written_is_named_and_harms_nothing(
     lake: Lake, root: Path, blocked: str
 ) -> None:
     # A file where a folder is wanted stops every user, root too, unlike permissions.

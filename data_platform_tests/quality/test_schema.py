@@ -1,4 +1,5 @@
 import math
+import random
 import subprocess
 import sys
 import time
@@ -11,16 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandera.errors import SchemaErrors
 
-from data_platform.domain.candles import CANDLE_SCHEMA
+from data_platform.domain.candles import CANDLE_SCHEMA, closed_before
 from data_platform.domain.errors import StorageError
-from data_platform.domain.timeframes import Timeframe, to_timeframe
+from data_platform.domain.timeframes import TIMEFRAMES, Timeframe, to_timeframe
 from data_platform.quality.schema import (
     CONFLICT,
     DUPLICATE,
     audit_candles,
-    candle_model,
     check_columns,
+    prove_candles,
 )
+from data_platform_tests.factories import candles_at
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 END = datetime(2024, 2, 1, tzinfo=UTC)
@@ -68,7 +70,7 @@ def test_no_rows_pass_as_no_rows() -> None:
 
 
 @pytest.mark.parametrize(("column", "value"), IMPOSSIBLE)
-def test_an_impossible_value_is_refused_and_nothing_else(
+def test_r22_an_impossible_value_is_refused_and_nothing_else(
     hour: pl.DataFrame, column: str, value: float | None
 ) -> None:
     broken = planted(hour, ROW, **{column: value})
@@ -78,12 +80,15 @@ def test_an_impossible_value_is_refused_and_nothing_else(
     assert good.equals(hour.filter(pl.int_range(pl.len()) != ROW))
 
 
+@pytest.mark.parametrize("is_lazy", [False, True], ids=["eager", "lazy"])
 @pytest.mark.parametrize(("column", "value"), IMPOSSIBLE)
-def test_pandera_alone_refuses_the_same(
-    hour: pl.DataFrame, column: str, value: float | None
+def test_r22_pandera_alone_refuses_the_same(
+    hour: pl.DataFrame, column: str, value: float | None, *, is_lazy: bool
 ) -> None:
+    broken = planted(hour, ROW, **{column: value})
+    prove_candles(hour.lazy() if is_lazy else hour)
     with pytest.raises(SchemaErrors):
-        candle_model().validate(planted(hour, ROW, **{column: value}), lazy=True)
+        prove_candles(broken.lazy() if is_lazy else broken)
 
 
 def test_a_row_without_time_is_refused(hour: pl.DataFrame) -> None:
@@ -99,7 +104,7 @@ def test_a_row_without_time_is_refused(hour: pl.DataFrame) -> None:
         (END, "outside the period"),
     ],
 )
-def test_a_time_that_does_not_belong_here_is_refused(
+def test_r19_a_time_that_does_not_belong_here_is_refused(
     hour: pl.DataFrame, moment: datetime, reason: str
 ) -> None:
     _, refused = audit(planted(hour, ROW, open_time=moment), closed_end=END + timedelta(days=1))
@@ -111,6 +116,30 @@ def test_candles_from_the_closed_end_on_are_refused(hour: pl.DataFrame) -> None:
     good, refused = audit(hour, closed_end=START + timedelta(minutes=58))
     assert good.height == 58
     assert refused["reason"].to_list() == ["not closed yet"] * 2
+
+
+def test_r20_no_unfinished_candle_of_100_000_is_stored() -> None:
+    """For random clocks, graces and timeframes, and candles on both sides of the clock."""
+    dice = random.Random(20)
+    tried = unfinished = 0
+    while tried < 100_000:
+        timeframe = dice.choice(TIMEFRAMES)
+        grace = timedelta(milliseconds=dice.choice([0, 1, 5_000, dice.randrange(3_600_000)]))
+        now = START + timedelta(milliseconds=dice.randrange(40 * 86_400_000))
+        if dice.random() < 0.5:
+            # Within a millisecond of the instant at which a candle becomes a closed one.
+            now = timeframe.floor(now) + grace + timedelta(milliseconds=dice.randint(-1, 1))
+        first = timeframe.floor(now) - 250 * timeframe.duration
+        rows = candles_at(first + number * timeframe.duration for number in range(500))
+        begin, end = rows["open_time"][0], rows["open_time"][-1] + timeframe.duration
+        closed = closed_before(now, timeframe, grace)
+        good, refused = audit_candles(rows, timeframe, closed, begin, end)
+        assert good.height + refused.height == 500
+        done = pl.col("open_time") + timeframe.duration + grace <= now
+        assert good.equals(rows.filter(done)), (now, timeframe, grace)
+        tried += 500
+        unfinished += refused.height
+    assert unfinished > 40_000
 
 
 def test_every_reason_of_a_row_is_named(hour: pl.DataFrame) -> None:
@@ -140,7 +169,7 @@ def test_a_broken_twin_does_not_taint_the_good_one(hour: pl.DataFrame) -> None:
     assert refused.height == 1
 
 
-def test_rows_in_any_order_come_out_in_order_of_time(hour: pl.DataFrame) -> None:
+def test_r19_rows_in_any_order_come_out_in_order_of_time(hour: pl.DataFrame) -> None:
     good, _ = audit(hour.sample(fraction=1, shuffle=True, seed=3))
     assert good.equals(hour)
 
@@ -163,7 +192,7 @@ def test_another_schema_is_refused_by_name(
     with pytest.raises(StorageError, match=named):
         audit(drifted)
     with pytest.raises(SchemaErrors):
-        candle_model().validate(drifted, lazy=True)
+        prove_candles(drifted)
 
 
 def test_the_right_columns_pass_silently(hour: pl.DataFrame) -> None:
@@ -180,16 +209,19 @@ def truthful(row: dict[str, object]) -> bool:
 
 values = st.one_of(st.none(), st.floats(), st.sampled_from([0.0, -0.0, 1.0, 1.5, 2.0, 3.0]))
 rows = st.lists(
-    st.tuples(st.integers(-1, 6), values, values, values, values, values), min_size=1, max_size=12
+    st.tuples(st.integers(-2, 12), values, values, values, values, values), min_size=1, max_size=12
 )
 
 
 @settings(deadline=None, max_examples=150)
 @given(rows)
-def test_no_row_is_lost_and_only_truthful_ones_are_stored(rows: list[tuple[object, ...]]) -> None:
-    minutes = [START + timedelta(minutes=int(str(row[0]))) for row in rows]
+def test_r19_no_row_is_lost_and_only_truthful_ones_are_stored(
+    rows: list[tuple[object, ...]],
+) -> None:
+    # Every other one lies between two minutes.
+    times = [START + timedelta(seconds=30 * int(str(row[0]))) for row in rows]
     frame = pl.DataFrame(
-        [(minute, *row[1:]) for minute, row in zip(minutes, rows, strict=True)],
+        [(time, *row[1:]) for time, row in zip(times, rows, strict=True)],
         schema=CANDLE_SCHEMA,
         orient="row",
     )
@@ -197,9 +229,11 @@ def test_no_row_is_lost_and_only_truthful_ones_are_stored(rows: list[tuple[objec
     assert good.height + refused.height == frame.height
     assert all(truthful(row) for row in good.iter_rows(named=True))
     assert good["open_time"].to_list() == sorted(set(good["open_time"]))
+    assert all(it.second == 0 for it in good["open_time"])
     lost = refused.filter(~pl.col("reason").is_in([DUPLICATE, CONFLICT]))
     assert not any(
-        truthful(row) and row["open_time"] >= START for row in lost.iter_rows(named=True)
+        truthful(row) and row["open_time"] >= START and row["open_time"].second == 0
+        for row in lost.iter_rows(named=True)
     )
 
 

@@ -58,7 +58,7 @@ def is_refused(process: Breaker) -> bool:
     return False
 
 
-def test_three_failures_in_a_row_open_it_for_every_process(venue: Venue) -> None:
+def test_r16_three_failures_in_a_row_open_it_for_every_process(venue: Venue) -> None:
     first, second = venue.process(), venue.process()
     fail(first, 2)
     assert not is_refused(second)
@@ -68,7 +68,7 @@ def test_three_failures_in_a_row_open_it_for_every_process(venue: Venue) -> None
     assert venue.state == BreakerState("open", 3, NOON, NOON + MINUTE, "okx: HTTP 503")
 
 
-def test_other_exchanges_are_not_concerned(venue: Venue) -> None:
+def test_r16_other_exchanges_are_not_concerned(venue: Venue) -> None:
     fail(venue.process(), 3)
     assert not is_refused(venue.process("binance"))
 
@@ -93,7 +93,7 @@ def test_request_that_failed_while_another_was_answered_says_nothing(venue: Venu
     assert venue.state == CLOSED
 
 
-def test_exactly_one_request_tries_when_the_pause_is_over(venue: Venue) -> None:
+def test_r16_exactly_one_request_tries_when_the_pause_is_over(venue: Venue) -> None:
     processes = [venue.process() for _ in range(5)]
     fail(processes[0], 3)
     venue.now += MINUTE - SECOND

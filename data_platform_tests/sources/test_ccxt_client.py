@@ -159,7 +159,7 @@ def test_only_a_live_source_keeps_the_next_slot_for_itself(
     assert run(access, ask) is is_kept
 
 
-def test_request_that_never_ends_is_given_up_after_twice_its_timeout(wire: Wire) -> None:
+def test_r33_request_that_never_ends_is_given_up_after_twice_its_timeout(wire: Wire) -> None:
     async def endless() -> None:
         await asyncio.sleep(30)
 

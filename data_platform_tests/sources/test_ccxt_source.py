@@ -131,7 +131,7 @@ def test_garbage_is_asked_for_again(wire: Wire, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", GARBAGE)
-def test_lasting_garbage_is_a_failed_window_and_never_no_candles(wire: Wire, name: str) -> None:
+def test_r15_lasting_garbage_is_a_failed_window_and_never_no_candles(wire: Wire, name: str) -> None:
     bad_start = ms(START + MINUTE * 1000)
     wire.always = lambda query: GARBAGE[name] if query["startTime"] == str(bad_start) else None
     results, _ = fetch(access_to(wire.url), request_of(START, START + MINUTE * 3000))
@@ -260,7 +260,7 @@ def test_a_ban_longer_than_anybody_waits_fails_at_once_and_sends_nothing_more(wi
     assert f"until {first.until:%Y-%m-%d %H:%M}" in str(errors_of(results)[0])
 
 
-def test_dripping_server_meets_the_deadline(wire: Wire) -> None:
+def test_r33_dripping_server_meets_the_deadline(wire: Wire) -> None:
     wire.always = lambda _query: Reply("[" + " " * 500 + "]", drip=0.05)
     started = datetime.now(UTC)
     results, _ = fetch(access_to(wire.url, timeout=0.3), request_of(START, START + hours(1)))
@@ -308,7 +308,7 @@ def test_page_that_always_fails_among_good_ones_ends_nothing_else(wire: Wire) ->
 
 
 @pytest.mark.parametrize("is_packed", [False, True])
-def test_endless_answer_is_garbage_and_costs_no_memory(wire: Wire, *, is_packed: bool) -> None:
+def test_r33_endless_answer_is_garbage_and_costs_no_memory(wire: Wire, *, is_packed: bool) -> None:
     rows = json.dumps([row(START + MINUTE * index) for index in range(600_000)]).encode()
     bomb = gzip.compress(rows if not is_packed else b" " * 300_000_000, 1)
     wire.scripted = [Reply(bomb, headers={"Content-Encoding": "gzip"})] * 3
@@ -377,7 +377,7 @@ def test_pair_that_the_exchange_disowns_when_asked_is_not_listed(wire: Wire) -> 
     assert made == 1
 
 
-def test_unfinished_candle_is_dropped_by_the_clock(wire: Wire) -> None:
+def test_r20_unfinished_candle_is_dropped_by_the_clock(wire: Wire) -> None:
     # 12:00:30 there: the minute of 12:00 is unfinished, that of 11:59 has been closed for 30 s.
     results, _ = fetch(
         access_to(wire.url), request_of(CLOSED_END - hours(1), CLOSED_END + hours(1))
@@ -410,7 +410,7 @@ def test_years_before_the_listing_cost_one_request(wire: Wire) -> None:
     assert (windows[0].start, windows[-1].end) == (request.start, request.end)
 
 
-def test_a_long_gap_ends_no_walk(wire: Wire) -> None:
+def test_r17_a_long_gap_ends_no_walk(wire: Wire) -> None:
     gap = (START + hours(3), START + hours(90))
     wire.missing = (gap,)
     results, made = fetch(access_to(wire.url), request_of(START, START + hours(100)))
@@ -420,7 +420,7 @@ def test_a_long_gap_ends_no_walk(wire: Wire) -> None:
     assert made <= 6
 
 
-def test_full_page_of_repeated_rows_hides_no_candle(wire: Wire) -> None:
+def test_r17_full_page_of_repeated_rows_hides_no_candle(wire: Wire) -> None:
     twice = [row(START)] * 10 + [row(START + MINUTE * i) for i in range(1, 51)]
     wire.scripted = [Reply(json.dumps(twice))]
     results, made = fetch(access_to(wire.url), request_of(START, START + hours(1)))

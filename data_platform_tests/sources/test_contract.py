@@ -156,7 +156,7 @@ def test_minutes_without_trades_come_as_the_row_says(
 @pytest.mark.parametrize(
     ("exchange", "timeframe"), ROWS, ids=lambda row: getattr(row, "name", None)
 )
-def test_unfinished_candle_is_never_yielded(
+def test_r20_unfinished_candle_is_never_yielded(
     simulator: Simulator, exchange: Exchange, timeframe: Timeframe
 ) -> None:
     series = series_of(exchange, timeframe)

@@ -72,7 +72,7 @@ def kind_of(error: Exception, status: int | None) -> type[SourceError]:
         (KeyError("data"), 200, GarbageError),
     ],
 )  # fmt: skip
-def test_every_error_has_its_class(
+def test_r15_every_error_has_its_class(
     error: Exception, status: int | None, kind: type[SourceError]
 ) -> None:
     assert isinstance(error, caught_errors())
@@ -219,7 +219,7 @@ def wire() -> Iterator[Wire]:
     WORDS,
     ids=[f"{row[0]}-{row[1]}-{row[2][:40]}" for row in WORDS],
 )
-def test_what_an_exchange_says_over_http_has_one_class_and_one_decision(
+def test_r15_what_an_exchange_says_over_http_has_one_class_and_one_decision(
     wire: Wire, exchange: str, status: int, body: str, kind: type[SourceError], decision: str | int
 ) -> None:
     wire.anything = scripted.Reply(body, status)

@@ -98,7 +98,7 @@ TRIED = [
 
 
 @pytest.mark.parametrize(("fault", "exchange"), TRIED)
-def test_passing_fault_costs_nothing_and_a_lasting_one_is_never_no_candles(
+def test_r15_passing_fault_costs_nothing_and_a_lasting_one_is_never_no_candles(
     simulator: Simulator, fault: str, exchange: str
 ) -> None:
     options = OPTIONS.get(fault, {})
@@ -120,7 +120,7 @@ def test_passing_fault_costs_nothing_and_a_lasting_one_is_never_no_candles(
 
 @pytest.mark.parametrize("exchange", EXCHANGES)
 @pytest.mark.parametrize("fault", ["http_403_html", "http_451"])
-def test_exchange_that_shuts_this_network_out_is_asked_once(
+def test_r15_exchange_that_shuts_this_network_out_is_asked_once(
     simulator: Simulator, exchange: str, fault: str
 ) -> None:
     simulator.faults.add(fault, exchange=exchange, endpoint="ohlcv")
@@ -133,7 +133,7 @@ def test_exchange_that_shuts_this_network_out_is_asked_once(
 
 
 @pytest.mark.parametrize("exchange", EXCHANGES)
-def test_nothing_is_sent_before_the_time_that_was_asked_for(
+def test_r16_nothing_is_sent_before_the_time_that_was_asked_for(
     simulator: Simulator, exchange: str
 ) -> None:
     early = simulator.scorer.scores()[exchange].early
@@ -146,7 +146,7 @@ def test_nothing_is_sent_before_the_time_that_was_asked_for(
     assert simulator.scorer.scores()[exchange].early == early
 
 
-def test_ban_of_one_exchange_stops_every_later_source_of_it_and_no_other() -> None:
+def test_r16_ban_of_one_exchange_stops_every_later_source_of_it_and_no_other() -> None:
     exchanges = {name: SimulatedExchange(name, (BTC,)) for name in EXCHANGES}
     with run_simulator(SimulatorConfig(exchanges, seed=7, clock=NOW)) as simulator:
         simulator.faults.add(
@@ -169,7 +169,7 @@ def test_ban_of_one_exchange_stops_every_later_source_of_it_and_no_other() -> No
             assert [result.window.outcome for result in results] == ["answered"]
 
 
-def test_outage_opens_the_breaker_for_all_and_one_request_closes_it(
+def test_r16_outage_opens_the_breaker_for_all_and_one_request_closes_it(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("data_platform.sources.breaker.FIRST_PAUSE", timedelta(seconds=1))

@@ -106,7 +106,7 @@ def test_a_pause_holds_also_those_who_already_wait(path: Path) -> None:
     assert asyncio.run(wait_and_pause()) >= 0.4
 
 
-def test_a_ban_is_told_to_every_later_source_until_its_end(path: Path) -> None:
+def test_r16_a_ban_is_told_to_every_later_source_until_its_end(path: Path) -> None:
     hands = Hands()
     run(budget(path, hands=hands).pause(3600))
     hands.turn(600)
@@ -320,7 +320,7 @@ def test_lock_that_is_never_given_back_is_named_with_its_remedy(
     run(budget(path).turn())
 
 
-def test_a_restart_does_not_forget_a_ban(path: Path) -> None:
+def test_r16_a_restart_does_not_forget_a_ban(path: Path) -> None:
     pause = (
         "import asyncio, sys; from pathlib import Path;"
         "from data_platform.sources.rate_budget import RateBudget as B;"

@@ -108,7 +108,7 @@ def window_of(wire: Wire, query: Query) -> list[list[object]]:
 
 
 @pytest.mark.parametrize("page", [0, 100, 400])
-def test_half_a_page_is_asked_on_from_its_last_candle(wire: Wire, page: int) -> None:
+def test_r17_half_a_page_is_asked_on_from_its_last_candle(wire: Wire, page: int) -> None:
     once = [str(ms(START + MINUTE * page))]
 
     def odd(query: Query) -> Reply | None:
@@ -123,14 +123,14 @@ def test_half_a_page_is_asked_on_from_its_last_candle(wire: Wire, page: int) -> 
     assert len(wire.queries) == 6
 
 
-def test_server_that_halves_every_answer_loses_nothing(wire: Wire) -> None:
+def test_r17_server_that_halves_every_answer_loses_nothing(wire: Wire) -> None:
     wire.always = lambda query: half_of(wire, query, 0.5) if int(query["limit"]) > 4 else None
     results = walk(wire, START, START + MINUTE * 640, page_size=64)
     times = pl.concat([result.candles for result in results])["open_time"].to_list()
     assert times == [START + MINUTE * number for number in range(640)]
 
 
-def test_page_that_is_empty_by_mistake_is_asked_again(wire: Wire) -> None:
+def test_r17_page_that_is_empty_by_mistake_is_asked_again(wire: Wire) -> None:
     once = [str(ms(START + MINUTE * 200))]
 
     def odd(query: Query) -> Reply | None:
@@ -142,7 +142,7 @@ def test_page_that_is_empty_by_mistake_is_asked_again(wire: Wire) -> None:
     assert len(wire.queries) == 6
 
 
-def test_window_that_lost_its_older_rows_is_asked_for_them(wire: Wire) -> None:
+def test_r17_window_that_lost_its_older_rows_is_asked_for_them(wire: Wire) -> None:
     # Servers that answer newest first and send at most 100 rows.
     wire.always = lambda query: Reply(json.dumps(window_of(wire, query)[-100:]))
     results = walk(wire, START, START + MINUTE * 900, page_size=300, row=OKX)

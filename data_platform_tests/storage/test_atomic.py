@@ -19,7 +19,7 @@ def whole_again() -> Iterator[None]:
     faults.remove()
 
 
-def test_the_file_is_flushed_before_the_rename_and_the_folder_after(
+def test_r3_the_file_is_flushed_before_the_rename_and_the_folder_after(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = tmp_path / "x.parquet"
@@ -80,7 +80,7 @@ def test_a_file_that_was_written_since_has_another_stamp(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("kind", ["ENOSPC", "EIO", "EROFS", "EACCES"])
-def test_an_error_at_any_operation_leaves_the_old_or_the_new_and_no_temporary_file(
+def test_r7_an_error_at_any_operation_leaves_the_old_or_the_new_and_no_temporary_file(
     tmp_path: Path, kind: str
 ) -> None:
     spoiled = 0

@@ -172,7 +172,7 @@ OUTSIDE = [
 
 
 @pytest.mark.parametrize("sql", OUTSIDE)
-def test_nothing_outside_the_lake_is_read(
+def test_r28_nothing_outside_the_lake_is_read(
     lake: PartitionStore, door: duckdb.DuckDBPyConnection, sql: str
 ) -> None:
     candles(range(1)).write_parquet(lake.root.parent / "outside.parquet")
@@ -207,7 +207,7 @@ WRITES = [
 
 
 @pytest.mark.parametrize("sql", WRITES)
-def test_only_one_select_passes_the_door(
+def test_r28_only_one_select_passes_the_door(
     lake: PartitionStore, door: duckdb.DuckDBPyConnection, sql: str
 ) -> None:
     before = everything(lake.root)
@@ -216,7 +216,7 @@ def test_only_one_select_passes_the_door(
     assert everything(lake.root) == before
 
 
-def test_the_lock_holds_without_the_guard(
+def test_r28_the_lock_holds_without_the_guard(
     lake: PartitionStore, door: duckdb.DuckDBPyConnection
 ) -> None:
     for sql in (
@@ -277,7 +277,9 @@ print(rows.texts.rows())
 
 
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kathmandu"])
-def test_a_day_is_a_utc_day_wherever_the_machine_stands(lake: PartitionStore, zone: str) -> None:
+def test_r25_a_day_is_a_utc_day_wherever_the_machine_stands(
+    lake: PartitionStore, zone: str
+) -> None:
     run = subprocess.run(
         [sys.executable, "-c", DAYS, str(lake.root)],
         env={**os.environ, "TZ": zone},

@@ -39,7 +39,7 @@ def test_a_feature_set_stands_before_the_exchange() -> None:
         "%2E%2E/%2F",
     ],
 )
-def test_odd_symbols_stay_inside_the_lake_and_come_back(symbol: str) -> None:
+def test_r27_odd_symbols_stay_inside_the_lake_and_come_back(symbol: str) -> None:
     pair = Pair(symbol)
     path = LAYOUT.partition(partition(series(pair=symbol)))
     assert ".." not in path.parts
@@ -47,13 +47,13 @@ def test_odd_symbols_stay_inside_the_lake_and_come_back(symbol: str) -> None:
     assert from_key(path.parts[-3].removeprefix("pair=")) == pair
 
 
-def test_a_symbol_too_long_for_a_path_is_refused() -> None:
+def test_r27_a_symbol_too_long_for_a_path_is_refused() -> None:
     with pytest.raises(WrongUseError, match="characters"):
         Pair("X" * 300 + "/USDT")
 
 
 @pytest.mark.parametrize("exchange", ["..", "", "a/b", ".hidden", "a=b", "a*", "x" * 100, "-rf"])
-def test_odd_exchange_names_are_refused(exchange: str) -> None:
+def test_r27_odd_exchange_names_are_refused(exchange: str) -> None:
     with pytest.raises(StorageError, match="folder of the lake"):
         LAYOUT.partition(partition(series(exchange=exchange)))
 
@@ -68,7 +68,7 @@ def test_odd_feature_sets_and_layers_are_refused() -> None:
 
 
 @pytest.mark.parametrize("path", ["../x", "/etc/x", "a/../../x", "", "a\0b"])
-def test_export_paths_do_not_leave_their_folder(path: str) -> None:
+def test_r27_export_paths_do_not_leave_their_folder(path: str) -> None:
     with pytest.raises(StorageError, match="leaves the folder"):
         LAYOUT.export(PurePosixPath(path))
 

@@ -150,7 +150,7 @@ def test_refused_rows_go_to_quarantine_and_the_good_ones_are_stored(
         (candles([1]).with_columns(x=pl.lit(1)), "expected the columns"),
     ],
 )
-def test_rows_that_break_the_partition_are_never_published(
+def test_r19_rows_that_break_the_partition_are_never_published(
     store: PartitionStore, root: Path, rows: pl.DataFrame, fault: str
 ) -> None:
     commit(store, candles([5]))
@@ -182,7 +182,7 @@ def test_an_expected_version_that_is_gone_is_a_conflict(store: PartitionStore) -
         expecting(ABSENT)
 
 
-def test_a_stale_writer_adds_what_is_missing_and_loses_the_rest(
+def test_r5_a_stale_writer_adds_what_is_missing_and_loses_the_rest(
     store: PartitionStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     commit(store, candles(range(3), price=1), note=CommitNote(fetched_at=NOON))
@@ -197,7 +197,7 @@ def test_a_stale_writer_adds_what_is_missing_and_loses_the_rest(
     assert "4 candles" in caplog.text
 
 
-def test_a_stale_batch_that_became_the_newest_row_does_not_hide_the_later_fetch(
+def test_r5_a_stale_batch_that_became_the_newest_row_does_not_hide_the_later_fetch(
     store: PartitionStore,
 ) -> None:
     for hours, price in ((3, 1), (1, 2), (2, 3)):
@@ -416,7 +416,7 @@ for hour in range(first, 400, 4):
 """
 
 
-def test_four_writers_of_one_partition_keep_every_candle(root: Path) -> None:
+def test_r4_four_writers_of_one_partition_keep_every_candle(root: Path) -> None:
     writers = [
         subprocess.Popen([sys.executable, "-c", WRITER, str(root), str(first)])
         for first in range(4)
@@ -464,7 +464,7 @@ def check_sound(folder: Path) -> int:
     return left.height
 
 
-def test_a_kill_at_every_operation_leaves_the_old_or_the_new(root: Path, tmp_path: Path) -> None:
+def test_r1_a_kill_at_every_operation_leaves_the_old_or_the_new(root: Path, tmp_path: Path) -> None:
     """R1: killed at, or halfway through, each file operation of a commit."""
     prepared(root)
     driver = Path(__file__).with_name("fault_driver.py")
@@ -481,7 +481,7 @@ def test_a_kill_at_every_operation_leaves_the_old_or_the_new(root: Path, tmp_pat
 
 
 @pytest.mark.parametrize("kind", ["ENOSPC", "EIO"])
-def test_an_error_at_every_operation_leaves_the_old_or_the_new(
+def test_r1_r7_an_error_at_every_operation_leaves_the_old_or_the_new(
     root: Path, tmp_path: Path, kind: str
 ) -> None:
     """R1 and R7: refused at each file operation of a commit."""

@@ -1,4 +1,5 @@
-import threading
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -184,32 +185,42 @@ def test_a_version_changes_exactly_with_the_content(store: PartitionStore) -> No
     assert version() != first
 
 
-def test_readers_among_overwrites_see_the_old_or_the_new(root: Path) -> None:
-    """R6, in small: every read is one of the states that were committed, in their order."""
-    store, writer = open_store(root), open_store(root)
+OVERWRITER = """
+import sys
+from pathlib import Path
+from data_platform_tests.storage.lake import candles, commit, open_store
+store = open_store(Path(sys.argv[1]))
+price = 0
+while not Path(sys.argv[2]).exists():
+    price += 10
+    commit(store, candles(range(3), price=price))
+"""
+
+
+def test_r6_10_000_reads_among_overwrites_see_the_old_or_the_new(
+    root: Path, tmp_path: Path
+) -> None:
+    """Every read is one of the states that were committed, whole and in their order."""
+    store, stop = open_store(root), tmp_path / "stop"
     commit(store, candles(range(3), price=0))
-    done = threading.Event()
-
-    def overwrite() -> None:
-        for price in range(1, 120):
-            commit(writer, candles(range(3), price=price))
-        done.set()
-
-    thread = threading.Thread(target=overwrite)
-    thread.start()
+    writer = subprocess.Popen([sys.executable, "-c", OVERWRITER, str(root), str(stop)])
     seen: list[float] = []
-    while not done.is_set():
-        frame = store.read_range("ohlcv", series(), at(0), at(9))
-        assert frame.height == 3
-        seen.append(frame["close"][0])
-        one = store.read(partition())
-        assert one is not None
-        seen.append(one.frame["close"][0])
-    thread.join()
-    assert len(seen) > 50
+    try:
+        while len(seen) < 10_000 or len(set(seen)) < 100:
+            for frame in (
+                store.read_range("ohlcv", series(), at(0), at(9), columns=["close"]),
+                found.frame if (found := store.read(partition(), columns=["close"])) else None,
+            ):
+                assert frame is not None
+                first, *others = frame["close"].to_list()
+                assert others == [first + 1, first + 2]
+                seen.append(first)
+    finally:
+        stop.touch()
+        assert writer.wait(timeout=60) == 0
     assert seen == sorted(seen)
+    assert {price % 10 for price in seen} == {0}
     store.state.close()
-    writer.state.close()
 
 
 def test_many_small_months_are_read_together(store: PartitionStore) -> None:
