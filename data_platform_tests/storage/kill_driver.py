@@ -10,13 +10,12 @@ import random
 import signal
 import sys
 import time
-import traceback
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 from data_platform.domain.errors import DamagedFileError
 from data_platform.domain.periods import Period
+from data_platform_tests.forks import Tell, forked, heard
 from data_platform_tests.storage.lake import JANUARY, candles, commit, open_store, partition
 
 MONTHS = (JANUARY, Period(2024, 2))
@@ -26,7 +25,7 @@ Order = tuple[int, list[int], float]
 """A month, hours, and the price that their candles are committed with."""
 
 
-def write_until_killed(root: Path, known: Known, seed: int, tell: Callable[[str], None]) -> None:
+def write_until_killed(root: Path, known: Known, seed: int, tell: Tell) -> None:
     """Extend, correct and fill in, telling of each commit before and after it."""
     store, dice = open_store(root), random.Random(seed)
     for step in range(100_000):
@@ -68,26 +67,6 @@ def look(root: Path) -> dict[str, object]:
     return {"found": found, "wrong": dict(wrong)}
 
 
-def forked(work: Callable[[Callable[[str], None]], None]) -> tuple[int, int]:
-    """Run work in a fork; return its process id and the end of a pipe with the lines it tells."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child:
-        os.close(writing)
-        return child, reading
-    os.close(reading)
-    try:
-        work(lambda line: void(os.write(writing, f"{line}\n".encode())))
-    except BaseException:  # noqa: BLE001  # a fork never returns into its parent's code
-        traceback.print_exc()
-        os._exit(1)
-    os._exit(0)
-
-
-def void(_: object) -> None:
-    return
-
-
 def kill_one(root: Path, known: Known, seed: int, dice: random.Random) -> list[str]:
     """Let a writer begin some commits, kill it within the last, and return what it had told."""
     child, reading = forked(lambda tell: write_until_killed(root, known, seed, tell))
@@ -101,10 +80,9 @@ def kill_one(root: Path, known: Known, seed: int, dice: random.Random) -> list[s
 
 
 def look_in_a_fork(root: Path) -> tuple[Known, dict[str, int]]:
-    child, reading = forked(lambda tell: tell(json.dumps(look(root))))
-    with os.fdopen(reading) as pipe:
-        seen = json.loads(pipe.read())
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    lines, code = heard(lambda tell: tell(json.dumps(look(root))))
+    assert code == 0
+    seen = json.loads(lines[0])
     return seen["found"], seen["wrong"]
 
 
