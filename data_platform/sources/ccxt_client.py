@@ -31,7 +31,7 @@ from data_platform.sources.breaker import Breaker, BreakerStore, LeftAloneError,
 from data_platform.sources.ccxt_exchange import REPLY, CcxtExchange, close_exchange, open_exchange
 from data_platform.sources.clock import ExchangeClock
 from data_platform.sources.faults import Reply, caught_errors, to_fault
-from data_platform.sources.pages import Page, check_place, to_candles
+from data_platform.sources.pages import Page, already_open, check_place, to_candles
 from data_platform.sources.rate_budget import RateBudget, budget_file
 from data_platform.sources.request_log import Pace
 
@@ -173,7 +173,7 @@ class CcxtClient:
             rows = await exchange.fetch_ohlcv(
                 series.pair.symbol, series.timeframe.name, since, limit
             )
-            candles = to_candles(rows)
+            candles = already_open(to_candles(rows), sent_at, series.timeframe)
             closed_end = closed_before(sent_at, series.timeframe, self.access.grace)
             check_place(candles, page, meaning, closed_end, series.timeframe)
             return Answer(candles, sent_at)

@@ -73,6 +73,23 @@ def to_candles(rows: Sequence[Row]) -> pl.DataFrame:
     return pl.DataFrame([times, *numbers]).sort("open_time", maintain_order=True)
 
 
+def already_open(candles: pl.DataFrame, now: datetime, timeframe: Timeframe) -> pl.DataFrame:
+    """Return the rows of a sorted answer without those of the future.
+
+    One of them would prove that nothing lies between the page and it: 1,767 minutes were taken
+    for empty in a test.
+
+    Args:
+        candles: all rows of the answer, sorted.
+        now: when it was asked, by the exchange's clock as far as known; a candle is spared.
+        timeframe: the grid.
+    """
+    latest = now + timeframe.duration
+    if candles.is_empty() or _last(candles) <= latest:
+        return candles
+    return candles.filter(pl.col("open_time") <= latest)
+
+
 def inside(candles: pl.DataFrame, page: Page) -> pl.DataFrame:
     """Return the rows of a sorted answer that open inside the page; others are another page's."""
     # The common page is looked at from its ends alone: on one that is whole, a filter costs as

@@ -11,6 +11,7 @@ from data_platform.domain.exchanges import Exchange, SinceMeaning, exchange_row
 from data_platform.domain.timeframes import to_timeframe
 from data_platform.sources.pages import (
     Page,
+    already_open,
     check_place,
     doubtful_parts,
     inside,
@@ -66,6 +67,13 @@ def test_row_without_a_readable_time_is_garbage(time: object) -> None:
 def test_row_too_short_is_garbage() -> None:
     with pytest.raises(GarbageError):
         to_candles([[1_704_067_200_000, 1.0]])
+
+
+def test_rows_of_the_future_are_dropped() -> None:
+    found = already_open(candles(0, 1, 2, 500_000), at(1.5), MINUTE)
+    assert found["open_time"].to_list() == [at(0), at(1), at(2)]
+    assert already_open(found, at(1), MINUTE).equals(found)
+    assert already_open(candles(), at(0), MINUTE).is_empty()
 
 
 def test_rows_of_other_pages_are_dropped() -> None:
