@@ -73,6 +73,30 @@ def test_r16_other_exchanges_are_not_concerned(venue: Venue) -> None:
     assert not is_refused(venue.process("binance"))
 
 
+def test_r16_an_outage_of_ten_minutes_costs_few_requests_and_ends_by_itself(venue: Venue) -> None:
+    """Four processes want to ask every second; another exchange is asked as ever."""
+    processes, other = [venue.process() for _ in range(4)], venue.process("kraken")
+    sent: list[int] = []
+    for second in range(1200):
+        for process in processes:
+            try:
+                is_probe = enter(process)
+            except LeftAloneError:
+                continue
+            sent.append(second)
+            if second < 600:
+                process.failed(LOST, time.monotonic(), is_probe=is_probe)
+            else:
+                process.answered()
+        assert not is_refused(other)
+        venue.now += SECOND
+    # Three open it; one tries after a minute, and after two, four and eight more.
+    assert sent[:6] == [0, 0, 0, 60, 180, 420]
+    assert sent[6] == 900
+    assert sent[7:11] == [900, 900, 900, 901]
+    assert venue.state.state == "closed"
+
+
 def test_an_answer_in_between_begins_the_count_anew(venue: Venue) -> None:
     fail(venue.process(), 2)
     other = venue.process()
