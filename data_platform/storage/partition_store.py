@@ -134,12 +134,8 @@ class PartitionStore(HistoryReader):
             later = fetched_later(connection, partition_key(partition), note.fetched_at)
         kept, outdated = drop_outdated(current.frame, good, later)
         if outdated:
-            _log.warning(
-                "%s: %d candles fetched at %s lost to a later fetch.",
-                partition,
-                outdated,
-                note.fetched_at,
-            )
+            told = "%s: %d candles fetched at %s lost to a later fetch."
+            _log.warning(told, partition, outdated, note.fetched_at)
         return kept, outdated
 
     def _replace_file(
@@ -167,12 +163,19 @@ class PartitionStore(HistoryReader):
             content_hash=update.content_hash,
             file_sha256=update.file.sha256 if update.file else None,
             path=path if update.file else None,
-            replaced=current.version if update.change.rewrites else None,
+            replaced=self._replaced(partition, current, update),
             reason=note.reason or _reason(current, update),
             schema_version=footer.SCHEMA_VERSION,
             added=update.change.added,
             changed=update.change.changed,
         )
+
+    def _replaced(self, partition: Partition, current: Current, update: "_Update") -> str | None:
+        # A writer that died before the journal has kept the file that the newest row tells of.
+        noted = current.row.file_sha256 if current.row and not current.journalled else None
+        if noted and self.layout.history(partition, noted).exists():
+            return noted
+        return current.version if update.change.rewrites else None
 
     def _note(
         self,

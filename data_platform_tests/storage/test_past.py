@@ -88,6 +88,25 @@ def test_a_derived_layer_is_read_as_it_was_although_rows_went(store: PartitionSt
     assert past.equals(filled(candles([1, 2, 3])))
 
 
+@pytest.mark.parametrize("price", [100.0, 700.0, 900.0], ids=["adopted", "extended", "corrected"])
+def test_a_correction_that_died_before_the_journal_hides_no_past(
+    store: PartitionStore, monkeypatch: pytest.MonkeyPatch, price: float
+) -> None:
+    commit(store, candles([1, 2, 3]))
+    then = moment()
+    with monkeypatch.context() as patched:
+        # As if the process had died between rename and journal.
+        patched.setattr(PartitionStore, "_note", lambda *_: None)
+        commit(store, candles([2], price=700))
+    later = {100.0: candles([2], price=700), 700.0: candles([4]), 900.0: candles([2], price=900)}
+    commit(store, later[price])
+    past = PastReader(store, then).read_range("ohlcv", series(), START, END)
+    assert past.equals(candles([1, 2, 3]))
+    changes = store.replaced(partition())
+    newest = 702.0 if price < 900 else 902.0
+    assert changes.select("old_close", "new_close").rows() == [(102.0, newest)]
+
+
 def test_a_range_is_cut_on_both_sides(store: PartitionStore) -> None:
     commit(store, candles(range(6)))
     past = PastReader(store, moment())
