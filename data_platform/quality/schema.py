@@ -66,8 +66,8 @@ def _candle_model() -> "DataFrameSchema":
     )
 
 
-def prove_candles(frame: _Frame) -> None:
-    """Hold a frame, lazy or not, against the Pandera model: its schema and its values.
+def prove_candles(frame: _Frame) -> _Frame:
+    """Return a frame, lazy or not, whose schema and values the Pandera model has proved.
 
     Raises:
         pandera.errors.SchemaErrors: names what does not hold.
@@ -76,7 +76,7 @@ def prove_candles(frame: _Frame) -> None:
 
     # Of a lazy frame Pandera looks at the schema alone unless told: NaN passed (pandera 0.35).
     with config_context(validation_depth=ValidationDepth.SCHEMA_AND_DATA):
-        _candle_model().validate(frame, lazy=True)
+        return _candle_model().validate(frame, lazy=True)
 
 
 def audit_candles(
@@ -118,9 +118,7 @@ def audit_candles(
         "not closed yet": time < closed,
     }
     good, refused = _split(frame, truths)
-    good = good.sort("open_time")
-    prove_candles(good)
-    return good, refused
+    return prove_candles(good.sort("open_time")), refused
 
 
 def _to_ms(time: datetime) -> int:
