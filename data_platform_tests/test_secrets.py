@@ -1,21 +1,26 @@
 """A key reaches nothing but the request, whatever an exchange answers and wherever it fails."""
 
+import base64
 import json
 import logging
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
 import traceback
 import urllib.request
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from dagster._utils.error import serializable_error_info_from_exc_info
 
@@ -109,7 +114,74 @@ def traces_in(text: str) -> list[str]:
 def files_with_a_trace(*folders: Path) -> list[str]:
     found = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
     assert len(found) > 20
-    return [str(path) for path in found if TRACE in path.read_bytes()]
+    return [str(path) for path in found if any(TRACE in part for part in contents_of(path))]
+
+
+def contents_of(path: Path) -> Iterator[bytes]:
+    """Yield a file as it lies there, and what it holds packed: cells and notes of a footer."""
+    content = path.read_bytes()
+    yield content
+    if content.startswith(b"SQLite format 3"):
+        yield from unpacked_cells(path)
+    if content.startswith(b"PAR1") and content.endswith(b"PAR1"):
+        for key, value in (pq.ParquetFile(path).metadata.metadata or {}).items():
+            yield key + b" " + value
+            if key == b"ARROW:schema":
+                yield base64.b64decode(value)
+
+
+def unpacked_cells(path: Path) -> Iterator[bytes]:
+    with closing(sqlite3.connect(path)) as connection:
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        for (table,) in tables.fetchall():
+            for row in connection.execute(f'SELECT * FROM "{table}"'):
+                for value in row:
+                    # Dagster packs what it knows of the code: its snapshots.
+                    if isinstance(value, bytes) and value[:1] == b"x":
+                        yield zlib.decompress(value)
+
+
+def test_a_trace_is_found_wherever_it_is_packed(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "x.db")) as connection:
+        connection.execute("CREATE TABLE snapshots (body BLOB)")
+        connection.execute("INSERT INTO snapshots VALUES (?)", [zlib.compress(CANARY.encode())])
+        connection.commit()
+    schema = pa.schema([("a", pa.int64())], metadata={"note": CANARY})
+    pq.write_table(pa.table({"a": [1]}, schema=schema), tmp_path / "x.parquet")
+    for path in tmp_path.iterdir():
+        assert any(TRACE in part for part in contents_of(path)), path
+
+
+LAYERS_BLOCKED = [
+    ("ohlcv",),
+    ("filled", "exports/vectorbt", "exports/freqtrade", "exports/nautilus"),
+    ("indicators",),
+    ("features",),
+]
+
+
+@pytest.mark.parametrize("blocked", LAYERS_BLOCKED, ids=lambda it: it[0])
+def test_r29_no_trace_of_a_key_after_a_failure_in_each_layer(
+    watched: Watched,
+    own_machine: Path,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    blocked: tuple[str, ...],
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    line = watched.line
+    for place in blocked:
+        # A file where a folder is wanted.
+        path = line.root / "data" / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("in the way")
+    outcome = line.materialize(pairs=(BTC,), months=("2024-02", "2024-02"))
+    assert not outcome.success
+    for place in blocked:
+        assert any(str(line.root / "data" / place) in it for it in outcome.failures), place
+    assert files_with_a_trace(line.root, own_machine) == []
+    printed = capfd.readouterr()
+    assert not traces_in(f"{outcome}{caplog.text}{printed.out}{printed.err}{line.settings!r}")
 
 
 @pytest.mark.parametrize(("status", "html"), [(500, False), (418, False), (451, True), (200, True)])
