@@ -47,12 +47,24 @@ _LENGTH = "to_milliseconds(CASE timeframe {cases} END)".format(
     cases=" ".join(f"WHEN '{each.name}' THEN {each.ms}" for each in TIMEFRAMES)
 )
 
-# A pair as people write it, spelt as the folders do (`Pair.key`); what `*` or `..` stand for in a
-# path is quoted away.
-_PAIR = "replace(replace(url_encode(url_decode(replace(pair, '/', '-'))), '.', '%2E'), '~', '%7E')"
+_PART = "replace(replace(replace(url_encode({}), '.', '%2E'), '~', '%7E'), '-', '%2D')"
+
+
+def _split(sign: str, part: str) -> str:
+    base, quote = f"split_part(pair, '{sign}', 1)", f"pair[instr(pair, '{sign}') + 1:]"
+    return f"{part.format(base)} || '-' || {part.format(quote)}"
+
+
+# A pair as people write it, or its key, spelt as the folders do (`Pair.key`); what `*` or `..`
+# stand for in a path is quoted away.
+_DECODED = _PART.format("url_decode({})")
+_PAIR = (
+    f"CASE WHEN contains(pair, '/') THEN {_split('/', _PART)}"
+    f" WHEN contains(pair, '-') THEN {_split('-', _DECODED)} ELSE url_encode(pair) END"
+)
 _SERIES = (
     "'/exchange=' || url_encode(exchange) || '/timeframe=' || url_encode(timeframe) || "
-    f"'/pair=' || {_PAIR} || '/period=*/candles.parquet'"
+    f"'/pair=' || ({_PAIR}) || '/period=*/candles.parquet'"
 )
 _SET = "'/set=' || CASE feature_set WHEN '*' THEN '*' ELSE url_encode(feature_set) END || "
 
@@ -115,7 +127,7 @@ def view_statement(table: Table, root: Path, lists: Lists, *, stored: bool) -> s
 def consensus_statement(root: Path, lists: Lists) -> str:
     """Return the statement that makes the macro of the median candle across exchanges."""
     base = text(f"{pattern(root)}/ohlcv/exchange=*/timeframe=")
-    tail = f"'/pair=' || {_PAIR} || '/period=*/candles.parquet'"
+    tail = f"'/pair=' || ({_PAIR}) || '/period=*/candles.parquet'"
     files = _files(f"{base} || url_encode(timeframe) || {tail}", lists)
     source = _read(files, ["hive_partitioning = false"])
     medians = ", ".join(f"median({name}) AS {name}" for name in CANDLE_SCHEMA.names()[1:])

@@ -13,6 +13,7 @@ from data_platform.storage.catalog_sql import (
     text,
     view_statement,
 )
+from data_platform_tests.storage.test_layout import ODD_SYMBOLS
 
 ODD = Path("/la'ke [1]/*")
 LISTS = {"/a/*'/candles.parquet": ["/a/b's/candles.parquet"]}
@@ -46,11 +47,12 @@ def test_a_folder_is_no_pattern() -> None:
     assert pattern(Path("/a[b]*?")) == "/a[[]b][*][?]"
 
 
-@pytest.mark.parametrize("symbol", ["BTC/USDT", "1000PEPE/USDT:USDT", "A..B/US~D", "💥/ÜSD"])
+@pytest.mark.parametrize("symbol", [*ODD_SYMBOLS, "BTC/USDT", "A..B/US~D"])
 def test_sql_spells_a_pair_as_the_folders_do(symbol: str) -> None:
     from data_platform.storage.catalog_sql import _PAIR
 
     pair = Pair(symbol)
-    for spelling in (pair.symbol, pair.key):
+    # DuckDB's `url_decode` ends a text at a NUL.
+    for spelling in (pair.symbol, pair.key)[: 1 if "\0" in symbol else 2]:
         found = duckdb.execute(f"SELECT {_PAIR} FROM (SELECT ? AS pair)", [spelling]).fetchone()
         assert found == (pair.key,)
