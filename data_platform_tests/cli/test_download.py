@@ -1,4 +1,5 @@
 import json
+import re
 import socket
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,7 @@ from data_platform.settings import load_settings
 from data_platform.simulator.config import SimulatedExchange, SimulatorConfig
 from data_platform.simulator.server import Simulator, run_simulator
 from data_platform_tests.factories import candles_at, files_of, grid, stored, time
+from data_platform_tests.read_only import run_powerless, unwritable
 
 PAIR = Pair("BTC/USDT")
 DAY = to_timeframe("1d")
@@ -140,6 +142,44 @@ def test_full_stores_what_the_exchange_changed_and_nothing_else(lake: Path) -> N
         download_days(simulator, "--full")
         assert simulator.candle_requests["okx"] > 0
     assert (journal_of(lake), files_of(lake)) == (journal, files)
+
+
+TOO_LARGE = """
+import resource, signal, subprocess, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+size = int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+sys.exit(subprocess.run([sys.executable, *sys.argv[2:]]).returncode)
+"""
+"""Runs a program that can write no file beyond a size, as on a disk that is full by then."""
+
+
+@pytest.mark.parametrize("fault", ["full", "read-only"])
+def test_r7_a_download_onto_a_full_or_unwritable_disk_fails_and_leaves_what_was_stored(
+    lake: Path, fault: str
+) -> None:
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    truth = candles_at(today - timedelta(days=number) for number in range(80, 0, -1))
+    with serve(truth) as simulator:
+        download_days(simulator)
+    before, stored_before = files_of(lake / "ohlcv"), stored_days(lake)
+    corrected = truth.with_columns(volume=pl.col("volume") + 1)
+    command = ("-m", "data_platform.cli.main", "download", "--layer", "ohlcv", "--full")
+    with serve(corrected) as simulator:
+        config = Path("configs/platform.yaml")
+        config.write_text(re.sub(r"http://[^/]+", simulator.url, config.read_text()))
+        variables = {"DATA_PLATFORM_DATA": str(lake), "DATA_PLATFORM_CONFIG": str(config.resolve())}
+        if fault == "full":
+            done = run_powerless("-c", TOO_LARGE, "1500", *command, **variables)
+        else:
+            with unwritable(lake / "ohlcv"):
+                done = run_powerless(*command, **variables)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert str(lake) in done.stderr
+    assert files_of(lake / "ohlcv") == before
+    assert stored_days(lake).equals(stored_before)
+    assert not list(lake.rglob("*.tmp"))
 
 
 def test_refused_rows_and_failed_checks_show_in_the_last_table(lake: Path) -> None:

@@ -127,6 +127,16 @@ def test_r15_passing_fault_costs_nothing_and_a_lasting_one_is_never_no_candles(
 
 
 @pytest.mark.parametrize("exchange", EXCHANGES)
+def test_r33_a_redirect_to_another_host_is_not_followed(
+    simulator: Simulator, exchange: str
+) -> None:
+    simulator.faults.add("redirect", exchange=exchange)
+    results, _ = fetch(simulator, exchange)
+    assert [type(result.window.error) for result in results] == [GarbageError]
+    assert simulator.scorer.scores()[exchange].followed == 0
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
 @pytest.mark.parametrize("fault", ["http_403_html", "http_451"])
 def test_r15_exchange_that_shuts_this_network_out_is_asked_once(
     simulator: Simulator, exchange: str, fault: str
