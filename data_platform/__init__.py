@@ -22,6 +22,7 @@ Where do I go to...?
 | what counts as damage, what to do about it | `storage/examine.py`, `operations/verify.py` |
 | what the doctor does, and in which order | `operations/doctor.py`, `storage/mending.py` |
 | what belongs to a backup, when it is whole | `operations/backup.py`, `storage/backup_store.py` |
+| when old months leave the tables, and where to | `operations/retention.py`, `storage/archive.py` |
 | a path on disk | `storage/layout.py` |
 | a column, a unit | `domain/candles.py` |
 | an asset | `assets/`, one factory a layer |

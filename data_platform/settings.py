@@ -18,7 +18,7 @@ from data_platform.config.exchanges import ExchangeReader, ExchangeSettings
 from data_platform.config.feature_sets import read_feature_set
 from data_platform.config.models import PlatformFile, read_model
 from data_platform.config.strict_yaml import Document, read_yaml
-from data_platform.config.thresholds import read_limits
+from data_platform.config.thresholds import read_limits, read_retention
 from data_platform.config.values import to_base_url
 from data_platform.domain.errors import ConfigError, WrongUseError
 from data_platform.features.feature_set import FeatureSet
@@ -67,6 +67,8 @@ class Thresholds:
 
     limits: Mapping[str, Mapping[str, float]]
     """Of every check that has some, by its name and the limit's; times in seconds."""
+    retention: Mapping[str, timedelta]
+    """How long candles stay among the tables, by timeframe; of those left out for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,7 @@ def load_settings(
     entries = read_model(document, PlatformFile)
     data_root = _data_root(variables)
     indicators = _indicators(document, entries)
+    thresholds = read_yaml(_beside(path, "thresholds.yaml"))
     return Settings(
         config_path=path,
         data_root=data_root,
@@ -137,7 +140,7 @@ def load_settings(
         refresh=Refresh(**dict(entries.refresh)),
         automation=entries.automation,
         feature_sets=_feature_sets(_beside(path, "features"), indicators),
-        thresholds=Thresholds(read_limits(read_yaml(_beside(path, "thresholds.yaml")))),
+        thresholds=Thresholds(read_limits(thresholds), read_retention(thresholds)),
     )
 
 

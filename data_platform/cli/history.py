@@ -9,10 +9,11 @@ from rich.table import Table
 from data_platform.cli.options import TIME
 from data_platform.cli.output import open_console, print_json
 from data_platform.domain.errors import WrongUseError
+from data_platform.domain.markets import Series
 from data_platform.operations.audit_trail import Change, Trail, Values, list_commits, trace_candle
-from data_platform.operations.lake import opened_lake, require_lake
+from data_platform.operations.lake import Lake, opened_lake, require_lake
 from data_platform.operations.lookup import Known, to_series
-from data_platform.settings import load_settings
+from data_platform.settings import Settings, load_settings
 from data_platform.storage.journal import JournalRow
 
 
@@ -27,14 +28,10 @@ def history(series: str, at: datetime | None, *, is_json: bool) -> None:
     candle: when it was fetched and by which run, what it was before and why it changed, what is
     missing, what was refused, whether readers see a filled row.
     """
-    market, slash, timeframe = series.rpartition("/")
-    if not slash:
-        raise WrongUseError(f"series {series!r}: expected exchange/pair/timeframe, okx/BTC-USDT/1h")
     settings = load_settings()
     require_lake(settings.data_root)
-    pairs = {name: exchange.pairs for name, exchange in settings.exchanges.items()}
     with opened_lake(settings.data_root, settings.state_url) as lake:
-        meant = to_series(lake.store, Known(pairs, ()), market, timeframe)
+        meant = find_series(lake, settings, series)
         if at is None:
             commits = list_commits(lake, meant)
         else:
@@ -45,6 +42,19 @@ def history(series: str, at: datetime | None, *, is_json: bool) -> None:
         print_json([_trail_object(trail)])
     else:
         _print_trail(trail)
+
+
+def find_series(lake: Lake, settings: Settings, text: str) -> Series:
+    """Return the series that was typed as exchange/pair/timeframe, configured or stored.
+
+    Raises:
+        WrongUseError: it names none.
+    """
+    market, slash, timeframe = text.rpartition("/")
+    if not slash:
+        raise WrongUseError(f"series {text!r}: expected exchange/pair/timeframe, okx/BTC-USDT/1h")
+    pairs = {name: exchange.pairs for name, exchange in settings.exchanges.items()}
+    return to_series(lake.store, Known(pairs, ()), market, timeframe)
 
 
 def _print_commits(commits: list[JournalRow]) -> None:

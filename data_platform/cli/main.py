@@ -18,6 +18,7 @@ from data_platform.cli.history import history
 from data_platform.cli.quarantine import quarantine
 from data_platform.cli.query import query
 from data_platform.cli.restore import restore
+from data_platform.cli.retention import retention
 from data_platform.cli.show import show
 from data_platform.cli.simulate import simulate
 from data_platform.cli.snapshot import snapshot
@@ -66,7 +67,7 @@ COMMANDS = (
         restore,
         show,
     ),
-    *(simulate, snapshot, status, verify),
+    *(retention, simulate, snapshot, status, verify),
 )
 
 for command in COMMANDS:

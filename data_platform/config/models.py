@@ -21,6 +21,7 @@ from data_platform.config.values import (
     DateField,
     DurationField,
     GraceField,
+    KeepField,
     LimitField,
     NameField,
     PairField,
@@ -154,9 +155,12 @@ class PlatformFile(_Model):
 
 
 class ThresholdsFile(_Model):
-    """The limits of the checks, by check and the name the check gives each limit."""
+    """The limits of the checks and how long candles stay among the tables."""
 
     checks: dict[str, dict[str, LimitField]]
+    """By check, and the name that the check gives each limit."""
+    retention: dict[str, KeepField] = {}
+    """By timeframe; one that is left out stays for ever."""
 
 
 class FeatureSetFile(_Model):

@@ -1,4 +1,4 @@
-"""The limits of the checks, as `configs/thresholds.yaml` sets them, checked against the rules.
+"""The limits of the checks and of retention, as `configs/thresholds.yaml` sets them.
 
 Stays out: what a rule does with its limits (`quality/`).
 """
@@ -55,6 +55,24 @@ def read_limits(document: Document) -> dict[str, dict[str, float]]:
             seen.add(key)
             limits[name][key] = _to_number(document, ("checks", name, text), key, value)
     return limits
+
+
+def read_retention(document: Document) -> dict[str, timedelta]:
+    """Return how long candles stay among the tables, by timeframe; of the others for ever.
+
+    Raises:
+        ConfigError: an unknown timeframe, or no duration; names file and line.
+    """
+    found: dict[str, timedelta] = {}
+    for text, keep in read_model(document, ThresholdsFile).retention.items():
+        try:
+            name = to_timeframe(text).name
+        except WrongUseError as error:
+            raise document.error(("retention", text), str(error)) from error
+        if name in found:
+            raise document.error(("retention", text), f"{name} stands twice.")
+        found[name] = keep
+    return {name: keep for name, keep in found.items() if keep != timedelta.max}
 
 
 def _to_number(document: Document, place: ValuePath, key: str, value: float | timedelta) -> float:

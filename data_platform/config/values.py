@@ -85,6 +85,15 @@ def to_duration(text: str) -> timedelta:
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
+def to_keep(text: str) -> timedelta:
+    """Return how long something is kept: a duration, or the longest there is for `unlimited`.
+
+    Raises:
+        WrongUseError: it is neither.
+    """
+    return timedelta.max if text == "unlimited" else to_duration(text)
+
+
 def to_base_url(text: str) -> str:
     """Return a URL of scheme, host and optional path, without a slash at its end.
 
@@ -131,6 +140,9 @@ DurationField = Annotated[
     _of_text(to_duration, _DURATION_TEXT),
     WithJsonSchema({"type": "string", "pattern": f"^{_DURATION.pattern}$"}),
 ]
+
+
+KeepField = Annotated[timedelta, _of_text(to_keep, "a number of days (90d) or the word unlimited")]
 
 
 def _at_most(text: str) -> AfterValidator:

@@ -76,6 +76,10 @@ class NewerVersionError(StorageError):
     """A newer version of the program wrote it; this one cannot tell what it means."""
 
 
+class ArchivedError(DamagedFileError):
+    """Rows were moved to the archive, and the archive is not where it was: put it back."""
+
+
 class NotStoredError(StorageError):
     """A period was asked for that has never been materialized."""
 

@@ -25,7 +25,7 @@ from data_platform.storage.backup_store import BackupStore
 from data_platform.storage.found_files import STATE_FILE
 from data_platform.storage.generation import Area, Fault, Generation, KeptFile
 from data_platform.storage.inventory import Chosen, Expected, read_inventory
-from data_platform.storage.layout import Layout
+from data_platform.storage.layout import Layout, is_archived
 from data_platform.storage.locks import kept_from_writers
 from data_platform.storage.manifest import Manifest
 from data_platform.storage.snapshots import Snapshots
@@ -187,6 +187,9 @@ class _Intake:
 
     def _accept(self, missing: Expected) -> None:
         found = self._keep_loose("lake", self.layout.root, missing.path)
+        if not found and is_archived(missing.path):
+            # The archive may have been moved to other storage.
+            return
         reason = "its bytes are not those that the journal tells of" if found else "gone"
         self.faults.append(Fault(missing.path, reason))
 

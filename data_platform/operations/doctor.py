@@ -27,7 +27,7 @@ from data_platform.operations.verify import remedy_of, spell_name, verify_lake
 from data_platform.storage.examine import Finding
 from data_platform.storage.inventory import Chosen, to_partition
 from data_platform.storage.journal import JournalRow
-from data_platform.storage.layout import QUARANTINE
+from data_platform.storage.layout import ARCHIVE, HISTORY, QUARANTINE
 from data_platform.storage.mending import (
     adopt,
     find_partitions,
@@ -228,7 +228,7 @@ def _spell_step(finding: Finding) -> str:
         return f"restore {name} from history, or fetch it again; keep what is damaged"
     if finding.kind == "unknown" and (is_partitioned(finding.area) or finding.area == QUARANTINE):
         return f"move away {name}" if to_partition(finding.key) else ""
-    if finding.kind in ("damaged", "gone") and finding.area != "history":
+    if finding.kind in ("damaged", "gone") and finding.area not in (ARCHIVE, HISTORY):
         return f"make {name} again"
     return ""
 

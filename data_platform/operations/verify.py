@@ -15,7 +15,7 @@ from data_platform.operations.lake import require_lake
 from data_platform.storage.examine import Depth, Finding, Kind
 from data_platform.storage.inventory import Chosen
 from data_platform.storage.known_damage import Known, note_damage, read_known_damage
-from data_platform.storage.layout import HISTORY, QUARANTINE, Layout
+from data_platform.storage.layout import ARCHIVE, HISTORY, QUARANTINE, Layout
 from data_platform.storage.parquet_file import is_partitioned, remedy
 from data_platform.storage.state import State, is_made
 from data_platform.storage.survey import Survey, survey
@@ -106,6 +106,8 @@ def remedy_of(finding: Finding) -> str:
     """Return what a person has to do about a finding."""
     if finding.kind == "leftover":
         return "Delete it, as `data-platform doctor` does."
+    if finding.area == ARCHIVE:
+        return "Put it back from a backup, or from where the archive is kept."
     if finding.area == HISTORY:
         return "Put it back from a backup: what the partition held before cannot be told without."
     if finding.area == QUARANTINE:

@@ -18,12 +18,14 @@ from data_platform.storage.found_files import FoundFile
 from data_platform.storage.inventory import Expected, to_partition
 from data_platform.storage.journal import Key
 from data_platform.storage.layout import (
+    ARCHIVE,
     DAMAGED,
     EXPORTS,
     HISTORY,
     QUARANTINE,
     SNAPSHOTS,
     Layout,
+    is_archived,
     read_place,
 )
 from data_platform.storage.stored_files import compare_file
@@ -37,6 +39,7 @@ commit has written it. `unjournalled`: whole and ours, but the journal does not 
 
 _TAIL_BYTES = 1 << 16
 _DATA_SUFFIXES = (".parquet", ".feather")
+_GONE = "gone"
 _NO_COMMIT = "no commit has written it"
 
 
@@ -82,6 +85,8 @@ def examine(layout: Layout, expected: Expected, depth: Depth) -> Look:
     kind: Kind = "damaged"
     try:
         fault, stamp = compare_file(path, expected.state, is_hashed=depth != "quick")
+        if fault.startswith(_GONE) and is_archived(expected.path):
+            return Look(expected, unread="archived, and not here")
         if fault:
             kind, fault = _name(path, expected, fault)
         elif depth != "quick":
@@ -129,7 +134,7 @@ def _is_of_the_house(layout: Layout, file: FoundFile, area: str) -> bool:
 
 def _name(path: Path, expected: Expected, fault: str) -> tuple[Kind, str]:
     """Return the kind of a fault, and the fault as the file itself tells it, where it does."""
-    if fault.startswith("gone"):
+    if fault.startswith(_GONE):
         return "gone", fault
     partition = to_partition(expected.key)
     if expected.area != "partition" or partition is None:
@@ -183,6 +188,7 @@ def _partition_at(layout: Layout, path: str, area: str, key: Key) -> Partition |
         places = {
             HISTORY: layout.history(partition, ""),
             QUARANTINE: layout.quarantine(partition, ""),
+            ARCHIVE: layout.archived(partition),
             partition.layer: layout.partition(partition),
         }
     except DataPlatformError:

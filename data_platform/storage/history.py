@@ -122,7 +122,8 @@ class HistoryReader(PartitionReader):
 
     def _version(self, partition: Partition, sha256: str) -> pl.DataFrame:
         kept = self.layout.history(partition, sha256)
-        for path in (kept, self.layout.partition(partition)):
+        places = (kept, self.layout.partition(partition), self.layout.archived(partition))
+        for path in places:
             content = read_bytes(path)
             if content is not None and hashlib.sha256(content).hexdigest() == sha256:
                 return parquet_file.decode(content)

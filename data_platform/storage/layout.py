@@ -18,6 +18,7 @@ from data_platform.domain.timeframes import Timeframe
 HISTORY = "history"
 QUARANTINE = "quarantine"
 DAMAGED = "damaged"
+ARCHIVE = "archive"
 EXPORTS = "exports"
 SNAPSHOTS = "snapshots"
 LOCKS = ".locks"
@@ -53,6 +54,10 @@ class Layout:
         folder = Path(layer, "set=*") if layer == "features" else Path(layer)
         folder /= f"exchange={_word(exchange)}/timeframe={timeframe.name}/pair=*/period=*"
         return self.root.glob(str(folder / CANDLES_FILE))
+
+    def archived(self, partition: Partition) -> Path:
+        """Return the file of a partition that retention has moved out of the lake's tables."""
+        return self.root / ARCHIVE / _hive(partition) / CANDLES_FILE
 
     def history(self, partition: Partition, file_sha256: str) -> Path:
         """Return where a replaced file of a partition is kept."""
@@ -143,11 +148,11 @@ def read_place(path: str) -> tuple[str, dict[str, str]]:
         path: below the root, with `/`.
 
     Returns:
-        A layer, `HISTORY`, `QUARANTINE`, `DAMAGED`, `EXPORTS`, `SNAPSHOTS` or empty for anything
-        else; and layer, exchange, timeframe, pair, feature set and period, each empty where no
-        folder says.
+        A layer, `HISTORY`, `QUARANTINE`, `DAMAGED`, `ARCHIVE`, `EXPORTS`, `SNAPSHOTS` or empty for
+        anything else; and layer, exchange, timeframe, pair, feature set and period, each empty
+        where no folder says.
     """
-    areas = (DAMAGED, HISTORY, QUARANTINE, EXPORTS, SNAPSHOTS)
+    areas = (DAMAGED, HISTORY, QUARANTINE, ARCHIVE, EXPORTS, SNAPSHOTS)
     area = next((it for it in areas if path.startswith(f"{it}/")), "")
     rest = path.removeprefix(f"{area}/").split("/")
     layer = rest[0] if rest[0] in LAYERS_BY_NAME else ""
@@ -156,6 +161,11 @@ def read_place(path: str) -> tuple[str, dict[str, str]]:
     exchange, timeframe, pair, feature_set, period = (named.get(name, "") for name in names)
     key = {"layer": layer, "exchange": exchange, "timeframe": timeframe, "pair": pair}
     return area or layer, key | {"feature_set": feature_set, "period": period}
+
+
+def is_archived(path: str | None) -> bool:
+    """Tell whether a path, as the journal spells it, lies in the archive."""
+    return path is not None and path.startswith(f"{ARCHIVE}/")
 
 
 def _hive(partition: Partition) -> Path:

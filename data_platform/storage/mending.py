@@ -15,7 +15,7 @@ from data_platform.storage import parquet_file
 from data_platform.storage.atomic import flush_folder, make_folder, publish_bytes, remove_file
 from data_platform.storage.inventory import to_partition
 from data_platform.storage.journal import CommitNote, newest_row, partition_key
-from data_platform.storage.layout import Layout, read_place
+from data_platform.storage.layout import ARCHIVE, Layout, read_place
 from data_platform.storage.locks import exclusive_lock
 from data_platform.storage.partition_store import PartitionStore
 from data_platform.storage.reading import read_bytes
@@ -50,10 +50,11 @@ def adopt(store: PartitionStore, partition: Partition, reason: str = ADOPTED) ->
 def find_partitions(layout: Layout) -> Iterator[Partition]:
     """Yield every partition in whose place a file lies, in the order of the line."""
     for layer in LAYERS:
-        for path in sorted((layout.root / layer.name).rglob("*.parquet")):
+        archived = (layout.root / ARCHIVE / layer.name).rglob("*.parquet")
+        for path in sorted([*(layout.root / layer.name).rglob("*.parquet"), *archived]):
             try:
                 partition = to_partition(read_place(layout.relative(path))[1])
-                if partition and layout.partition(partition) == path:
+                if partition and path in (layout.partition(partition), layout.archived(partition)):
                     yield partition
             except DataPlatformError:
                 # Folders that no partition was ever written to: `verify` names them.

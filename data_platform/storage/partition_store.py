@@ -148,13 +148,14 @@ class PartitionStore(HistoryReader):
             content = parquet_file.encode(partition, update.merged)
             return publish_bytes(content, path)
         if current.version != ABSENT:
-            remove_file(path)
+            remove_file(self.root / current.place)
         return None
 
     def _entry(
         self, partition: Partition, current: Current, update: "_Update", note: CommitNote
     ) -> Entry:
         first, last = _edges(update.merged) or (None, None)
+        is_written = update.differs or current.frame is None
         path = self.layout.relative(self.layout.partition(partition))
         return Entry(
             rows=update.merged.height,
@@ -162,7 +163,7 @@ class PartitionStore(HistoryReader):
             last=last,
             content_hash=update.content_hash,
             file_sha256=update.file.sha256 if update.file else None,
-            path=path if update.file else None,
+            path=(path if is_written else current.place) if update.file else None,
             replaced=self._replaced(partition, current, update),
             reason=note.reason or _reason(current, update),
             schema_version=footer.SCHEMA_VERSION,

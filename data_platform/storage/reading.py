@@ -14,17 +14,15 @@ from pathlib import Path
 
 import polars as pl
 
-from data_platform.domain.candles import content_hash
-from data_platform.domain.errors import StorageError
+from data_platform.domain.candles import TIME, content_hash
+from data_platform.domain.errors import ArchivedError, StorageError
 from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Series
 from data_platform.domain.periods import Period
 from data_platform.storage import footer, parquet_file
 from data_platform.storage.heads import JournalReader, rows_of_series
-from data_platform.storage.journal import (
-    ABSENT,
-    JournalRow,
-)
+from data_platform.storage.journal import ABSENT, JournalRow
+from data_platform.storage.layout import is_archived
 
 _log = logging.getLogger(__name__)
 
@@ -52,12 +50,15 @@ class Current:
     """Of the frame, or `ABSENT`."""
     version: str
     """The file's sha256, or `ABSENT`."""
+    place: str
+    """Where it lies below the root, or would."""
 
     @property
     def journalled(self) -> bool:
         """Return whether the newest journal row tells of exactly this file."""
-        sha = self.row.file_sha256 if self.row else None
-        return self.row is not None and (sha or ABSENT) == self.version
+        if self.row is None or (self.row.file_sha256 or ABSENT) != self.version:
+            return False
+        return self.row.path in (None, self.place)
 
 
 class PartitionReader(JournalReader):
@@ -148,7 +149,8 @@ class PartitionReader(JournalReader):
         """Return the stored opening times with start <= open_time < end, sorted.
 
         For planning what to fetch: a journalled file that is gone counts as not stored, so that
-        moving a damaged file away and fetching again repairs it.
+        moving a damaged file away and fetching again repairs it. Of an archived month that is not
+        here every time counts as stored: nothing of it is asked for again.
 
         Args:
             layer: which table; not features.
@@ -159,8 +161,12 @@ class PartitionReader(JournalReader):
         Raises:
             DamagedFileError: a journalled file is torn or changed.
         """
-        rows = [row for row in self._rows(layer, series, start, end) if self._is_there(row)]
-        found = self._read_rows(layer, rows, ["open_time"])["open_time"]
+        rows = self._rows(layer, series, start, end)
+        there = [row for row in rows if self._is_there(row)]
+        away = [row for row in rows if is_archived(row.path) and row not in there]
+        found = self._read_rows(layer, there, ["open_time"])["open_time"]
+        if away:
+            found = pl.concat([found, *(_grid(row) for row in away)]).sort()
         return found.filter(found.is_between(start, end, closed="left"))
 
     def files(
@@ -207,24 +213,34 @@ class PartitionReader(JournalReader):
         is_replaced: bool = False,
     ) -> Current:
         row = self.journal(partition)
-        path = self.layout.partition(partition)
+        path = self._place(partition, row)
+        place = self.layout.relative(path)
         content = read_bytes(path)
         if content is None:
+            if is_archived(place) and not is_replaced:
+                raise _away(partition, path)
             if row is not None and row.rows:
                 _log.warning("%s: %s is gone; it counts as not stored.", partition, path)
-            return Current(row, None, b"", ABSENT, ABSENT)
+            return Current(row, None, b"", ABSENT, ABSENT, place)
         sha = hashlib.sha256(content).hexdigest()
         if row is not None and sha == row.file_sha256:
             footer.refuse_newer(partition, row.schema_version)
             frame = parquet_file.decode(content, None if columns is None else list(columns))
-            return Current(row, frame, content, row.content_hash, sha)
+            return Current(row, frame, content, row.content_hash, sha, place)
         if is_replaced:
-            return Current(row, None, content, ABSENT, sha)
+            return Current(row, None, content, ABSENT, sha, place)
         # A crash between rename and journal leaves a whole file that the journal does not know.
         frame = parquet_file.inspect(partition, content, str(path), row.rows if row else 0)
         known = content_hash(frame)
         frame = frame if columns is None else frame.select(columns)
-        return Current(row, frame, content, known, sha)
+        return Current(row, frame, content, known, sha, place)
+
+    def _place(self, partition: Partition, row: JournalRow | None) -> Path:
+        """Return where the file of a partition lies: among the tables before the archive."""
+        place, archived = self.layout.partition(partition), self.layout.archived(partition)
+        if not place.exists() and (is_archived(row.path) if row else archived.exists()):
+            return archived
+        return place
 
     def _read_rows(
         self, layer: str, rows: Sequence[JournalRow], columns: Sequence[str] | None
@@ -243,6 +259,8 @@ class PartitionReader(JournalReader):
         partition = Partition(row.layer, row.series, row.period, row.feature_set)
         footer.refuse_newer(partition, row.schema_version)
         content = read_bytes(self.root / row.path)
+        if content is None and is_archived(row.path):
+            raise _away(partition, self.root / row.path)
         if content is None:
             raise parquet_file.damaged(partition, row.path, f"gone; {row.rows} rows were stored")
         if hashlib.sha256(content).hexdigest() != row.file_sha256:
@@ -258,6 +276,21 @@ def read_bytes(path: Path) -> bytes | None:
         return None
     except OSError as error:
         raise StorageError(f"cannot read {path}: {error.strerror or error}.") from error
+
+
+def _grid(row: JournalRow) -> pl.Series:
+    """Return every time from the first to the last one that a row tells of."""
+    if row.first is None or row.last is None:
+        return pl.Series("open_time", [], TIME)
+    step = row.series.timeframe.duration
+    return pl.datetime_range(row.first, row.last, step, eager=True).cast(TIME).rename("open_time")
+
+
+def _away(partition: Partition, path: Path) -> ArchivedError:
+    return ArchivedError(
+        f"{partition} was archived by retention, and {path} is not there. Put the folder archive/ "
+        "back, or mount it there; its candles are known and are not fetched again."
+    )
 
 
 def _overlaps(period: Period, start: datetime, end: datetime) -> bool:

@@ -180,7 +180,7 @@ class Snapshots:
         partition = Partition(row.layer, row.series, row.period, row.feature_set)
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while True:
-            if row.file_sha256 is None or self._link(partition, row.file_sha256):
+            if row.file_sha256 is None or self._link(row, partition, row.file_sha256):
                 return _to_pinned(partition, row)
             newer = journal.journal(partition)
             if newer and newer.file_sha256 != row.file_sha256:
@@ -192,7 +192,7 @@ class Snapshots:
             else:
                 time.sleep(0.01)
 
-    def _link(self, partition: Partition, sha256: str) -> bool:
+    def _link(self, row: JournalRow, partition: Partition, sha256: str) -> bool:
         """Pin a partition's file; False when it is not the one that the sha256 names."""
         target = self._layout.pinned(sha256)
         temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
@@ -200,7 +200,7 @@ class Snapshots:
             if target.exists() and hash_file(target).sha256 == sha256:
                 return True
             make_folder(target.parent)
-            _link_or_copy(self._layout.partition(partition), temporary)
+            _link_or_copy(self._layout.root / str(row.path), temporary)
             if hash_file(temporary, flush=True).sha256 != sha256:
                 return False
             temporary.replace(target)

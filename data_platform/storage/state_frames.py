@@ -103,7 +103,8 @@ STATE_COLUMNS = {
     "last_open": "Opening time of the last row, UTC.",
     "content_hash": "sha256 of the content, whatever the file's bytes.",
     "version": "Counts up from 1 in each partition.",
-    "reason": "Why it was committed: new, extend, repair, correction, recomputed, adopted.",
+    "reason": "Why it was committed: new, extend, repair, correction, recomputed, adopted, "
+    "rebuilt, archived, brought back.",
     "source": "Where the rows came from.",
     "run_id": "Dagster's id of the run.",
     "code_version": "Of the layer, with the hash of its parameters.",

@@ -20,7 +20,7 @@ from data_platform.domain.periods import Period
 from data_platform.domain.timeframes import Timeframe
 from data_platform.storage.atomic import FileState, hash_file, stamp_of
 from data_platform.storage.journal import Key, equal, file_key
-from data_platform.storage.layout import Layout
+from data_platform.storage.layout import ARCHIVE, Layout
 from data_platform.storage.state import State
 from data_platform.storage.tables import FILES, PARTITION
 
@@ -149,6 +149,8 @@ class StoredFiles:
         query = (
             sa.select(FILES)
             .where(*equal(FILES, key), FILES.c.timeframe.in_(["", timeframe.name]))
+            # What was archived may lie elsewhere: `verify` looks at it where it is here.
+            .where(~FILES.c.path.startswith(f"{ARCHIVE}/"))
             .order_by(FILES.c.path)
         )
         with self._state.read() as connection:
