@@ -55,25 +55,27 @@ mutation($selector: SensorSelector!) { startSensor(sensorSelector: $selector) { 
 """
 
 
-def start_processes(line: SmallLine, port: int) -> list["subprocess.Popen[bytes]"]:
-    """Start daemon and webserver on a line, each in a group of its own with all it starts."""
-    module = ("-m", "data_platform.definitions")
-    commands = [
-        (BIN / "dagster-daemon", "run", *module),
-        (BIN / "dagster-webserver", "-h", "127.0.0.1", "-p", str(port), *module),
-    ]
+def start_process(line: SmallLine, *words: str) -> "subprocess.Popen[bytes]":
+    """Start one of Dagster's programs on a line, in a group of its own with all it starts."""
     with (line.root / "processes.log").open("a") as log:
-        return [
-            subprocess.Popen(
-                [str(part) for part in command],
-                env=line.environment,
-                cwd=PROJECT_ROOT,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-            for command in commands
-        ]
+        return subprocess.Popen(
+            [str(BIN / words[0]), *words[1:], "-m", "data_platform.definitions"],
+            env=line.environment,
+            cwd=PROJECT_ROOT,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def start_daemon(line: SmallLine) -> "subprocess.Popen[bytes]":
+    return start_process(line, "dagster-daemon", "run")
+
+
+def start_processes(line: SmallLine, port: int) -> list["subprocess.Popen[bytes]"]:
+    """Start daemon and webserver on a line."""
+    webserver = start_process(line, "dagster-webserver", "-h", "127.0.0.1", "-p", str(port))
+    return [start_daemon(line), webserver]
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from data_platform_tests.test_daemon import (
     START_SENSOR,
     free_port,
     processes,
+    start_daemon,
     start_processes,
     wait_for,
 )
@@ -63,9 +64,19 @@ def spells(pid: int, words: str) -> bool:
 
 def find_victim(daemon: int, name: str) -> int:
     """Return the process of that name: steps run in the worker of their run, not beside it."""
-    (code_server,) = [it for it in children(daemon) if spells(it, "api grpc")]
-    workers = [it for it in children(code_server) if spells(it, "spawn_main")]
-    return {"daemon": daemon, "code server": code_server, "run worker": workers[-1]}[name]
+    # The daemon puts a new code server beside one that still has a run.
+    servers = [it for it in children(daemon) if spells(it, "api grpc")]
+    (worker, code_server), *_ = [
+        (child, it) for it in servers for child in children(it) if spells(child, "spawn_main")
+    ]
+    return {"daemon": daemon, "code server": code_server, "run worker": worker}[name]
+
+
+def restart_daemon(line: SmallLine, started: "list[subprocess.Popen[bytes]]") -> None:
+    """Kill the daemon, if it lives, and start another; what its code server runs goes on."""
+    started[0].kill()
+    started[0].wait()
+    started[0] = start_daemon(line)
 
 
 @pytest.mark.parametrize("name", ["run worker", "code server", "daemon"])
@@ -84,12 +95,7 @@ def test_r12_a_process_that_dies_in_a_backfill_costs_no_candle(
             assert unfinished(line), "it was killed too late"
             if name != "run worker":
                 # What watches over services starts them again; the daemon brings its own server.
-                started[0].kill()
-                started[0].wait()
-                daemon, webserver = start_processes(line, free_port)
-                webserver.kill()
-                webserver.wait()
-                started[0] = daemon
+                restart_daemon(line, started)
             wait_for(lambda: not unfinished(line) and len(succeeded(line)) >= len(PAIRS), 400)
         settings = line.settings
         assert verify_lake(settings.data_root, settings.state_url, Chosen()).verdict == "sound"
@@ -155,19 +161,6 @@ def grown(line: SmallLine, than: int) -> Callable[[], bool]:
     return lambda: ticks_of(line) > than
 
 
-def kill_and_restart(
-    line: SmallLine, port: int, started: "list[subprocess.Popen[bytes]]", seconds: float
-) -> None:
-    """Kill the daemon after some time, as its code server's runs go on, and start another."""
-    time.sleep(seconds)
-    started[0].kill()
-    started[0].wait()
-    daemon, webserver = start_processes(line, port)
-    webserver.kill()
-    webserver.wait()
-    started[0] = daemon
-
-
 def test_r13_ten_restarts_of_the_daemon_double_no_run_and_skip_no_candle(
     tmp_path: Path, free_port: int
 ) -> None:
@@ -181,7 +174,8 @@ def test_r13_ten_restarts_of_the_daemon_double_no_run_and_skip_no_candle(
             ask(START_SENSOR, {"selector": selector})
             for _ in range(RESTARTS):
                 wait_for(grown(line, ticks_of(line)), 120)
-                kill_and_restart(line, free_port, started, dice.uniform(0, 6))
+                time.sleep(dice.uniform(0, 6))
+                restart_daemon(line, started)
             after = datetime.now(UTC)
             wait_for(lambda: newest(line) >= after, 240)
             wait_for(lambda: not unfinished(line), 120)
