@@ -142,7 +142,7 @@ def test_r15_lasting_garbage_is_a_failed_window_and_never_no_candles(wire: Wire,
     assert rows_of(results).height == 2000
 
 
-def test_garbage_for_the_pairs_does_not_make_a_pair_unknown(wire: Wire) -> None:
+def test_r15_garbage_for_the_pairs_does_not_make_a_pair_unknown(wire: Wire) -> None:
     wire.pairs = [Reply("<html>Just a moment...</html>")] * 4
     request = request_of(START, START + hours(1))
     results, _ = fetch(access_to(wire.url), request)
