@@ -12,12 +12,14 @@ Holds everything that reaches into ccxt; imported by the client only, and ccxt i
 - The client closes its session in `close()` only if it made it, and complains at deletion.
 """
 
+import gc
 import logging
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import datetime
+from functools import cache
 from typing import Any, Protocol, Self
 from urllib.parse import urlsplit, urlunsplit
 
@@ -31,6 +33,7 @@ REPLY: ContextVar[Reply] = ContextVar("REPLY")
 
 _MARKET_TYPES = ["spot"]
 _CHUNK = 65_536
+_LISTS_A_LOOK = 50_000
 _SILENT = logging.Logger("ccxt", logging.CRITICAL + 1)  # noqa: LOG001 - in nobody's tree
 """In place of ccxt's own, which logs every request and answer at DEBUG, headers and all."""
 _SHOWN = 60
@@ -86,6 +89,7 @@ def open_exchange(access: Access, now: Callable[[], datetime]) -> CcxtExchange:
             f"{access.exchange.name}: ccxt {ccxt.__version__} has no exchange "
             f"{access.ccxt_id!r}; set `ccxt_id` in the config to one of ccxt's names."
         )
+    _spare_collector()
     exchange = build(_settings(access))
     exchange.logger = _SILENT
     exchange.session = _OneHostSession(access)
@@ -98,6 +102,19 @@ def open_exchange(access: Access, now: Callable[[], datetime]) -> CcxtExchange:
     _listen(exchange, access)
     result: CcxtExchange = exchange
     return result
+
+
+@cache
+def _spare_collector() -> None:
+    """Let Python's collector look after each fifty pages, and not at ccxt's modules, once.
+
+    They live as long as the process, and what a page makes is freed without it. Each page makes a
+    thousand lists, so it came with every one: a third of all CPU time (0.9 s of 2.9 s for 450
+    pages, 2026-11-28).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_LISTS_A_LOOK)
 
 
 async def close_exchange(exchange: CcxtExchange) -> None:

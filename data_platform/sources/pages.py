@@ -60,10 +60,10 @@ def to_candles(rows: Sequence[Row]) -> pl.DataFrame:
     if not rows:
         return empty_candles()
     columns = list(CANDLE_SCHEMA)
-    if any(len(row) < len(columns) for row in rows):
+    if min(map(len, rows)) < len(columns):
         raise GarbageError(f"a row has fewer than the {len(columns)} values of a candle")
     values = list(zip(*rows, strict=False))
-    if any(not isinstance(time, int) or not 0 < time < _YEAR_9999 for time in values[0]):
+    if set(map(type, values[0])) != {int} or not 0 < min(values[0]) <= max(values[0]) < _YEAR_9999:
         raise GarbageError("a row has no readable opening time")
     times = pl.Series("open_time", values[0], dtype=pl.Int64).cast(TIME)
     numbers = [
