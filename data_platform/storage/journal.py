@@ -95,6 +95,17 @@ class JournalRow:
     rewrite_id: int
     """Of the partition's newest row that did more than add rows at the end; 0: none did."""
 
+    @property
+    def partition(self) -> Partition:
+        """Return what it tells of.
+
+        Raises:
+            StorageError: it is an export file of a whole pair, which is none.
+        """
+        if self.period is None:
+            raise StorageError(f"{self.layer} of {self.series} has no file of one period.")
+        return Partition(self.layer, self.series, self.period, self.feature_set)
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:

@@ -68,9 +68,7 @@ class PastReader:
         return [to_row({**row, "rewrite_id": 0}) for row in found]
 
     def _read(self, row: JournalRow) -> pl.DataFrame:
-        if row.period is None:
-            raise StorageError(f"{row.layer} of {row.series} has no file of one period.")
-        partition = Partition(row.layer, row.series, row.period, row.feature_set)
+        partition = row.partition
         stored = self._store.kept(partition, self._next_replaced(partition, row))
         cut = stored.filter(pl.col("open_time") <= row.last)
         if content_hash(cut) != row.content_hash:

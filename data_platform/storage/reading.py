@@ -254,9 +254,9 @@ class PartitionReader(JournalReader):
         return empty if names is None else empty.select(each for each in names if each in empty)
 
     def _vouched(self, row: JournalRow) -> bytes:
-        if row.period is None or row.path is None:
+        partition = row.partition
+        if row.path is None:
             raise StorageError(f"{row.layer} of {row.series} has no file of one period.")
-        partition = Partition(row.layer, row.series, row.period, row.feature_set)
         footer.refuse_newer(partition, row.schema_version)
         content = read_bytes(self.root / row.path)
         if content is None and is_archived(row.path):

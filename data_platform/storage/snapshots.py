@@ -175,9 +175,7 @@ class Snapshots:
             ) from error
 
     def _pin(self, journal: JournalReader, row: JournalRow) -> Pinned:
-        if row.period is None:
-            raise StorageError(f"{row.layer} of {row.series} has no file of one period.")
-        partition = Partition(row.layer, row.series, row.period, row.feature_set)
+        partition = row.partition
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while True:
             if row.file_sha256 is None or self._link(row, partition, row.file_sha256):
