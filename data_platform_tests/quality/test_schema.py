@@ -15,6 +15,7 @@ from pandera.errors import SchemaErrors
 from data_platform.domain.candles import CANDLE_SCHEMA, closed_before
 from data_platform.domain.errors import StorageError
 from data_platform.domain.timeframes import TIMEFRAMES, Timeframe, to_timeframe
+from data_platform.quality import schema
 from data_platform.quality.schema import (
     CONFLICT,
     DUPLICATE,
@@ -240,6 +241,56 @@ def test_r19_no_row_is_lost_and_only_truthful_ones_are_stored(
         truthful(row) and row["open_time"] >= START and row["open_time"].second == 0
         for row in lost.iter_rows(named=True)
     )
+
+
+def holds_for_pandera(frame: pl.DataFrame) -> bool:
+    try:
+        prove_candles(frame)
+    except SchemaErrors:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(("column", "value"), IMPOSSIBLE)
+@pytest.mark.parametrize("row", [0, ROW, 59])
+def test_the_audit_and_pandera_agree_on_every_defect(
+    hour: pl.DataFrame, row: int, column: str, value: float | None
+) -> None:
+    broken = planted(hour, row, **{column: value})
+    good, refused = audit(broken)
+    assert (refused.height, holds_for_pandera(broken)) == (1, False)
+    assert holds_for_pandera(good)
+
+
+@settings(deadline=None, max_examples=150)
+@given(rows)
+def test_the_audit_and_pandera_agree_on_any_rows(rows: list[tuple[object, ...]]) -> None:
+    # Times that belong to the month and differ: what is left to refuse is a candle by itself.
+    times = [START + timedelta(minutes=number) for number in range(len(rows))]
+    frame = pl.DataFrame(
+        [(time, *row[1:]) for time, row in zip(times, rows, strict=True)],
+        schema=CANDLE_SCHEMA,
+        orient="row",
+    )
+    good, refused = audit(frame)
+    assert refused.is_empty() == holds_for_pandera(frame)
+    assert holds_for_pandera(good)
+
+
+def test_pandera_is_asked_only_where_a_row_was_refused(
+    hour: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def prove(frame: pl.DataFrame) -> pl.DataFrame:
+        asked.append(frame.height)
+        return frame
+
+    monkeypatch.setattr(schema, "prove_candles", prove)
+    audit(hour)
+    assert asked == []
+    audit(planted(hour, ROW, close=math.nan))
+    assert asked == [59]
 
 
 def test_a_month_of_minutes_is_audited_within_60_ms(month: pl.DataFrame, minute: Timeframe) -> None:
