@@ -12,7 +12,7 @@ from data_platform.domain.markets import Pair
 from data_platform.domain.periods import to_period
 from data_platform.partitions import PartitionRange
 from data_platform.runs import failure_reasons
-from data_platform.storage.verdicts import QualityRow
+from data_platform.storage.verdicts import VerdictRow
 from data_platform_tests.damage import damage
 from data_platform_tests.small_line import (
     ALL_LAYERS,
@@ -39,11 +39,12 @@ def plant(
         {"open_time": f"2024-02-{day + 1:02}", "high": 1.0} for day in range(count)
     ]
     rows = [{"reason": reason}] if reason else rows
-    verdict = QualityRow(
+    verdict = VerdictRow(
         rule=rule,
         day=date(2100, 1, 1),
         severity="error",
         count=count,
+        checked=count,
         rows_json=json.dumps(rows[:10]),
         threshold_json="{}",
         checked_at=datetime(2100, 1, 1, tzinfo=UTC),

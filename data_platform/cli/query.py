@@ -29,8 +29,8 @@ def query(sql: str, kind: str) -> None:
     r"""Run one SELECT and print its rows.
 
     \b
-    Views: candles, filled, indicators, features, gaps, quality,
-    partitions, runs.
+    Views: candles, filled, indicators, features, gaps, verdicts,
+    quality, partitions, runs.
     Macros: candles('binance', '1h', 'BTC-USDT') and one for each layer; with
     since := '2024-01-15', until := '2024-02-01' they open those months only.
     Times are UTC; a pair is BTC-USDT in every table.

@@ -84,7 +84,7 @@ def _gather(lake: Lake, partition: Partition, finer: Timeframe, rules: UpdateRul
         before = read_history(lake, partition)
         return Judgement(
             gaps=tuple(_gaps(coarse, holes, gaps, unknown)),
-            quality=judge_candles(RuleInput(made, before, coarse.timeframe), rules.limits),
+            verdicts=judge_candles(RuleInput(made, before, coarse.timeframe), rules.limits),
         )
 
     return Ingredients(

@@ -153,7 +153,7 @@ class SliceCommitter:
         self._tell_delisting(piece, gaps)
         given = RuleInput(merged, read_history(self.lake, partition), piece.series.timeframe)
         verdicts = judge_candles(given, self.rules.limits)
-        return Judgement(gaps=tuple(gaps), covers=evidence.slice, quality=verdicts)
+        return Judgement(gaps=tuple(gaps), covers=evidence.slice, verdicts=verdicts)
 
     def _evidence(self, piece: Slice, refused: pl.Series) -> Evidence:
         first, last = self._known(piece.series)

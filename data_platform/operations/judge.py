@@ -17,7 +17,7 @@ from data_platform.operations.lake import Lake
 from data_platform.operations.report import LayerReport, spell_causes
 from data_platform.quality import continuity, ohlc
 from data_platform.quality.rule import Limits, Rule, RuleInput
-from data_platform.storage.verdicts import QualityRow
+from data_platform.storage.verdicts import VerdictRow
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def read_history(lake: Lake, partition: Partition) -> pl.DataFrame:
         return empty_candles()
 
 
-def judge_candles(given: RuleInput, limits: Mapping[str, Limits]) -> tuple[QualityRow, ...]:
+def judge_candles(given: RuleInput, limits: Mapping[str, Limits]) -> tuple[VerdictRow, ...]:
     """Return one verdict per rule on the stored candles of one partition."""
     return tuple(_verdict(rule, given, limits) for rule in CANDLE_RULES)
 
@@ -88,7 +88,7 @@ def _note_completion(lake: Lake, rule: str, report: LayerReport) -> None:
         key = (done.partition.series.pair.key, done.partition.period.key)
         if reason is not None or key in failing:
             rows: list[dict[str, object]] = [{"reason": reason}] if reason else []
-            verdicts.append((done.partition, _row(rule, "error", len(rows), rows, {})))
+            verdicts.append((done.partition, _row(rule, "error", (len(rows), 1), rows, {})))
     if verdicts:
         with lake.state.write() as connection:
             for partition, verdict in verdicts:
@@ -106,21 +106,27 @@ def to_json_rows(frame: pl.DataFrame) -> list[dict[str, object]]:
     return frame.head(FIRST_ROWS).with_columns(times).to_dicts()
 
 
-def _verdict(rule: Rule, given: RuleInput, limits: Mapping[str, Limits]) -> QualityRow:
+def _verdict(rule: Rule, given: RuleInput, limits: Mapping[str, Limits]) -> VerdictRow:
     threshold = merge_limits(rule.name, rule.limits, limits)
     found = rule.find(given, threshold)
-    return _row(rule.name, rule.severity, found.height, to_json_rows(found), threshold)
+    counts = (found.height, given.candles.height)
+    return _row(rule.name, rule.severity, counts, to_json_rows(found), threshold)
 
 
 def _row(
-    rule: str, severity: str, count: int, rows: list[dict[str, object]], threshold: Limits
-) -> QualityRow:
+    rule: str,
+    severity: str,
+    counts: tuple[int, int],
+    rows: list[dict[str, object]],
+    threshold: Limits,
+) -> VerdictRow:
     now = datetime.now(tz=UTC)
-    return QualityRow(
+    return VerdictRow(
         rule=rule,
         day=now.date(),
         severity=severity,
-        count=count,
+        count=counts[0],
+        checked=counts[1],
         rows_json=json.dumps(rows),
         threshold_json=json.dumps(dict(threshold)),
         checked_at=now,

@@ -12,6 +12,7 @@ from data_platform.storage.ledger import Ledger
 from data_platform.storage.ledger_sums import LedgerSums
 from data_platform.storage.partition_store import PartitionStore
 from data_platform.storage.run_log import RunLog
+from data_platform.storage.scores import Scores
 from data_platform.storage.state import State, is_made
 from data_platform.storage.stored_files import StoredFiles
 from data_platform.storage.verdicts import Verdicts
@@ -25,6 +26,7 @@ class Lake:
     files: StoredFiles
     ledger: Ledger
     verdicts: Verdicts
+    scores: Scores
     state: State
     sums: LedgerSums
     breakers: Breakers
@@ -50,6 +52,7 @@ def open_lake(data_root: Path | str, state_url: str, run_id: str = "") -> Lake:
         files=StoredFiles(Path(data_root), state),
         ledger=Ledger(state),
         verdicts=Verdicts(state),
+        scores=Scores(state),
         state=state,
         sums=LedgerSums(state),
         breakers=Breakers(state),

@@ -66,7 +66,7 @@ def store_refused(lake: Lake, file: RefusedFile, rules: UpdateRules, now: dateti
         given = RuleInput(merged, read_history(lake, partition), timeframe)
         verdicts = judge_candles(given, rules.limits)
         gaps = tuple(_still_missing(lake, file, merged["open_time"]))
-        return Judgement(gaps=gaps, covers=TimeRange(period.start, period.end), quality=verdicts)
+        return Judgement(gaps=gaps, covers=TimeRange(period.start, period.end), verdicts=verdicts)
 
     note = CommitNote(
         source=f"quarantine:{file.name}",

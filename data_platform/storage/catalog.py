@@ -4,8 +4,8 @@ Holds how both are made; the SQL stands in `catalog_sql.py`, what passes the doo
 The file holds only what reads Parquet and is replaced by rename, since a second process is refused
 by a file that one holds open for writing. It names its lake by absolute paths, so that of a copied
 or moved lake is made anew; where it cannot be written, the views are made in the connection. What
-lies in the state database (`gaps`, `quality`, `partitions`, `runs`) is put into the connection,
-since DuckDB's wheel has no reader for it.
+lies in the state database (`gaps`, `quality`, `verdicts`, `partitions`, `runs`) is put into the
+connection, since DuckDB's wheel has no reader for it.
 Locking down: https://duckdb.org/docs/stable/operations_manual/securing_duckdb/overview (read
 2026-11-25); tried out with duckdb 2.0.1.
 """
@@ -94,8 +94,8 @@ def refresh_catalog(root: Path) -> bool:
 def open_catalog(root: Path, state: State) -> "duckdb.DuckDBPyConnection":
     """Open a connection for people's SQL that can read the lake and nothing else.
 
-    Besides the catalogue's macros and views it knows `gaps`, `quality`, `partitions` and `runs` as
-    the state database has them now. Close it after use.
+    Besides the catalogue's macros and views it knows `gaps`, `quality`, `verdicts`, `partitions`
+    and `runs` as the state database has them now. Close it after use.
 
     Args:
         root: the lake's folder; one that cannot be written is read all the same.

@@ -16,7 +16,7 @@ from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Series
 from data_platform.domain.periods import Period
 from data_platform.storage.ledger import Gap
-from data_platform.storage.verdicts import QualityRow
+from data_platform.storage.verdicts import VerdictRow
 
 Merge = Callable[[pl.DataFrame | None, pl.DataFrame], pl.DataFrame]
 """(stored rows or None, new rows) -> what is to be stored; pure, sorted by `open_time`."""
@@ -36,7 +36,7 @@ class Judgement:
     """All gaps of the range it speaks of; None leaves the ledger alone."""
     covers: TimeRange | None = None
     """That range, inside the partition's month; None: the whole month."""
-    quality: tuple[QualityRow, ...] = ()
+    verdicts: tuple[VerdictRow, ...] = ()
 
 
 Judge = Callable[[pl.DataFrame], Judgement]

@@ -188,7 +188,7 @@ class PartitionStore(HistoryReader):
     ) -> JournalRow | None:
         judgement, row = update.judgement, None
         due = self._row_due(partition, current, entry, order.note)
-        if not due and judgement.gaps is None and not judgement.quality:
+        if not due and judgement.gaps is None and not judgement.verdicts:
             return None
         period, series = partition.period, partition.series
         key = partition_key(partition)
@@ -203,7 +203,7 @@ class PartitionStore(HistoryReader):
                 Ledger(self.state).record(
                     connection, series, covers.start, covers.end, judgement.gaps
                 )
-            Verdicts(self.state).record(connection, partition, judgement.quality)
+            Verdicts(self.state).record(connection, partition, judgement.verdicts)
         return row
 
     def _row_due(

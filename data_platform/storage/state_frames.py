@@ -1,4 +1,4 @@
-"""The state database as frames, for people's SQL: partitions, gaps, verdicts and runs.
+"""The state database as frames, for people's SQL: partitions, gaps, scores, runs.
 
 Holds what is shown and under which names; nothing here changes a row.
 """
@@ -9,9 +9,17 @@ import sqlalchemy as sa
 from data_platform.domain.candles import TIME
 from data_platform.storage.journal import HEADS
 from data_platform.storage.state import State
-from data_platform.storage.tables import COMMITS, GAPS, QUALITY, RUNS, to_frame
+from data_platform.storage.tables import (
+    COMMITS,
+    COMPONENTS,
+    GAPS,
+    QUALITY,
+    RUNS,
+    VERDICTS,
+    to_frame,
+)
 
-_TEXT, _NUMBER = pl.String(), pl.Int64()
+_TEXT, _NUMBER, _SHARE = pl.String(), pl.Int64(), pl.Float64()
 _SERIES = {"exchange": _TEXT, "timeframe": _TEXT, "pair": _TEXT}
 _PARTITION = {"layer": _TEXT, **_SERIES, "feature_set": _TEXT, "period": _TEXT}
 
@@ -45,15 +53,30 @@ _GAPS_SCHEMA = pl.Schema(
         "next_try": TIME,
     }
 )
-_QUALITY_SCHEMA = pl.Schema(
+_VERDICTS_SCHEMA = pl.Schema(
     {
         **_PARTITION,
         "rule": _TEXT,
         "day": _TEXT,
         "severity": _TEXT,
         "count": _NUMBER,
+        "checked": _NUMBER,
         "rows_json": _TEXT,
         "threshold_json": _TEXT,
+        "checked_at": TIME,
+    }
+)
+_QUALITY_SCHEMA = pl.Schema(
+    {
+        **_PARTITION,
+        "day": _TEXT,
+        "score_five": _SHARE,
+        "score_four": _SHARE,
+        **dict.fromkeys(COMPONENTS, _SHARE),
+        "expected": _NUMBER,
+        "stored": _NUMBER,
+        "absent": _TEXT,
+        "profiles": _TEXT,
         "checked_at": TIME,
     }
 )
@@ -79,6 +102,7 @@ _RUNS_SCHEMA = pl.Schema(
 STATE_SCHEMAS = {
     "partitions": _PARTITIONS_SCHEMA,
     "gaps": _GAPS_SCHEMA,
+    "verdicts": _VERDICTS_SCHEMA,
     "quality": _QUALITY_SCHEMA,
     "runs": _RUNS_SCHEMA,
 }
@@ -86,7 +110,8 @@ STATE_SCHEMAS = {
 STATE_TABLES = {
     "partitions": "One row for each stored partition: its newest commit.",
     "gaps": "The ledger: runs of grid times without a candle, and what is known of each.",
-    "quality": "Verdicts: what each rule said of each partition, at most one a day.",
+    "verdicts": "What each rule said of each partition, at most one verdict a day.",
+    "quality": "Scores: how good each partition of candles is, from 0 to 1, at most one a day.",
     "runs": "Operations: what each run did.",
 }
 """What each table holds."""
@@ -121,12 +146,24 @@ STATE_COLUMNS = {
     "tries": "How often it was asked for with this outcome.",
     "next_try": "Not asked for again before, UTC; an order asks earlier for what nobody answered.",
     "rule": "The check's name, a statement that should be true.",
-    "day": "UTC day of the verdict.",
+    "day": "UTC day of the verdict or score.",
     "severity": "warn or error.",
     "count": "Offending rows; 0 is a pass.",
+    "checked": "Rows looked at; 0: none, or the verdict is older than this column.",
     "rows_json": "The first ten of them.",
     "threshold_json": "The thresholds used.",
     "checked_at": "When it was judged, UTC.",
+    "score_five": "Weighted sum by the profile `five_dimensions`.",
+    "score_four": "Weighted sum by the profile `four_dimensions`.",
+    "completeness": "Share of the expected candles that is stored.",
+    "validity": "Share of the rows that came which was not refused.",
+    "consistency": "Share of the coarser candles that equal the finer ones taken together.",
+    "accuracy": "Share of the candles that lie near the median of the exchanges.",
+    "timeliness": "1 when nothing is late, else limit / lateness; of the running month only.",
+    "expected": "Candles of closed grid times, less those that the ledger excuses.",
+    "stored": "Candles stored.",
+    "absent": "Components that nothing is known of; their weight was shared out.",
+    "profiles": "Name and version of the profiles used.",
     "started_at": "When the first step began, UTC.",
     "ended_at": "When the last step ended, UTC.",
     "kind": "Who asked for the run: tick, heal, stale, compare_from, backfill or manual.",
@@ -144,8 +181,14 @@ STATE_COLUMNS = {
 
 
 def state_frames(state: State) -> dict[str, pl.DataFrame]:
-    """Return `partitions` (one row per stored partition), `gaps`, `quality`, `runs`, sorted."""
-    tables = {"partitions": COMMITS, "gaps": GAPS, "quality": QUALITY, "runs": RUNS}
+    """Return `partitions` (one row per stored partition), `gaps` and the others, sorted."""
+    tables = {
+        "partitions": COMMITS,
+        "gaps": GAPS,
+        "verdicts": VERDICTS,
+        "quality": QUALITY,
+        "runs": RUNS,
+    }
     frames = {}
     with state.read() as connection:
         for name, schema in STATE_SCHEMAS.items():

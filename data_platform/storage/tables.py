@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from data_platform.domain.candles import TIME
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration. A database that says so needs no Alembic, whose import costs 0.4 s."""
 
 METADATA = sa.MetaData()
@@ -154,20 +154,37 @@ LEDGER_MONTHS = sa.Table(
 )
 """How often the ledger of each month has come to say otherwise, and of times without trades."""
 
-QUALITY = sa.Table(
-    "quality",
+VERDICTS = sa.Table(
+    "verdicts",
     METADATA,
     *_partition(),
     sa.Column("rule", sa.String, nullable=False),
     sa.Column("day", sa.String, nullable=False),
     sa.Column("severity", sa.String, nullable=False),
     sa.Column("count", sa.Integer, nullable=False),
+    sa.Column("checked", sa.Integer, nullable=False),
     sa.Column("rows_json", sa.String, nullable=False),
     sa.Column("threshold_json", sa.String, nullable=False),
     sa.Column("checked_at", _TIME, nullable=False),
-    sa.PrimaryKeyConstraint(*PARTITION, "rule", "day", name="quality_key"),
+    sa.PrimaryKeyConstraint(*PARTITION, "rule", "day", name="verdicts_key"),
 )
-"""Verdicts: at most one row for each partition, rule and day."""
+"""Verdicts: at most one row for each partition, rule and day. `checked` is 0 where they are older
+than that column."""
+
+COMPONENTS = ("completeness", "validity", "consistency", "accuracy", "timeliness")
+
+QUALITY = sa.Table(
+    "quality",
+    METADATA,
+    *_partition(),
+    sa.Column("day", sa.String, nullable=False),
+    *(sa.Column(name, sa.Integer, nullable=False) for name in ("expected", "stored")),
+    *(sa.Column(name, sa.Float) for name in (*COMPONENTS, "score_five", "score_four")),
+    *(sa.Column(name, sa.String, nullable=False) for name in ("absent", "profiles", "basis")),
+    sa.Column("checked_at", _TIME, nullable=False),
+    sa.PrimaryKeyConstraint(*PARTITION, "day", name="quality_key"),
+)
+"""Scores: at most one row for each partition and day; a component that is absent is null."""
 
 BREAKERS = sa.Table(
     "breakers",

@@ -1,6 +1,6 @@
 """Verdicts: what each rule said of each partition, at most one row a day.
 
-Holds the rows of the `quality` table; what a rule is and when it fails is the business of the room
+Holds the rows of the `verdicts` table; what a rule is and when it fails is the business of the room
 `quality` and of who evaluates it.
 """
 
@@ -16,7 +16,7 @@ from data_platform.domain.layers import Partition
 from data_platform.domain.timeframes import Timeframe
 from data_platform.storage.journal import partition_key
 from data_platform.storage.state import State
-from data_platform.storage.tables import PARTITION, QUALITY, to_frame, to_ms
+from data_platform.storage.tables import PARTITION, VERDICTS, to_frame, to_ms
 
 VERDICT_SCHEMA = pl.Schema(
     {
@@ -27,6 +27,7 @@ VERDICT_SCHEMA = pl.Schema(
         "day": pl.String(),
         "severity": pl.String(),
         "count": pl.Int64(),
+        "checked": pl.Int64(),
         "rows_json": pl.String(),
         "threshold_json": pl.String(),
         "checked_at": TIME,
@@ -35,7 +36,7 @@ VERDICT_SCHEMA = pl.Schema(
 
 
 @dataclass(frozen=True, slots=True)
-class QualityRow:
+class VerdictRow:
     """What one rule said of one partition."""
 
     rule: str
@@ -44,6 +45,8 @@ class QualityRow:
     severity: str
     count: int
     """Offending rows; 0 is a pass."""
+    checked: int
+    """Rows looked at."""
     rows_json: str
     """The first ten of them, as a JSON list."""
     threshold_json: str
@@ -58,7 +61,7 @@ class Verdicts:
         self._state = state
 
     def record(
-        self, connection: sa.Connection, partition: Partition, rows: Sequence[QualityRow]
+        self, connection: sa.Connection, partition: Partition, rows: Sequence[VerdictRow]
     ) -> None:
         """Store verdicts in the caller's transaction; those of the same day are replaced."""
         if not rows:
@@ -72,38 +75,41 @@ class Verdicts:
                 "day": row.day.isoformat(),
                 "severity": row.severity,
                 "count": row.count,
+                "checked": row.checked,
                 "rows_json": row.rows_json,
                 "threshold_json": row.threshold_json,
                 "checked_at": to_ms(row.checked_at),
             }
             for row in rows
         ]
-        same = [QUALITY.c[name] == sa.bindparam(f"key_{name}") for name in names]
+        same = [VERDICTS.c[name] == sa.bindparam(f"key_{name}") for name in names]
         connection.execute(
-            QUALITY.delete().where(*same),
+            VERDICTS.delete().where(*same),
             [{f"key_{name}": value[name] for name in names} for value in values],
         )
-        connection.execute(QUALITY.insert(), values)
+        connection.execute(VERDICTS.insert(), values)
 
     def newest(self, exchange: str, layer: str, timeframe: Timeframe) -> pl.DataFrame:
         """Return the newest verdict of each partition and rule, as `VERDICT_SCHEMA`."""
         mine = [
-            QUALITY.c.layer == layer,
-            QUALITY.c.exchange == exchange,
-            QUALITY.c.timeframe == timeframe.name,
+            VERDICTS.c.layer == layer,
+            VERDICTS.c.exchange == exchange,
+            VERDICTS.c.timeframe == timeframe.name,
         ]
         names = [*PARTITION, "rule"]
         last = (
-            sa.select(*(QUALITY.c[name] for name in names), sa.func.max(QUALITY.c.day).label("day"))
+            sa.select(
+                *(VERDICTS.c[name] for name in names), sa.func.max(VERDICTS.c.day).label("day")
+            )
             .where(*mine)
-            .group_by(*(QUALITY.c[name] for name in names))
+            .group_by(*(VERDICTS.c[name] for name in names))
             .subquery()
         )
-        same = sa.and_(*(QUALITY.c[name] == last.c[name] for name in [*names, "day"]))
+        same = sa.and_(*(VERDICTS.c[name] == last.c[name] for name in [*names, "day"]))
         query = (
-            sa.select(*(QUALITY.c[name] for name in VERDICT_SCHEMA))
+            sa.select(*(VERDICTS.c[name] for name in VERDICT_SCHEMA))
             .join(last, same)
-            .order_by(QUALITY.c.pair, QUALITY.c.feature_set, QUALITY.c.period, QUALITY.c.rule)
+            .order_by(VERDICTS.c.pair, VERDICTS.c.feature_set, VERDICTS.c.period, VERDICTS.c.rule)
         )
         with self._state.read() as connection:
             return to_frame(connection.execute(query).all(), VERDICT_SCHEMA)

@@ -25,7 +25,7 @@ from data_platform.operations.verdicts import (
     table_verdicts,
 )
 from data_platform.operations.watch import nobody_watches
-from data_platform.storage.verdicts import QualityRow
+from data_platform.storage.verdicts import VerdictRow
 from data_platform_tests.damage import DAMAGES, damage
 from data_platform_tests.factories import (
     candles_at,
@@ -60,7 +60,7 @@ def status(late: timedelta) -> SeriesStatus:
 def plant(lake: Lake, rule: str, month: str, count: int, layer: str = "ohlcv") -> None:
     rows = json.dumps([{"reason": "planted"}] * count)
     now = datetime(2024, 3, 1, tzinfo=UTC)
-    verdict = QualityRow(rule, date(2024, 3, 1), "error", count, rows, "{}", now)
+    verdict = VerdictRow(rule, date(2024, 3, 1), "error", count, 744, rows, "{}", now)
     with lake.state.write() as connection:
         lake.verdicts.record(connection, partition_of(BTC, month, layer), (verdict,))
 

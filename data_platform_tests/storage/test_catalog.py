@@ -154,6 +154,7 @@ def test_the_state_is_shown_beside(door: duckdb.DuckDBPyConnection) -> None:
     )
     assert found.rows() == [("ohlcv", 1, at(0, FEBRUARY))]
     assert rows_of(door, "SELECT count(*) FROM gaps").item() == 0
+    assert rows_of(door, "SELECT count(*) FROM verdicts").item() == 0
     assert rows_of(door, "SELECT count(*) FROM quality").item() == 0
 
 

@@ -17,7 +17,7 @@ from data_platform.storage.change import Judgement
 from data_platform.storage.journal import ABSENT, CommitNote, InputRow
 from data_platform.storage.ledger import Gap, Ledger
 from data_platform.storage.partition_store import PartitionStore
-from data_platform.storage.verdicts import QualityRow, Verdicts
+from data_platform.storage.verdicts import VerdictRow, Verdicts
 from data_platform_tests.storage import faults
 from data_platform_tests.storage.faults import Faults
 from data_platform_tests.storage.lake import (
@@ -228,8 +228,8 @@ def test_changed_inputs_or_code_are_noted_without_writing(store: PartitionStore)
 def test_the_judgement_is_noted_even_when_nothing_changed(store: PartitionStore) -> None:
     def judging(count: int) -> None:
         gap = Gap(series(), at(2), at(2 + count), count, "open", confirmed=True, evidence="")
-        row = QualityRow("sane", NOON.date(), "error", count, "[]", "{}", NOON)
-        commit(store, candles([0, 1]), judge=lambda _: Judgement(gaps=(gap,), quality=(row,)))
+        row = VerdictRow("sane", NOON.date(), "error", count, 2, "[]", "{}", NOON)
+        commit(store, candles([0, 1]), judge=lambda _: Judgement(gaps=(gap,), verdicts=(row,)))
 
     for count in (1, 2):
         judging(count)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
+from alembic.command import downgrade
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -18,12 +19,13 @@ from alembic.script import ScriptDirectory
 import data_platform.storage.state as state_module
 from data_platform.domain.errors import StorageError
 from data_platform.storage.state import State
-from data_platform.storage.tables import COMMITS, GAPS, METADATA, REVISION, RUNS
+from data_platform.storage.tables import COMMITS, GAPS, METADATA, QUALITY, REVISION, RUNS, VERDICTS
 from data_platform_tests.read_only import run_powerless, unwritable
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 """`state_0001.sql` is sqlite3's own dump of a database that the program of 2026-11-25 made: two
-commits of one partition and one gap."""
+commits of one partition and one gap; `state_0002.sql` one of 2026-11-28, with two verdicts and a
+run besides."""
 
 OPEN = """
 import sys
@@ -108,22 +110,68 @@ def test_a_migration_that_dies_is_done_again(
     State(url).close()
 
 
-def test_an_older_database_is_brought_up_to_date_with_everything_in_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("dump", "commits", "verdicts", "runs"),
+    [
+        ("state_0001.sql", [(1, "new"), (2, "correction")], [], []),
+        (
+            "state_0002.sql",
+            [(1, "new"), (2, "extend")],
+            [
+                ("times_on_grid", "2024-01-01", 3, 0, '[{"open_time": "2024-01-01 00:30:00"}]'),
+                ("times_unique", "2024-01-01", 0, 0, "[]"),
+            ],
+            [("run-1", 2)],
+        ),
+    ],
+)
+def test_an_older_database_is_brought_up_to_date_with_everything_in_it(
+    tmp_path: Path,
+    dump: str,
+    commits: list[tuple[object, ...]],
+    verdicts: list[tuple[object, ...]],
+    runs: list[tuple[object, ...]],
+) -> None:
     path = tmp_path / "state.db"
     connection = sqlite3.connect(path)
-    connection.executescript((GOLDEN / "state_0001.sql").read_text())
+    connection.executescript((GOLDEN / dump).read_text())
+    gaps = connection.execute("SELECT * FROM gaps").fetchall()
     connection.close()
     state = State(f"sqlite:///{path}")
+    judged = [VERDICTS.c[name] for name in ("rule", "day", "count", "checked", "rows_json")]
     with state.read() as reading:
-        commits = reading.execute(sa.select(COMMITS.c.version, COMMITS.c.reason)).all()
-        gaps = reading.execute(sa.select(GAPS.c.status, GAPS.c.missing)).all()
-        version = reading.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
-        assert reading.execute(sa.select(RUNS)).all() == []
-        differences = compare_metadata(MigrationContext.configure(reading), METADATA)
+        assert all_of(reading, sa.select(COMMITS.c.version, COMMITS.c.reason)) == commits
+        assert all_of(reading, sa.select(*judged).order_by(VERDICTS.c.rule)) == verdicts
+        assert all_of(reading, sa.select(RUNS.c.run_id, RUNS.c.requests)) == runs
+        assert all_of(reading, sa.select(GAPS)) == gaps
+        assert all_of(reading, sa.select(QUALITY)) == []
+        assert all_of(reading, sa.text("SELECT version_num FROM alembic_version")) == [(REVISION,)]
+        assert compare_metadata(MigrationContext.configure(reading), METADATA) == []
     state.close()
-    assert [tuple(row) for row in commits] == [(1, "new"), (2, "correction")]
-    assert [tuple(row) for row in gaps] == [("outage", 24)]
-    assert (version, differences) == (REVISION, [])
+
+
+def all_of(connection: sa.Connection, query: sa.Executable) -> list[tuple[object, ...]]:
+    return [tuple(row) for row in connection.execute(query)]
+
+
+def test_a_newest_database_can_go_back_and_forth(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    connection = sqlite3.connect(path)
+    connection.executescript((GOLDEN / "state_0002.sql").read_text())
+    before = connection.execute("SELECT * FROM quality").fetchall()
+    connection.close()
+    state = State(f"sqlite:///{path}")
+    config = Config()
+    config.set_main_option(
+        "script_location", str(Path(state_module.__file__).parent / "migrations")
+    )
+    config.set_main_option("path_separator", "os")
+    with state.write() as writing:
+        config.attributes["connection"] = writing
+        downgrade(config, "0002")
+        assert all_of(writing, sa.text("SELECT * FROM quality")) == before
+    state.close()
+    State(f"sqlite:///{path}").close()
 
 
 def test_a_database_of_a_newer_version_is_refused(tmp_path: Path, state_file: Path) -> None:

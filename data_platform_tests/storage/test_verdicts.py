@@ -4,14 +4,14 @@ import pytest
 
 from data_platform.domain.periods import Period
 from data_platform.storage.partition_store import PartitionStore
-from data_platform.storage.verdicts import VERDICT_SCHEMA, QualityRow, Verdicts
+from data_platform.storage.verdicts import VERDICT_SCHEMA, VerdictRow, Verdicts
 from data_platform_tests.storage.lake import DAY, HOUR, JANUARY, partition, utc
 
 MONDAY = date(2024, 1, 1)
 
 
-def verdict(rule: str, count: int, day: date = MONDAY) -> QualityRow:
-    return QualityRow(rule, day, "error", count, "[]", '{"limit": 5}', utc(2024))
+def verdict(rule: str, count: int, day: date = MONDAY) -> VerdictRow:
+    return VerdictRow(rule, day, "error", count, 24, "[]", '{"limit": 5}', utc(2024))
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def verdicts(store: PartitionStore) -> Verdicts:
     return Verdicts(store.state)
 
 
-def record(store: PartitionStore, *rows: QualityRow, month: Period = JANUARY) -> None:
+def record(store: PartitionStore, *rows: VerdictRow, month: Period = JANUARY) -> None:
     with store.state.write() as connection:
         Verdicts(store.state).record(connection, partition(period=month), rows)
 
@@ -37,6 +37,7 @@ def test_a_verdict_comes_back(store: PartitionStore, verdicts: Verdicts) -> None
             "2024-01-01",
             "error",
             3,
+            24,
             "[]",
             '{"limit": 5}',
             utc(2024),
