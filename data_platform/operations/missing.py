@@ -130,6 +130,20 @@ def find_missing(lake: Lake, history: History, wanted: Sequence[Series]) -> pl.D
     return pl.concat(frames).sort(*KEY, "start")
 
 
+def find_unasked(lake: Lake, history: History, wanted: Sequence[Series]) -> pl.DataFrame:
+    """Return the times of some series that are neither stored nor known to the ledger.
+
+    Those behind the newest that is stored or known of are left out; arguments as `find_missing`.
+
+    Returns:
+        `GAP_SCHEMA`, sorted by series and time.
+    """
+    frames = [GAP_SCHEMA.to_frame()]
+    if wanted:
+        frames += [_never_asked(lake, it) for it in _coverages(lake, history, wanted, None)]
+    return pl.concat(frames).sort(*KEY, "start")
+
+
 @dataclass(frozen=True, slots=True)
 class _Coverage:
     """What is known of one series."""

@@ -43,6 +43,21 @@ TOTAL_SCHEMA = pl.Schema(
 )
 """`newest`: start of the newest of these gaps."""
 
+DAY_MS = 86_400_000
+
+SPREAD_SCHEMA = pl.Schema(
+    {
+        "timeframe": pl.String(),
+        "pair": pl.String(),
+        "status": pl.String(),
+        "start": TIME,
+        "end": TIME,
+        "missing": pl.Int64(),
+    }
+)
+"""Gaps by the days they lie in: `start` is that of the first, `end` that of the last, `missing` the
+sum; more than one gap is told by one row only where all of them lie inside one UTC day."""
+
 
 @dataclass(frozen=True, slots=True)
 class NewestGap:
@@ -100,6 +115,32 @@ class LedgerSums:
             query = query.where(GAPS.c.timeframe == timeframe.name)
         with self._state.read() as connection:
             return to_frame(connection.execute(query).all(), TOTAL_SCHEMA)
+
+    def spread(self, exchange: str) -> pl.DataFrame:
+        """Return the holes of every series of an exchange, those inside one UTC day summed up.
+
+        A thin market has tens of thousands of gaps a year, and 366 days.
+
+        Returns:
+            `SPREAD_SCHEMA`, by series and time.
+        """
+        names = [GAPS.c[name] for name in ("timeframe", "pair", "status")]
+        first = GAPS.c.start // DAY_MS
+        # Gaps of a series never overlap, so at most one of them goes over any midnight.
+        last = (GAPS.c.end - 1) // DAY_MS
+        query = (
+            sa.select(
+                *names,
+                sa.func.min(GAPS.c.start).label("start"),
+                sa.func.max(GAPS.c.end),
+                sa.func.sum(GAPS.c.missing),
+            )
+            .where(GAPS.c.exchange == exchange, IS_HOLE)
+            .group_by(*names, first, last)
+            .order_by(*names[:2], "start")
+        )
+        with self._state.read() as connection:
+            return to_frame(connection.execute(query).all(), SPREAD_SCHEMA)
 
     def ranges(
         self,

@@ -106,3 +106,23 @@ def test_newest_gap_of_a_status_is_told_with_its_next_try(lake: Lake) -> None:
     found = lake.sums.newest_gaps([SERIES, other], "outage")
     assert found == {SERIES: NewestGap(time("2024-03-01"), again)}
     assert lake.sums.newest_gaps([SERIES, other], "after_delisting") == {}
+
+
+def test_gaps_inside_a_day_are_summed_and_longer_ones_told_one_by_one(tmp_path: Path) -> None:
+    lake = lake_at(tmp_path)
+    plant_gaps(
+        lake,
+        gap_of(SERIES, "2024-01-05 01:00", "2024-01-05 03:00", "outage"),
+        gap_of(SERIES, "2024-01-05 09:00", "2024-01-05 10:00", "outage"),
+        gap_of(SERIES, "2024-01-05 12:00", "2024-01-05 13:00", "no_trades"),
+        gap_of(SERIES, "2024-01-06 00:00", "2024-01-07 00:00", "outage"),
+        gap_of(SERIES, "2024-01-07 22:00", "2024-01-09 02:00", "outage"),
+        gap_of(SERIES, "2024-01-10 00:00", "2024-01-10 05:00", "repaired"),
+    )
+    rows = lake.sums.spread(SERIES.exchange).select("status", "start", "end", "missing").rows()
+    assert rows == [
+        ("outage", time("2024-01-05 01:00"), time("2024-01-05 10:00"), 3),
+        ("no_trades", time("2024-01-05 12:00"), time("2024-01-05 13:00"), 1),
+        ("outage", time("2024-01-06 00:00"), time("2024-01-07 00:00"), 24),
+        ("outage", time("2024-01-07 22:00"), time("2024-01-09 02:00"), 28),
+    ]
