@@ -7,7 +7,7 @@ Where do I go to...?
 | an exchange | `domain/exchanges.py`, one row |
 | a timeframe | `domain/timeframes.py`, one row |
 | a pair, a start date | `configs/platform.yaml`, one line |
-| a limit of a check | `configs/thresholds.yaml` |
+| a limit of a check, a weight of a score | `configs/thresholds.yaml` |
 | an indicator | `indicators/`, a function and its line in `INDICATORS` at the foot |
 | a feature set | `configs/features/`, one file |
 | a check | `quality/`, a `find_` function and its line in `RULES` at the foot |

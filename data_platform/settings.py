@@ -17,12 +17,14 @@ from data_platform.config.agreement import refuse_slow_refresh, refuse_wrong_bac
 from data_platform.config.exchanges import ExchangeReader, ExchangeSettings
 from data_platform.config.feature_sets import read_feature_set
 from data_platform.config.models import PlatformFile, read_model
+from data_platform.config.scores import read_profiles
 from data_platform.config.strict_yaml import Document, read_yaml
 from data_platform.config.thresholds import read_limits, read_retention
 from data_platform.config.values import to_base_url
 from data_platform.domain.errors import ConfigError, WrongUseError
 from data_platform.features.feature_set import FeatureSet
 from data_platform.indicators.columns import to_recipe
+from data_platform.quality.score import Profiles
 
 if TYPE_CHECKING:
     from data_platform.operations.backlog import Scope
@@ -69,6 +71,8 @@ class Thresholds:
     """Of every check that has some, by its name and the limit's; times in seconds."""
     retention: Mapping[str, timedelta]
     """How long candles stay among the tables, by timeframe; of those left out for ever."""
+    profiles: Profiles
+    """How scores are weighed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +144,9 @@ def load_settings(
         refresh=Refresh(**dict(entries.refresh)),
         automation=entries.automation,
         feature_sets=_feature_sets(_beside(path, "features"), indicators),
-        thresholds=Thresholds(read_limits(thresholds), read_retention(thresholds)),
+        thresholds=Thresholds(
+            read_limits(thresholds), read_retention(thresholds), read_profiles(thresholds)
+        ),
     )
 
 

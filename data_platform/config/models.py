@@ -154,13 +154,30 @@ class PlatformFile(_Model):
     )
 
 
+class ProfileEntry(_Model):
+    """One profile of scores."""
+
+    version: Annotated[int, Field(ge=1)]
+    weights: dict[str, Annotated[float, Field(ge=0, le=1)]]
+    """By component."""
+
+
+class ScoresEntry(_Model):
+    """How scores are weighed."""
+
+    default: NameField | None = None
+    five_dimensions: ProfileEntry | None = None
+    four_dimensions: ProfileEntry | None = None
+
+
 class ThresholdsFile(_Model):
-    """The limits of the checks and how long candles stay among the tables."""
+    """The limits of the checks, how long candles stay among the tables, and how scores are made."""
 
     checks: dict[str, dict[str, LimitField]]
     """By check, and the name that the check gives each limit."""
     retention: dict[str, KeepField] = {}
     """By timeframe; one that is left out stays for ever."""
+    scores: ScoresEntry = ScoresEntry()
 
 
 class FeatureSetFile(_Model):
