@@ -30,7 +30,7 @@ LAYERS: tuple[Layer, ...] = (
     Layer("ohlcv", "candles", 1, ()),
     Layer("filled", "derived", 1, ("ohlcv",)),
     Layer("indicators", "derived", 1, ("filled",)),
-    Layer("features", "derived", 1, ("indicators",)),
+    Layer("features", "derived", 2, ("indicators",)),
     Layer("vectorbt", "exports", 1, ("ohlcv",)),
     Layer("freqtrade", "exports", 1, ("ohlcv",)),
     Layer("nautilus", "exports", 1, ("ohlcv",)),

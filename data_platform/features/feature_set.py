@@ -136,10 +136,16 @@ def _with_coarser(
 ) -> pl.DataFrame:
     for coarser, names in feature_set.joins.get(timeframe, {}).items():
         columns = output_columns(names)
-        schema = {"open_time": TIME, **dict.fromkeys(columns, pl.Float64())}
+        schema = {
+            "open_time": TIME,
+            "is_filled": pl.Boolean(),
+            **dict.fromkeys(columns, pl.Float64()),
+        }
         coarse_frame = coarse.get(coarser, pl.DataFrame(schema=schema))
         _check_columns(feature_set, coarse_frame, columns, coarser)
-        frame = add_coarser(frame, coarse_frame, timeframe, coarser, columns)
+        # Whether a missing candle is carried shows once a later one has come: live it is unknown.
+        came = coarse_frame.filter(~pl.col("is_filled"))
+        frame = add_coarser(frame, came, timeframe, coarser, columns)
     return frame
 
 

@@ -194,3 +194,20 @@ def test_an_empty_set_carries_only_the_candle(fine: pl.DataFrame) -> None:
 
 def test_the_key_names_set_and_version() -> None:
     assert SET.key == "trial-v2"
+
+
+def test_coarser_candle_that_was_only_carried_is_unknown(
+    fine: pl.DataFrame, coarse: Coarse
+) -> None:
+    # Of 20 missing candles of 5m, ten are carried; live, nobody knows yet that more will come.
+    carried = coarse[FIVE].filter("is_filled")["open_time"]
+    assert carried.len() == 10
+    result = build_features(SET, fine, coarse, MINUTE)
+    behind = pl.col("open_time").dt.offset_by("1m").dt.truncate("5m").dt.offset_by("-5m")
+    beside = result.filter(behind.is_in(carried.implode()))
+    assert beside.height == 50
+    assert beside["sma_20_5m"].null_count() == 50
+    came = result.filter(
+        behind.is_in(coarse[FIVE].filter(~pl.col("is_filled"))["open_time"].implode())
+    )
+    assert came["sma_20_5m"].is_not_null().any()
