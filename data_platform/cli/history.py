@@ -10,7 +10,7 @@ from data_platform.cli.options import TIME
 from data_platform.cli.output import open_console, print_json
 from data_platform.domain.errors import WrongUseError
 from data_platform.domain.markets import Series
-from data_platform.operations.audit_trail import Change, Trail, Values, list_commits, trace_candle
+from data_platform.operations.audit_trail import Change, Trail, Values, trace_candle
 from data_platform.operations.lake import Lake, opened_lake, require_lake
 from data_platform.operations.lookup import Known, to_series
 from data_platform.settings import Settings, load_settings
@@ -33,7 +33,7 @@ def history(series: str, at: datetime | None, *, is_json: bool) -> None:
     with opened_lake(settings.data_root, settings.state_url) as lake:
         meant = find_series(lake, settings, series)
         if at is None:
-            commits = list_commits(lake, meant)
+            commits = lake.store.telling("ohlcv", meant)
         else:
             trail = trace_candle(lake, meant, at)
     if at is None:

@@ -85,27 +85,6 @@ def trace_candle(lake: Lake, series: Series, time: datetime) -> Trail:
     )
 
 
-def list_commits(lake: Lake, series: Series, layer: str = "ohlcv") -> list[JournalRow]:
-    """Return the commits of a series that did more than add rows at the end, and each newest.
-
-    Args:
-        lake: whose journal.
-        series: whose commits.
-        layer: of the partitions.
-
-    Returns:
-        By month and version.
-    """
-    found = []
-    for newest in lake.store.journal_rows(layer, series.exchange, series.timeframe, series.pair):
-        if newest.period is None:
-            continue
-        partition = Partition(layer, series, newest.period, newest.feature_set)
-        rows = lake.store.versions(partition)
-        found += [row for row in rows if row.reason != "extend" or row.id == newest.id]
-    return found
-
-
 def _changes(lake: Lake, partition: Partition, time: datetime) -> Iterator[Change]:
     """Yield the commits of a month in which one candle came, changed or went.
 

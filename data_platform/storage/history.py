@@ -15,12 +15,20 @@ import sqlalchemy as sa
 from data_platform.domain.candles import TIME
 from data_platform.domain.errors import StorageError
 from data_platform.domain.layers import Partition
+from data_platform.domain.markets import Series
 from data_platform.storage import parquet_file
-from data_platform.storage.journal import JournalRow, Key, equal, partition_key, to_row
+from data_platform.storage.journal import JournalRow, Key, equal, partition_key, series_key, to_row
 from data_platform.storage.reading import PartitionReader, read_bytes
-from data_platform.storage.tables import COMMITS, to_frame, to_ms, to_time
+from data_platform.storage.tables import COMMITS, PARTITION, PARTITIONS, to_frame, to_ms, to_time
 
 _FETCHES = pl.Schema({"first": TIME, "last": TIME, "fetched_at": TIME})
+
+# Written once, as the journal's: every commit to a stored partition asks it.
+_FETCHED_LATER = sa.select(COMMITS.c.fetched_first, COMMITS.c.fetched_last).where(
+    *(COMMITS.c[name] == sa.bindparam(name) for name in PARTITION),
+    COMMITS.c.fetched_at > sa.bindparam("than"),
+    COMMITS.c.fetched_first.is_not(None),
+)
 
 
 class HistoryReader(PartitionReader):
@@ -55,6 +63,22 @@ class HistoryReader(PartitionReader):
         """Return every journal row of a partition, the oldest first."""
         with self.state.read() as connection:
             return [_to_row(row) for row in _versions(connection, partition_key(partition))]
+
+    def telling(self, layer: str, series: Series) -> list[JournalRow]:
+        """Return the commits of a series that did more than add rows at the end, and each newest.
+
+        By feature set, month and version; a month of minutes has thousands of the others.
+        """
+        same = (COMMITS.c[name] == PARTITIONS.c[name] for name in PARTITION)
+        tells = sa.or_(COMMITS.c.reason != "extend", COMMITS.c.id == PARTITIONS.c.commit_id)
+        query = (
+            sa.select(COMMITS)
+            .join(PARTITIONS, sa.and_(*same))
+            .where(*equal(PARTITIONS, {"layer": layer, **series_key(series)}), tells)
+            .order_by(COMMITS.c.feature_set, COMMITS.c.period, COMMITS.c.version)
+        )
+        with self.state.read() as connection:
+            return [_to_row(row) for row in connection.execute(query).mappings()]
 
     def rewrites(self, partition: Partition, limit: int) -> list[JournalRow]:
         """Return the newest commits that replaced a file of a partition, the newest first."""
@@ -137,12 +161,8 @@ def fetched_later(
     connection: sa.Connection, key: Key, than: datetime
 ) -> list[tuple[datetime, datetime]]:
     """Return the first and last open_time that each later fetch of a partition brought."""
-    query = sa.select(COMMITS.c.fetched_first, COMMITS.c.fetched_last).where(
-        *equal(COMMITS, key),
-        COMMITS.c.fetched_at > to_ms(than),
-        COMMITS.c.fetched_first.is_not(None),
-    )
-    edges = ((to_time(first), to_time(last)) for first, last in connection.execute(query))
+    found = connection.execute(_FETCHED_LATER, {**key, "than": to_ms(than)})
+    edges = ((to_time(first), to_time(last)) for first, last in found)
     return [(first, last) for first, last in edges if first is not None and last is not None]
 
 

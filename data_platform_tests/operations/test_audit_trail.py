@@ -3,7 +3,7 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
-from data_platform.operations.audit_trail import Trail, list_commits, trace_candle
+from data_platform.operations.audit_trail import Trail, trace_candle
 from data_platform.operations.lake import Lake
 from data_platform_tests.factories import (
     candles_at,
@@ -105,18 +105,7 @@ def test_a_refused_row_is_told_with_its_reason(lake: Lake) -> None:
 def test_nothing_known_is_nothing_told(lake: Lake) -> None:
     trail = trace_candle(lake, SERIES, NOON)
     assert (trail.changes, trail.gap, trail.filled) == ((), None, None)
-    assert list_commits(lake, SERIES) == []
-
-
-def test_commits_that_only_added_rows_are_told_once_a_month(lake: Lake) -> None:
-    source = ScriptedSource({SERIES: WHOLE}, clock=time("2024-01-10"))
-    for hours in range(5):
-        source.clock = time("2024-01-10") + timedelta(hours=hours, seconds=10)
-        source.update(lake, MONTH)
-    assert [(it.version, it.reason) for it in list_commits(lake, SERIES)] == [
-        (1, "new"),
-        (5, "extend"),
-    ]
+    assert lake.store.telling("ohlcv", SERIES) == []
 
 
 @pytest.mark.parametrize("status", ["no_trades", "repaired"])

@@ -5,10 +5,20 @@ import polars as pl
 import pytest
 
 from data_platform.domain.errors import StorageError
+from data_platform.domain.periods import Period
 from data_platform.storage.history import fetched_later
 from data_platform.storage.journal import CommitNote, partition_key
 from data_platform.storage.partition_store import PartitionStore
-from data_platform_tests.storage.lake import at, candles, commit, filled, partition, utc
+from data_platform_tests.storage.lake import (
+    JANUARY,
+    at,
+    candles,
+    commit,
+    filled,
+    partition,
+    series,
+    utc,
+)
 
 NOON = utc(2024, 2, 1, 12)
 
@@ -93,6 +103,26 @@ def test_a_file_that_is_not_in_history_any_more_is_named(store: PartitionStore, 
     kept.unlink()
     with pytest.raises(StorageError, match="Put the file back"):
         store.replaced(partition())
+
+
+def test_commits_that_only_added_rows_are_told_once_a_month(store: PartitionStore) -> None:
+    february = Period(2024, 2)
+    for hour in range(4):
+        commit(store, candles([hour]))
+        commit(store, candles([hour], period=february), partition(period=february))
+        commit(store, candles([hour]), partition(series(pair="ETH/USDT")))
+    commit(store, candles([2], price=500))
+    commit(store, candles([4]))
+    commit(store, candles([5]))
+    told = [(row.period, row.version, row.reason) for row in store.telling("ohlcv", series())]
+    assert told == [
+        (JANUARY, 1, "new"),
+        (JANUARY, 5, "correction"),
+        (JANUARY, 7, "extend"),
+        (february, 1, "new"),
+        (february, 4, "extend"),
+    ]
+    assert store.telling("filled", series()) == []
 
 
 def test_later_fetches_are_found_by_when_they_began(store: PartitionStore) -> None:
