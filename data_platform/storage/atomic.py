@@ -75,19 +75,19 @@ def publish_file(
         StorageError: as `publish_bytes`.
     """
     temporary = target.with_name(_TEMPORARY.format(name=target.name, token=secrets.token_hex(8)))
+    folder = target.parent
     try:
-        make_folder(target.parent)
+        is_new = _make_unflushed(folder)
         write(temporary)
         found = hash_file(temporary, flush=True)
         if expected is not None and found.sha256 != expected:
-            raise StorageError(
-                f"{target}: what was read back differs from what was written. The disk is not to "
-                "be trusted; the old file is unchanged."
-            )
+            raise _not_as_written(target)
         there = _same_content(target, found)
         if there is None:
             temporary.replace(target)
-        flush_folder(target.parent)
+        # Last: after the flushes of its content a new folder's own costs half as much.
+        for changed in (folder, folder.parent) if is_new else (folder,):
+            flush_folder(changed)
     except OSError as error:
         raise StorageError(
             f"cannot write {target}: {error.strerror or error}. Check free space and "
@@ -124,6 +124,14 @@ def make_folder(folder: Path) -> None:
     make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
     flush_folder(folder.parent)
+
+
+def _make_unflushed(folder: Path) -> bool:
+    if folder.is_dir():
+        return False
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    return True
 
 
 def flush_folder(folder: Path) -> None:
@@ -169,6 +177,13 @@ def hash_file(path: Path, *, flush: bool = False) -> FileState:
 def stamp_of(status: os.stat_result) -> str:
     """Return the stamp of a file's status."""
     return f"{status.st_mtime_ns}-{status.st_ino}"
+
+
+def _not_as_written(target: Path) -> StorageError:
+    return StorageError(
+        f"{target}: what was read back differs from what was written. The disk is not to be "
+        "trusted; the old file is unchanged."
+    )
 
 
 def _same_content(target: Path, new: FileState) -> FileState | None:

@@ -8,6 +8,7 @@ over candles ever meets them.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from data_platform.domain.errors import StorageError
@@ -173,6 +174,7 @@ def _hive(partition: Partition) -> Path:
     return folder / f"period={partition.period.key}"
 
 
+@lru_cache(maxsize=4096)
 def _series(layer: str, series: Series, feature_set: str | None = None) -> Path:
     if layer not in LAYERS_BY_NAME:
         raise StorageError(f"no layer is called {layer!r}; found in {series}.")

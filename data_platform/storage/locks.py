@@ -31,8 +31,7 @@ def exclusive_lock(path: Path) -> Iterator[None]:
     if held is not None:
         raise StorageError(f"a second lock ({path}) was asked for while {held} is held.")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        descriptor = _open(path)
     except OSError as error:
         raise StorageError(
             f"cannot make the lock file {path}: {error.strerror}. Check that the folder of the "
@@ -45,6 +44,15 @@ def exclusive_lock(path: Path) -> Iterator[None]:
     finally:
         _held.path = None
         os.close(descriptor)
+
+
+def _open(path: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, 0o666)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, flags, 0o666)
 
 
 @contextmanager

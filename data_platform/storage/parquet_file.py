@@ -16,6 +16,7 @@ import re
 from datetime import UTC, datetime
 from typing import IO
 
+import numpy as np
 import polars as pl
 
 from data_platform.domain.candles import CANDLE_SCHEMA, FILLED_SCHEMA, TIME
@@ -78,7 +79,7 @@ def row_fault(partition: Partition, times: pl.Series) -> str | None:
         return None
     if times.null_count():
         return "an open_time is null"
-    ms = times.to_physical().to_numpy()
+    ms = times.to_numpy().view(np.int64)
     if (ms[1:] <= ms[:-1]).any():
         return "open_time is not strictly increasing"
     if (ms % partition.series.timeframe.ms).any():

@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from data_platform.domain.candles import (
     CANDLE_SCHEMA,
@@ -12,6 +14,7 @@ from data_platform.domain.candles import (
     closed_before,
     content_hash,
     join_ranges,
+    merge_candles,
     missing_ranges,
     subtract_ranges,
 )
@@ -63,6 +66,29 @@ def test_chunks_do_not_change_the_hash() -> None:
 
 def test_a_frame_without_rows_still_has_a_hash_of_its_schema() -> None:
     assert content_hash(CANDLE_SCHEMA.to_frame()) != content_hash(pl.DataFrame({"a": []}))
+
+
+minutes = st.dictionaries(st.integers(0, 20), st.floats(1, 9), max_size=12)
+
+
+def rows_of(given: dict[int, float], order: int) -> pl.DataFrame:
+    rows = [(at(minute), *[value] * 5) for minute, value in given.items()]
+    frame = pl.DataFrame(rows, schema=CANDLE_SCHEMA, orient="row")
+    return frame.sample(fraction=1, shuffle=True, seed=order)
+
+
+@settings(deadline=None, max_examples=200)
+@given(minutes, minutes, st.integers(0, 25), st.integers(0, 9))
+def test_a_merge_is_what_a_dictionary_makes_of_both(
+    older: dict[int, float], newer: dict[int, float], later: int, order: int
+) -> None:
+    # Often all that is new comes behind all that is stored, as in a lake.
+    newer = {minute + later: value for minute, value in newer.items()}
+    stored = rows_of(older, order).sort("open_time")
+    merged = merge_candles(stored, rows_of(newer, order))
+    expected = [(at(minute), value) for minute, value in sorted({**older, **newer}.items())]
+    assert merged.select("open_time", "close").rows() == expected
+    assert merged.schema == CANDLE_SCHEMA
 
 
 @pytest.mark.parametrize(

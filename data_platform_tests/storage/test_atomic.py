@@ -42,6 +42,21 @@ def test_r3_the_file_is_flushed_before_the_rename_and_the_folder_after(
     assert seen == ["fsync file", "replace x.parquet", "fsync folder"]
 
 
+def test_the_names_of_new_folders_are_flushed_before_the_file_counts_as_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[Path] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        flushed.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    publish_bytes(b"new", tmp_path / "a" / "b" / "x")
+    assert {tmp_path, tmp_path / "a", tmp_path / "a" / "b"} <= set(flushed)
+
+
 def test_the_answer_is_the_file_as_it_lies_there(tmp_path: Path) -> None:
     target = tmp_path / "deep" / "er" / "x"
     found = publish_bytes(b"abc", target)
