@@ -9,18 +9,20 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
 from dagster import DagsterEventType, DagsterInstance, DagsterRun, DagsterRunStatus
 
 from data_platform.assets.candles import COMPARE_TAG, TICK_TAG
-from data_platform.assets.line import REFUSED_ROWS, asset_key
+from data_platform.assets.line import REFUSED_ROWS, asset_key, run_kind
 from data_platform.domain.errors import WrongUseError
 from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Pair, Series
 from data_platform.domain.periods import Period
 from data_platform.domain.timeframes import Timeframe
+from data_platform.operations.alarms import RunTime
 from data_platform.partitions import PartitionRange, from_partition_key, to_ranges
 
 BACKFILL_TAG = "backfill"
@@ -218,6 +220,21 @@ def is_busy(instance: DagsterInstance, exchange: str, tag: str) -> bool:
         return False
     busy = instance.get_runs(dg.RunsFilter(statuses=IN_PROGRESS))
     return any(UI_BACKFILL_TAG in run.tags and _carries(run, exchange) for run in busy)
+
+
+def find_running(instance: DagsterInstance, now: datetime) -> list[RunTime]:
+    """Return the runs at work that carry assets of an exchange, and how long they have been."""
+    records = instance.get_run_records(dg.RunsFilter(statuses=[DagsterRunStatus.STARTED]))
+    found = []
+    for record in records:
+        run, began = record.dagster_run, record.start_time
+        exchange = next((it.path[0] for it in run.asset_selection or ()), None)
+        if exchange is None or began is None:
+            continue
+        started = datetime.fromtimestamp(began, UTC)
+        seconds, kind = (now - started).total_seconds(), run_kind(run.tags)
+        found.append(RunTime(exchange, kind, run.run_id, started, seconds, is_running=True))
+    return found
 
 
 def _carries(run: DagsterRun, exchange: str) -> bool:

@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from data_platform.config.agreement import refuse_slow_refresh, refuse_wrong_backups
+from data_platform.config.alerts import to_channels
 from data_platform.config.exchanges import ExchangeReader, ExchangeSettings
 from data_platform.config.feature_sets import read_feature_set
 from data_platform.config.models import PlatformFile, read_model
-from data_platform.config.scores import read_profiles
 from data_platform.config.strict_yaml import Document, read_yaml
-from data_platform.config.thresholds import read_limits, read_retention
+from data_platform.config.thresholds import Thresholds, read_thresholds
 from data_platform.config.values import to_base_url
+from data_platform.domain.alerts import Channel
 from data_platform.domain.errors import ConfigError, WrongUseError
 from data_platform.features.feature_set import FeatureSet
 from data_platform.indicators.columns import to_recipe
-from data_platform.quality.score import Profiles
 
 if TYPE_CHECKING:
     from data_platform.operations.backlog import Scope
@@ -51,6 +51,7 @@ CONFIG_VARIABLE = "DATA_PLATFORM_CONFIG"
 DATA_VARIABLE = "DATA_PLATFORM_DATA"
 SIMULATOR_VARIABLE = "DATA_PLATFORM_SIMULATOR"
 STATE_VARIABLE = "DATA_PLATFORM_STATE"
+ALERTS_VARIABLE = "DATA_PLATFORM_ALERTS"
 HOME_VARIABLE = "DAGSTER_HOME"
 
 
@@ -61,18 +62,6 @@ class Refresh:
     candles: timedelta
     derived: timedelta
     exports: timedelta
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """Limits of checks and policies."""
-
-    limits: Mapping[str, Mapping[str, float]]
-    """Of every check that has some, by its name and the limit's; times in seconds."""
-    retention: Mapping[str, timedelta]
-    """How long candles stay among the tables, by timeframe; of those left out for ever."""
-    profiles: Profiles
-    """How scores are weighed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +84,8 @@ class Settings:
     feature_sets: tuple[FeatureSet, ...]
     """Sorted by name, at least one; every indicator they need is among `indicators`."""
     thresholds: Thresholds
+    channels: tuple[Channel, ...]
+    """Where alerts go, besides their file."""
 
     def rules_of(self, exchange: ExchangeSettings) -> "UpdateRules":
         """Return how candles of an exchange are planned and judged."""
@@ -134,7 +125,6 @@ def load_settings(
     entries = read_model(document, PlatformFile)
     data_root = _data_root(variables)
     indicators = _indicators(document, entries)
-    thresholds = read_yaml(_beside(path, "thresholds.yaml"))
     return Settings(
         config_path=path,
         data_root=data_root,
@@ -144,9 +134,8 @@ def load_settings(
         refresh=Refresh(**dict(entries.refresh)),
         automation=entries.automation,
         feature_sets=_feature_sets(_beside(path, "features"), indicators),
-        thresholds=Thresholds(
-            read_limits(thresholds), read_retention(thresholds), read_profiles(thresholds)
-        ),
+        thresholds=read_thresholds(read_yaml(_beside(path, "thresholds.yaml"))),
+        channels=to_channels(_variable(variables, ALERTS_VARIABLE) or ""),
     )
 
 

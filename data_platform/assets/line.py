@@ -4,7 +4,7 @@ Holds the decorator's arguments and the metadata; no layer's own words.
 """
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -52,6 +52,11 @@ class Line:
     watch: Watch
     clock: Clock
     """Gives the time, UTC, by which automation and checks judge."""
+
+
+def run_kind(tags: Mapping[str, str]) -> str:
+    """Return who asked for a run, by its tags."""
+    return next((tag for tag in RUN_KINDS if tag in tags), MANUAL)
 
 
 def utc_now() -> datetime:
@@ -149,7 +154,7 @@ def to_result(context: dg.AssetExecutionContext, report: LayerReport) -> dg.Mate
 
     The same sums go into the log of runs.
     """
-    kind = next((tag for tag in RUN_KINDS if tag in context.run.tags), MANUAL)
+    kind = run_kind(context.run.tags)
     note_step(open_lake_of(context), context.asset_key.path[0], kind, report)
     for part in report.partitions:
         key = to_partition_key(part.partition.series.pair, part.partition.period)

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from data_platform.cli.alerts import alerts
 from data_platform.cli.backup import backup
 from data_platform.cli.demo import demo
 from data_platform.cli.dictionary import dictionary
@@ -55,6 +56,7 @@ def main() -> None:
 
 COMMANDS = (
     *(
+        alerts,
         backup,
         demo,
         dictionary,

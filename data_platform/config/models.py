@@ -170,6 +170,32 @@ class ScoresEntry(_Model):
     four_dimensions: ProfileEntry | None = None
 
 
+class AlertsEntry(_Model):
+    """When something is bad enough that somebody is told."""
+
+    source_away: DurationField | None = Field(
+        default=None, description="How long an exchange may give no answer (default 5m)."
+    )
+    recent: DurationField | None = Field(
+        default=None, description="How young a gap must be to ring (default 24h)."
+    )
+    run_times_usual: Annotated[float, Field(gt=1, le=1000)] | None = Field(
+        default=None, description="How many times its usual time a run may take (default 2)."
+    )
+    error_share: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        default=None, description="Failed attempts of all requests of an hour (default 0.2)."
+    )
+    latency_times_usual: Annotated[float, Field(gt=1, le=1000)] | None = Field(
+        default=None, description="How many times its usual time an answer may take (default 3)."
+    )
+    latency_least_ms: Annotated[float, Field(ge=0, le=60_000)] | None = Field(
+        default=None, description="An answer that takes no longer is never late (default 150)."
+    )
+    quiet: DurationField | None = Field(
+        default=None, description="How long an alarm must not be found until it is over (2m)."
+    )
+
+
 class ThresholdsFile(_Model):
     """The limits of the checks, how long candles stay among the tables, and how scores are made."""
 
@@ -178,6 +204,7 @@ class ThresholdsFile(_Model):
     retention: dict[str, KeepField] = {}
     """By timeframe; one that is left out stays for ever."""
     scores: ScoresEntry = ScoresEntry()
+    alerts: AlertsEntry = AlertsEntry()
 
 
 class FeatureSetFile(_Model):

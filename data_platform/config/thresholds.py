@@ -1,17 +1,22 @@
-"""The limits of the checks and of retention, as `configs/thresholds.yaml` sets them.
+"""The limits of checks, retention and alarms, as `configs/thresholds.yaml` sets them.
 
 Stays out: what a rule does with its limits (`quality/`).
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 
+from data_platform.config.alerts import read_alarm_limits
 from data_platform.config.models import ThresholdsFile, read_model
+from data_platform.config.scores import read_profiles
 from data_platform.config.strict_yaml import Document, ValuePath
+from data_platform.domain.alerts import AlarmLimits
 from data_platform.domain.errors import WrongUseError
 from data_platform.domain.timeframes import to_timeframe
 from data_platform.quality import continuity, freshness, ohlc
 from data_platform.quality.rule import FreshnessRule, GapRule, Limits, Rule
+from data_platform.quality.score import Profiles
 
 _RULES: tuple[Rule | GapRule | FreshnessRule, ...] = (
     *ohlc.RULES,
@@ -28,6 +33,34 @@ RULE_LIMITS: Mapping[str, Limits] = {
 
 _TIMES = {continuity.QUIET_TIMES, *(rule.name for rule in freshness.FRESHNESS_RULES)}
 """Those whose limits are times, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Limits of checks and policies."""
+
+    limits: Mapping[str, Mapping[str, float]]
+    """Of every check that has some, by its name and the limit's; times in seconds."""
+    retention: Mapping[str, timedelta]
+    """How long candles stay among the tables, by timeframe; of those left out for ever."""
+    profiles: Profiles
+    """How scores are weighed."""
+    alarms: AlarmLimits
+    """When something is bad enough that somebody is told."""
+
+
+def read_thresholds(document: Document) -> Thresholds:
+    """Return what `configs/thresholds.yaml` sets.
+
+    Raises:
+        ConfigError: an unknown key, or a value out of range; names file and line.
+    """
+    return Thresholds(
+        limits=read_limits(document),
+        retention=read_retention(document),
+        profiles=read_profiles(document),
+        alarms=read_alarm_limits(document),
+    )
 
 
 def read_limits(document: Document) -> dict[str, dict[str, float]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from data_platform.domain.errors import NotStoredError
+from data_platform.storage.alert_book import AlertBook
 from data_platform.storage.breakers import Breakers
 from data_platform.storage.ledger import Ledger
 from data_platform.storage.ledger_sums import LedgerSums
@@ -31,6 +32,7 @@ class Lake:
     sums: LedgerSums
     breakers: Breakers
     runs: RunLog
+    alerts: AlertBook
     run_id: str = ""
     """Who writes, for the journal; empty when nobody does."""
 
@@ -57,6 +59,7 @@ def open_lake(data_root: Path | str, state_url: str, run_id: str = "") -> Lake:
         sums=LedgerSums(state),
         breakers=Breakers(state),
         runs=RunLog(state),
+        alerts=AlertBook(state),
         run_id=run_id,
     )
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from data_platform.assets.line import Line
+from data_platform.sensors.alerts import build_alert_sensor
 from data_platform.sensors.catalog import build_catalog_sensor
 from data_platform.sensors.failures import build_failure_sensor
 from data_platform.sensors.gaps import build_gap_sensor
@@ -16,6 +17,7 @@ from data_platform.settings import Settings
 def build_sensors(settings: Settings, lines: Sequence[Line]) -> list[dg.SensorDefinition]:
     """Return every sensor: of the project, and of each exchange."""
     return [
+        build_alert_sensor(settings, lines),
         build_catalog_sensor(settings),
         build_failure_sensor(settings),
         *map(build_new_candle_sensor, lines),

@@ -9,12 +9,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 
 from data_platform.storage.state import State
-from data_platform.storage.tables import RUNS, to_ms
+from data_platform.storage.tables import RUNS, to_ms, to_time
 
 _SUMS = ("steps", "written", "failed", "requests", "retries", "candles", "refused")
 
@@ -45,6 +45,20 @@ class Step:
     """Commit time less the close of the newest candle, the longest of the series written."""
 
 
+@dataclass(frozen=True, slots=True)
+class LoggedRun:
+    """One run of the log."""
+
+    run_id: str
+    kind: str
+    started_at: datetime
+    ended_at: datetime
+    requests: int
+    """For candles, retries included."""
+    retries: int
+    """Attempts that failed."""
+
+
 class RunLog:
     """The runs of one lake."""
 
@@ -63,6 +77,24 @@ class RunLog:
             before = connection.execute(sa.select(RUNS).where(*key)).mappings().first()
             connection.execute(RUNS.delete().where(*key))
             connection.execute(RUNS.insert().values(_merged(_values(step), before)))
+
+    def since(self, exchange: str, start: datetime) -> list[LoggedRun]:
+        """Return the runs of an exchange that began at or after a time, the oldest first.
+
+        Raises:
+            StorageError: the database cannot be read.
+        """
+        columns = ("run_id", "kind", "started_at", "ended_at", "requests", "retries")
+        own = [RUNS.c.exchange == exchange, RUNS.c.started_at >= to_ms(start)]
+        query = sa.select(*(RUNS.c[name] for name in columns)).where(*own)
+        with self._state.read() as connection:
+            rows = connection.execute(query.order_by(RUNS.c.started_at)).all()
+        return [_logged(row) for row in rows]
+
+
+def _logged(row: "sa.Row[Any]") -> LoggedRun:
+    started, ended = (cast("datetime", to_time(ms)) for ms in (row.started_at, row.ended_at))
+    return LoggedRun(row.run_id, row.kind, started, ended, row.requests, row.retries)
 
 
 def _values(step: Step) -> dict[str, Any]:

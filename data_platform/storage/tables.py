@@ -215,3 +215,30 @@ RUNS = sa.Table(
     sa.Index("runs_started", "exchange", "started_at"),
 )
 """Operations: one row for each run, which each of its steps adds to."""
+
+ALARMS = sa.Table(
+    "alarms",
+    METADATA,
+    sa.Column("alert_id", sa.String, primary_key=True),
+    sa.Column("key", sa.String, nullable=False),
+    *(sa.Column(name, sa.String, nullable=False) for name in ("type", "severity", "source")),
+    sa.Column("market", sa.String),
+    *(sa.Column(name, sa.String, nullable=False) for name in ("subject", "message")),
+    sa.Column("action_taken", sa.String, nullable=False),
+    sa.Column("escalate", sa.Boolean, nullable=False),
+    sa.Column("began_at", _TIME, nullable=False),
+    sa.Column("seen_at", _TIME, nullable=False),
+    sa.Column("ended_at", _TIME),
+    sa.Index("alarms_ended", "ended_at"),
+)
+"""What is wrong now (`ended_at` is empty) or was; at most one row a key rings."""
+
+ALERT_OUTBOX = sa.Table(
+    "alert_outbox",
+    METADATA,
+    sa.Column("id", _ID, primary_key=True, autoincrement=True),
+    sa.Column("way", sa.String, nullable=False),
+    sa.Column("content_json", sa.String, nullable=False),
+    sa.Index("alert_outbox_way", "way", "id"),
+)
+"""Messages about alarms that have yet to go out by some way; one that has is deleted."""

@@ -1,0 +1,89 @@
+"""What is known of one exchange now, as its alarms need it: from journal, ledger, breaker and runs.
+
+Reads only, and decides nothing: when a fact is bad enough stands in `alarms.py`.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+
+import polars as pl
+
+from data_platform.domain.alerts import AlarmLimits
+from data_platform.domain.markets import Series
+from data_platform.operations.alarms import Answers, Facts, RecentGap, RunTime
+from data_platform.operations.due import FreshnessLimits, series_status
+from data_platform.operations.judge import merge_limits
+from data_platform.operations.lake import Lake
+from data_platform.operations.missing import History, find_missing
+from data_platform.quality.continuity import GAP_RULES
+
+HOUR = timedelta(hours=1)
+USUAL_DAYS = timedelta(days=7)
+"""Over which the usual time of a run is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """One exchange that is looked after."""
+
+    exchange: str
+    series: Sequence[Series]
+    """The configured ones."""
+    history: History
+    fresh: FreshnessLimits
+    limits: AlarmLimits
+
+
+def gather_facts(lake: Lake, concern: Concern, running: Sequence[RunTime], now: datetime) -> Facts:
+    """Return what is known of an exchange now.
+
+    Args:
+        lake: where candles lie.
+        concern: the exchange.
+        running: runs that have not ended, of any exchange.
+        now: the clock, UTC.
+    """
+    name = concern.exchange
+    return Facts(
+        exchange=name,
+        now=now,
+        statuses=series_status(lake, concern.series, concern.fresh, now),
+        breaker=lake.breakers.read(name),
+        gaps=list(_recent_gaps(lake, concern, now)),
+        runs=[*_ended_runs(lake, name, now), *(it for it in running if it.exchange == name)],
+        answers=_answers(lake, name, now),
+    )
+
+
+def _recent_gaps(lake: Lake, concern: Concern, now: datetime) -> Iterator[RecentGap]:
+    rule = next(rule for rule in GAP_RULES if rule.name == "no_long_gaps")
+    limits = merge_limits(rule.name, rule.limits, concern.fresh.limits)
+    since = now - concern.limits.recent
+    ordered = sorted(concern.series, key=lambda it: it.timeframe.seconds)
+    for timeframe, own in groupby(ordered, key=lambda it: it.timeframe):
+        by_pair = {it.pair.key: it for it in own}
+        missing = find_missing(lake, concern.history, list(by_pair.values()))
+        # Whole runs first: the part of a long gap that is recent may be short.
+        for pair, start, end, count in rule.find(missing, timeframe, limits).rows():
+            if end > since:
+                tries = _tries(missing, pair, start, end)
+                allowed = int(limits[timeframe.name])
+                yield RecentGap(by_pair[pair], start, end, count, allowed, tries)
+
+
+def _tries(gaps: pl.DataFrame, pair: str, start: datetime, end: datetime) -> int:
+    own = gaps.filter(pl.col("pair") == pair, pl.col("start") >= start, pl.col("end") <= end)
+    return int(own.select(pl.col("tries").max()).item() or 0)
+
+
+def _ended_runs(lake: Lake, exchange: str, now: datetime) -> Iterator[RunTime]:
+    for run in lake.runs.since(exchange, now - USUAL_DAYS):
+        seconds = (run.ended_at - run.started_at).total_seconds()
+        yield RunTime(exchange, run.kind, run.run_id, run.started_at, seconds, is_running=False)
+
+
+def _answers(lake: Lake, exchange: str, now: datetime) -> Answers:
+    runs = [run for run in lake.runs.since(exchange, now - 12 * HOUR) if run.ended_at > now - HOUR]
+    return Answers(sum(run.requests for run in runs), sum(run.retries for run in runs))
