@@ -12,12 +12,13 @@ import polars as pl
 
 from data_platform.domain.alerts import AlarmLimits
 from data_platform.domain.markets import Series
-from data_platform.operations.alarms import Answers, Facts, RecentGap, RunTime
+from data_platform.operations.alarms import Answers, Facts, RecentGap, RunTime, SeriesScore
 from data_platform.operations.due import FreshnessLimits, series_status
 from data_platform.operations.judge import merge_limits
 from data_platform.operations.lake import Lake
 from data_platform.operations.missing import History, find_missing
 from data_platform.quality.continuity import GAP_RULES
+from data_platform.storage.tables import COMPONENTS
 
 HOUR = timedelta(hours=1)
 USUAL_DAYS = timedelta(days=7)
@@ -51,10 +52,28 @@ def gather_facts(lake: Lake, concern: Concern, running: Sequence[RunTime], now: 
         now=now,
         statuses=series_status(lake, concern.series, concern.fresh, now),
         breaker=lake.breakers.read(name),
+        scores=list(_scores(lake, concern)),
         gaps=list(_recent_gaps(lake, concern, now)),
         runs=[*_ended_runs(lake, name, now), *(it for it in running if it.exchange == name)],
         answers=_answers(lake, name, now),
     )
+
+
+def _scores(lake: Lake, concern: Concern) -> Iterator[SeriesScore]:
+    own = {(it.timeframe.name, it.pair.key): it for it in concern.series}
+    scores = lake.scores.newest(concern.exchange).sort("period")
+    newest = scores.group_by("timeframe", "pair", maintain_order=True).last()
+    for row in newest.filter(pl.col("score_five").is_not_null()).to_dicts():
+        series = own.get((row["timeframe"], row["pair"]))
+        if series is None:
+            continue
+        parts = [
+            f"{name} {row[name]:.3f}"
+            for name in COMPONENTS
+            if row[name] is not None and row[name] < 1
+        ]
+        why = f"{', '.join(parts)} in {row['period']}"
+        yield SeriesScore(series, row["score_five"], why)
 
 
 def _recent_gaps(lake: Lake, concern: Concern, now: datetime) -> Iterator[RecentGap]:

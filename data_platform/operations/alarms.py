@@ -12,7 +12,7 @@ from statistics import median
 
 from data_platform.domain.alerts import Alarm, AlarmLimits, Severity
 from data_platform.domain.breaker import BreakerState
-from data_platform.domain.markets import Series
+from data_platform.domain.markets import Pair, Series
 from data_platform.operations.due import SeriesStatus
 
 LADDER: tuple[tuple[float, Severity, bool], ...] = (
@@ -106,32 +106,27 @@ def find_alarms(facts: Facts, limits: AlarmLimits) -> list[Alarm]:
 def find_feeds_offline(facts: Facts, _limits: AlarmLimits) -> Iterator[Alarm]:
     """Yield one alarm for the exchange when all its markets are late, else one a late market.
 
-    A market is late when all its series are of which a candle is stored.
+    A market is late when the finest of its stored series is: a daily one would tell it a day later.
     """
     stored = [it for it in facts.statuses if it.last is not None and it.delisting is None]
-    markets = {
-        pair: list(own)
-        for pair, own in groupby(
-            sorted(stored, key=lambda it: it.series.pair), key=lambda it: it.series.pair
-        )
-    }
-    late = {pair: own for pair, own in markets.items() if all(it.is_stale for it in own)}
+    markets: dict[Pair, SeriesStatus] = {}
+    for status in sorted(stored, key=lambda it: it.series.timeframe.seconds):
+        markets.setdefault(status.series.pair, status)
+    late = {pair: status for pair, status in markets.items() if status.is_stale}
     if not late:
         return
     exchange = facts.exchange
     if len(late) == len(markets):
-        oldest = max((it for own in late.values() for it in own), key=lambda it: it.late)
-        yield _offline(facts, exchange, None, f"all {len(late)} markets", oldest)
+        oldest = max(late.values(), key=lambda it: it.late)
+        yield _offline(facts, exchange, None, oldest)
         return
-    for pair, own in late.items():
+    for pair, status in late.items():
         market = f"{exchange}/{pair.key}"
-        names = ", ".join(it.series.timeframe.name for it in own)
-        yield _offline(facts, market, market, names, max(own, key=lambda it: it.late))
+        yield _offline(facts, market, market, status)
 
 
-def _offline(
-    facts: Facts, subject: str, market: str | None, what: str, oldest: SeriesStatus
-) -> Alarm:
+def _offline(facts: Facts, subject: str, market: str | None, oldest: SeriesStatus) -> Alarm:
+    what = "any market" if market is None else "this market"
     breaker = facts.breaker
     held = breaker.spell(facts.exchange) if breaker.state != "closed" else ""
     newest = f"{oldest.last:%Y-%m-%d %H:%M}" if oldest.last else "none"
@@ -142,7 +137,7 @@ def _offline(
         market=market,
         subject=subject,
         message=(
-            f"{subject}: no new candles of {what}; {oldest.series} is "
+            f"{subject}: no new candles of {what}: {oldest.series} is "
             f"{_spell(oldest.late)} late (allowed {_spell(oldest.limit)}), its newest candle is "
             f"{newest} UTC. Look at `data-platform status --exchange {facts.exchange}` and at the "
             "sensor's ticks; trade on nothing that needs this feed."

@@ -1,0 +1,43 @@
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from data_platform.domain.alerts import Alarm, Alert, Channel, Severity, is_worse, spell_time
+
+ALARM = Alarm("score_low", "high", "okx", "okx/BTC-USDT", "okx/BTC-USDT/1h", "words", "done")
+
+
+def test_alert_is_an_object_of_the_stated_fields() -> None:
+    alert = Alert("a1", datetime(2024, 1, 1, 12, tzinfo=UTC), ALARM)
+    assert alert.to_object() == {
+        "alert_id": "a1",
+        "timestamp": "2024-01-01T12:00:00.000Z",
+        "severity": "high",
+        "type": "score_low",
+        "message": "words",
+        "affected": {"market": "okx/BTC-USDT", "source": "okx"},
+        "action_taken": "done",
+        "escalate": False,
+    }
+
+
+def test_time_is_told_in_utc() -> None:
+    tokyo = timezone(timedelta(hours=9))
+    assert spell_time(datetime(2024, 1, 1, 9, tzinfo=tokyo)) == "2024-01-01T00:00:00.000Z"
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "expected"),
+    [("critical", "high", True), ("high", "high", False), ("medium", "high", False)],
+)
+def test_worse_is_above(new: Severity, old: Severity, expected: bool) -> None:
+    assert is_worse(new, old) is expected
+
+
+def test_channel_never_shows_its_url() -> None:
+    channel = Channel("mailto://user:hunter2@example.com")
+    for text in (repr(channel), str(channel), channel.name, channel.spelled, f"{[channel]}"):
+        assert "hunter2" not in text
+        assert "user" not in text
+    assert channel.spelled.startswith("mailto (channel ")
+    assert channel.name != Channel("mailto://user:other@example.com").name

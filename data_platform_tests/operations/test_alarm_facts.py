@@ -1,0 +1,80 @@
+"""Facts come from a real lake: what rings is what is wrong in it."""
+
+from datetime import timedelta
+
+from data_platform.domain.alerts import AlarmLimits
+from data_platform.operations.alarm_facts import Concern, gather_facts
+from data_platform.operations.alarms import Facts, RunTime
+from data_platform.operations.due import FreshnessLimits
+from data_platform.operations.lake import Lake
+from data_platform.operations.missing import History
+from data_platform.storage.run_log import Step
+from data_platform_tests.factories import (
+    GRACE,
+    candles_at,
+    gap_of,
+    grid,
+    plant_gaps,
+    series_of,
+    store_candles,
+    time,
+)
+
+SERIES = series_of(timeframe="1m")
+NOW = time("2024-03-15 12:00:10")
+
+
+def facts(lake: Lake, *running: RunTime) -> Facts:
+    concern = Concern(
+        exchange=SERIES.exchange,
+        series=[SERIES],
+        history=History("sent", {SERIES.pair: time("2024-03-13")}),
+        fresh=FreshnessLimits(GRACE, timedelta(minutes=5), {}),
+        limits=AlarmLimits(),
+    )
+    return gather_facts(lake, concern, running, NOW)
+
+
+def store(lake: Lake, *parts: tuple[str, str]) -> None:
+    times = [it for start, end in parts for it in grid(start, end, "1m")]
+    store_candles(lake, SERIES, candles_at(times))
+
+
+def test_recent_long_gap_is_a_fact_and_an_old_or_short_one_is_none(lake: Lake) -> None:
+    store(
+        lake,
+        ("2024-03-13 00:00", "2024-03-13 08:00"),
+        ("2024-03-13 08:30", "2024-03-15 06:00"),
+        ("2024-03-15 06:05", "2024-03-15 09:00"),
+        ("2024-03-15 09:06", "2024-03-15 12:00"),
+    )
+    gap = gap_of(SERIES, "2024-03-15 09:00", "2024-03-15 09:06", "outage", confirmed=True)
+    plant_gaps(lake, gap)
+    [found] = facts(lake).gaps
+    assert (found.series, found.missing, found.allowed) == (SERIES, 6, 5)
+    assert (found.start, found.end) == (time("2024-03-15 09:00"), time("2024-03-15 09:06"))
+    assert found.tries == gap.tries
+
+
+def test_lateness_is_a_fact(lake: Lake) -> None:
+    store(lake, ("2024-03-15 00:00", "2024-03-15 11:00"))
+    [status] = facts(lake).statuses
+    assert status.is_stale
+
+
+def test_runs_and_their_requests_are_facts(lake: Lake) -> None:
+    for minutes, requests, failed in ((10, 30, 3), (50, 10, 1), (300, 500, 400)):
+        began = NOW - timedelta(minutes=minutes)
+        ended = began + timedelta(seconds=20)
+        name, errors = f"r{minutes}", {"transient": failed}
+        lake.runs.add(Step(name, "binance", "tick", began, ended, requests=requests, errors=errors))
+    other = RunTime("okx", "tick", "x", NOW, 1.0, is_running=True)
+    own = RunTime("binance", "tick", "y", NOW, 1.0, is_running=True)
+    found = facts(lake, other, own)
+    assert (found.answers.requests, found.answers.failed) == (40, 4)
+    assert [(it.run_id, it.seconds) for it in found.runs] == [
+        ("r300", 20.0),
+        ("r50", 20.0),
+        ("r10", 20.0),
+        ("y", 1.0),
+    ]
