@@ -19,7 +19,7 @@ Where do I go to...?
 | which gaps are healed, and when | `operations/heal.py`, `operations/belief.py` |
 | how a candle is written | `storage/partition_store.py` |
 | what was known at a time, or pinned | `storage/past.py`, `storage/snapshots.py` |
-| when somebody is told, in which words | `operations/alarms.py`, a `find_` function and its line in `TRIGGERS` |
+| when somebody is told of what | `operations/alarms.py`, a `find_` function |
 | how an alert goes out | `operations/alerts.py` |
 | what counts as damage, what to do about it | `storage/examine.py`, `operations/verify.py` |
 | what the doctor does, and in which order | `operations/doctor.py`, `storage/mending.py` |

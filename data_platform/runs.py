@@ -22,7 +22,7 @@ from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Pair, Series
 from data_platform.domain.periods import Period
 from data_platform.domain.timeframes import Timeframe
-from data_platform.operations.alarms import RunTime
+from data_platform.operations.alarm_facts import RunTime
 from data_platform.partitions import PartitionRange, from_partition_key, to_ranges
 
 BACKFILL_TAG = "backfill"

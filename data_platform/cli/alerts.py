@@ -79,7 +79,7 @@ def _to_object(it: Ringing) -> dict[str, Any]:
         "severity": alarm.severity,
         "type": alarm.type,
         "message": alarm.message,
-        "affected": {"market": alarm.market, "source": alarm.source},
+        "affected": {"market": alarm.market, "source": alarm.exchange},
         "action_taken": alarm.action_taken,
         "escalate": alarm.escalate,
     }

@@ -4,8 +4,9 @@ Stays out: what an alarm is (`operations/alarms.py`) and how a message goes out
 (`operations/alerts.py`).
 """
 
-from data_platform.config.models import ThresholdsFile, read_model
+from data_platform.config.models import read_model
 from data_platform.config.strict_yaml import Document
+from data_platform.config.thresholds_file import ThresholdsFile
 from data_platform.domain.alerts import AlarmLimits, Channel
 
 

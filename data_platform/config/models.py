@@ -21,8 +21,6 @@ from data_platform.config.values import (
     DateField,
     DurationField,
     GraceField,
-    KeepField,
-    LimitField,
     NameField,
     PairField,
     SpreadField,
@@ -50,13 +48,13 @@ _PATTERNS = {
 M = TypeVar("M", bound=BaseModel)
 
 
-class _Model(BaseModel):
+class StrictModel(BaseModel):
     """Frozen, strict about types, and without tolerance for unknown keys."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
-class ExchangeEntry(_Model):
+class ExchangeEntry(StrictModel):
     """One exchange of the config; only `pairs` has no default."""
 
     pairs: Annotated[list[PairField], Field(min_length=1)] = Field(
@@ -117,7 +115,7 @@ class ExchangeEntry(_Model):
     )
 
 
-class RefreshEntry(_Model):
+class RefreshEntry(StrictModel):
     """How often automation runs a layer at most; never more often than its candles close."""
 
     candles: DurationField = Field(
@@ -137,7 +135,7 @@ class RefreshEntry(_Model):
     )
 
 
-class PlatformFile(_Model):
+class PlatformFile(StrictModel):
     """A platform config: which candles are kept, from where, and what is made of them."""
 
     exchanges: Annotated[dict[NameField, ExchangeEntry], Field(min_length=1)] = Field(
@@ -154,60 +152,7 @@ class PlatformFile(_Model):
     )
 
 
-class ProfileEntry(_Model):
-    """One profile of scores."""
-
-    version: Annotated[int, Field(ge=1)]
-    weights: dict[str, Annotated[float, Field(ge=0, le=1)]]
-    """By component."""
-
-
-class ScoresEntry(_Model):
-    """How scores are weighed."""
-
-    default: NameField | None = None
-    five_dimensions: ProfileEntry | None = None
-    four_dimensions: ProfileEntry | None = None
-
-
-class AlertsEntry(_Model):
-    """When something is bad enough that somebody is told."""
-
-    source_away: DurationField | None = Field(
-        default=None, description="How long an exchange may give no answer (default 5m)."
-    )
-    recent: DurationField | None = Field(
-        default=None, description="How young a gap must be to ring (default 24h)."
-    )
-    run_times_usual: Annotated[float, Field(gt=1, le=1000)] | None = Field(
-        default=None, description="How many times its usual time a run may take (default 2)."
-    )
-    error_share: Annotated[float, Field(gt=0, lt=1)] | None = Field(
-        default=None, description="Failed attempts of all requests of an hour (default 0.2)."
-    )
-    latency_times_usual: Annotated[float, Field(gt=1, le=1000)] | None = Field(
-        default=None, description="How many times its usual time an answer may take (default 3)."
-    )
-    latency_least_ms: Annotated[float, Field(ge=0, le=60_000)] | None = Field(
-        default=None, description="An answer that takes no longer is never late (default 150)."
-    )
-    quiet: DurationField | None = Field(
-        default=None, description="How long an alarm must not be found until it is over (2m)."
-    )
-
-
-class ThresholdsFile(_Model):
-    """The limits of the checks, how long candles stay among the tables, and how scores are made."""
-
-    checks: dict[str, dict[str, LimitField]]
-    """By check, and the name that the check gives each limit."""
-    retention: dict[str, KeepField] = {}
-    """By timeframe; one that is left out stays for ever."""
-    scores: ScoresEntry = ScoresEntry()
-    alerts: AlertsEntry = AlertsEntry()
-
-
-class FeatureSetFile(_Model):
+class FeatureSetFile(StrictModel):
     """One feature set; its name is also the file's."""
 
     name: NameField

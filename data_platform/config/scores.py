@@ -5,8 +5,9 @@ Stays out: what a component is (`quality/score.py`).
 
 from math import isclose
 
-from data_platform.config.models import ProfileEntry, ThresholdsFile, read_model
+from data_platform.config.models import read_model
 from data_platform.config.strict_yaml import Document
+from data_platform.config.thresholds_file import ProfileEntry, ThresholdsFile
 from data_platform.quality.score import COMPONENTS, Profile, Profiles
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from data_platform.config.alerts import read_alarm_limits
-from data_platform.config.models import ThresholdsFile, read_model
+from data_platform.config.models import read_model
 from data_platform.config.scores import read_profiles
 from data_platform.config.strict_yaml import Document, ValuePath
+from data_platform.config.thresholds_file import ThresholdsFile
 from data_platform.domain.alerts import AlarmLimits
 from data_platform.domain.errors import WrongUseError
 from data_platform.domain.timeframes import to_timeframe

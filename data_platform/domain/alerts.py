@@ -34,8 +34,7 @@ class Alarm:
 
     type: AlarmType
     severity: Severity
-    source: str
-    """The exchange."""
+    exchange: str
     market: str | None
     """`binance/BTC-USDT`; None: the whole exchange is concerned."""
     subject: str
@@ -73,7 +72,7 @@ class Alert:
             "severity": alarm.severity,
             "type": alarm.type,
             "message": alarm.message,
-            "affected": {"market": alarm.market, "source": alarm.source},
+            "affected": {"market": alarm.market, "source": alarm.exchange},
             "action_taken": alarm.action_taken,
             "escalate": alarm.escalate,
         }

@@ -4,16 +4,16 @@ Reads only, and decides nothing: when a fact is bad enough stands in `alarms.py`
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
 
 import polars as pl
 
 from data_platform.domain.alerts import AlarmLimits
+from data_platform.domain.breaker import BreakerState
 from data_platform.domain.markets import Series
-from data_platform.operations.alarms import Answers, Facts, RecentGap, RunTime, SeriesScore
-from data_platform.operations.due import FreshnessLimits, series_status
+from data_platform.operations.due import FreshnessLimits, SeriesStatus, series_status
 from data_platform.operations.judge import merge_limits
 from data_platform.operations.lake import Lake
 from data_platform.operations.missing import History, find_missing
@@ -23,6 +23,69 @@ from data_platform.storage.tables import COMPONENTS
 HOUR = timedelta(hours=1)
 USUAL_DAYS = timedelta(days=7)
 """Over which the usual time of a run is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesScore:
+    """The newest score of a series."""
+
+    series: Series
+    score: float
+    why: str
+    """Which components fall short, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecentGap:
+    """A run of missing candles longer than the check allows."""
+
+    series: Series
+    start: datetime
+    end: datetime
+    missing: int
+    allowed: int
+    tries: int
+    """How often it was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunTime:
+    """How long a run took, or has taken so far."""
+
+    exchange: str
+    kind: str
+    run_id: str
+    started_at: datetime
+    seconds: float
+    is_running: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """How an exchange has answered of late."""
+
+    requests: int
+    """In the last hour."""
+    failed: int
+    """Of them."""
+    latency: timedelta | None = None
+    """Of its newest answers; None: unknown."""
+    usual_latency: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of one exchange."""
+
+    exchange: str
+    now: datetime
+    statuses: Sequence[SeriesStatus] = ()
+    breaker: BreakerState = field(default_factory=BreakerState)
+    scores: Sequence[SeriesScore] = ()
+    gaps: Sequence[RecentGap] = ()
+    runs: Sequence[RunTime] = ()
+    """The newest last of each kind."""
+    answers: Answers = field(default_factory=lambda: Answers(0, 0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,14 @@ Belongs here: what is wrong, in which words, how bad, what was done and what to 
 the facts come from (`alarm_facts.py`), and who hears of it and how often (`alerts.py`).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from itertools import groupby
 from statistics import median
 
 from data_platform.domain.alerts import Alarm, AlarmLimits, Severity
-from data_platform.domain.breaker import BreakerState
 from data_platform.domain.markets import Pair, Series
+from data_platform.operations.alarm_facts import Facts
 from data_platform.operations.due import SeriesStatus
 
 LADDER: tuple[tuple[float, Severity, bool], ...] = (
@@ -21,69 +20,6 @@ LADDER: tuple[tuple[float, Severity, bool], ...] = (
     (0.85, "high", False),
 )
 """A score below rings so loudly, and whether it escalates; the first that fits."""
-
-
-@dataclass(frozen=True, slots=True)
-class SeriesScore:
-    """The newest score of a series."""
-
-    series: Series
-    score: float
-    why: str
-    """Which components fall short, for people."""
-
-
-@dataclass(frozen=True, slots=True)
-class RecentGap:
-    """A run of missing candles longer than the check allows."""
-
-    series: Series
-    start: datetime
-    end: datetime
-    missing: int
-    allowed: int
-    tries: int
-    """How often it was asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunTime:
-    """How long a run took, or has taken so far."""
-
-    exchange: str
-    kind: str
-    run_id: str
-    started_at: datetime
-    seconds: float
-    is_running: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """How an exchange has answered of late."""
-
-    requests: int
-    """In the last hour."""
-    failed: int
-    """Of them."""
-    latency: timedelta | None = None
-    """Of its newest answers; None: unknown."""
-    usual_latency: timedelta | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What is known of one exchange."""
-
-    exchange: str
-    now: datetime
-    statuses: Sequence[SeriesStatus] = ()
-    breaker: BreakerState = field(default_factory=BreakerState)
-    scores: Sequence[SeriesScore] = ()
-    gaps: Sequence[RecentGap] = ()
-    runs: Sequence[RunTime] = ()
-    """The newest last of each kind."""
-    answers: Answers = field(default_factory=lambda: Answers(0, 0))
 
 
 Trigger = Callable[[Facts, AlarmLimits], Iterator[Alarm]]
@@ -133,7 +69,7 @@ def _offline(facts: Facts, subject: str, market: str | None, oldest: SeriesStatu
     return Alarm(
         type="feed_offline",
         severity="critical",
-        source=facts.exchange,
+        exchange=facts.exchange,
         market=market,
         subject=subject,
         message=(
@@ -157,7 +93,7 @@ def find_sources_away(facts: Facts, limits: AlarmLimits) -> Iterator[Alarm]:
         yield Alarm(
             type="source_away",
             severity="critical",
-            source=facts.exchange,
+            exchange=facts.exchange,
             market=None,
             subject=facts.exchange,
             message=(
@@ -180,7 +116,7 @@ def find_low_scores(facts: Facts, _limits: AlarmLimits) -> Iterator[Alarm]:
         yield Alarm(
             type="score_low",
             severity=severity,
-            source=facts.exchange,
+            exchange=facts.exchange,
             market=_market(it.series),
             subject=str(it.series),
             message=(
@@ -203,7 +139,7 @@ def find_recent_gaps(facts: Facts, _limits: AlarmLimits) -> Iterator[Alarm]:
         yield Alarm(
             type="critical_gap",
             severity="critical",
-            source=facts.exchange,
+            exchange=facts.exchange,
             market=_market(first.series),
             subject=name,
             message=(
@@ -231,7 +167,7 @@ def find_slow_runs(facts: Facts, limits: AlarmLimits) -> Iterator[Alarm]:
             yield Alarm(
                 type="run_slow",
                 severity="high",
-                source=facts.exchange,
+                exchange=facts.exchange,
                 market=None,
                 subject=f"{facts.exchange} {kind}",
                 message=(
@@ -254,7 +190,7 @@ def find_many_errors(facts: Facts, limits: AlarmLimits) -> Iterator[Alarm]:
         yield Alarm(
             type="error_rate",
             severity="high",
-            source=facts.exchange,
+            exchange=facts.exchange,
             market=None,
             subject=facts.exchange,
             message=(
@@ -275,7 +211,7 @@ def find_late_answers(facts: Facts, limits: AlarmLimits) -> Iterator[Alarm]:
         yield Alarm(
             type="latency",
             severity="medium",
-            source=facts.exchange,
+            exchange=facts.exchange,
             market=None,
             subject=facts.exchange,
             message=(
@@ -307,8 +243,3 @@ TRIGGERS: tuple[Trigger, ...] = (
     find_many_errors,
     find_late_answers,
 )
-
-
-def spell_subjects(alarms: Iterable[Alarm]) -> str:
-    """Return what alarms are about, for one line of a log."""
-    return ", ".join(f"{alarm.type} {alarm.subject}" for alarm in alarms)

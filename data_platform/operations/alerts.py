@@ -96,7 +96,7 @@ def try_channels(channels: Sequence[Channel], now: datetime) -> list[Channel]:
     alarm = Alarm(
         type="test",
         severity="info",
-        source="none",
+        exchange="none",
         market=None,
         subject="test",
         message="A test by `data-platform alerts test`: this channel gets alerts.",

@@ -20,7 +20,16 @@ from data_platform.domain.alerts import Alarm, Alert, is_worse
 from data_platform.storage.state import State
 from data_platform.storage.tables import ALARMS, ALERT_OUTBOX, to_ms, to_time
 
-_FACTS = ("type", "severity", "source", "market", "subject", "message", "action_taken", "escalate")
+_FACTS = (
+    "type",
+    "severity",
+    "exchange",
+    "market",
+    "subject",
+    "message",
+    "action_taken",
+    "escalate",
+)
 _IS_OPEN = ALARMS.c.ended_at.is_(None)
 
 
@@ -92,13 +101,7 @@ class AlertBook:
                 ),
             ]
             news = sorted((it for it in alerts if it), key=lambda it: it.alarm.key)
-            rows = [
-                {"way": way, "content_json": json.dumps(alert.to_object())}
-                for alert in news
-                for way in ways
-            ]
-            if rows:
-                connection.execute(ALERT_OUTBOX.insert(), rows)
+            _post(connection, news, ways)
         return news
 
     def ringing(self) -> list[Ringing]:
@@ -129,6 +132,13 @@ class AlertBook:
         with self._state.write() as connection:
             gone = ALERT_OUTBOX.c.way.not_in(sorted(known))
             return connection.execute(ALERT_OUTBOX.delete().where(gone)).rowcount
+
+
+def _post(connection: sa.Connection, news: Sequence[Alert], ways: Collection[str]) -> None:
+    contents = [json.dumps(alert.to_object()) for alert in news]
+    rows = [{"way": way, "content_json": content} for content in contents for way in ways]
+    if rows:
+        connection.execute(ALERT_OUTBOX.insert(), rows)
 
 
 def _begin(connection: sa.Connection, alarm: Alarm, now: datetime) -> Alert:

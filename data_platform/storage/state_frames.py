@@ -10,6 +10,7 @@ from data_platform.domain.candles import TIME
 from data_platform.storage.journal import HEADS
 from data_platform.storage.state import State
 from data_platform.storage.tables import (
+    ALARMS,
     COMMITS,
     COMPONENTS,
     GAPS,
@@ -99,12 +100,30 @@ _RUNS_SCHEMA = pl.Schema(
     }
 )
 
+_ALARMS_SCHEMA = pl.Schema(
+    {
+        "began_at": TIME,
+        "seen_at": TIME,
+        "ended_at": TIME,
+        "severity": _TEXT,
+        "type": _TEXT,
+        "exchange": _TEXT,
+        "market": _TEXT,
+        "subject": _TEXT,
+        "message": _TEXT,
+        "action_taken": _TEXT,
+        "escalate": pl.Boolean(),
+        "alert_id": _TEXT,
+    }
+)
+
 STATE_SCHEMAS = {
     "partitions": _PARTITIONS_SCHEMA,
     "gaps": _GAPS_SCHEMA,
     "verdicts": _VERDICTS_SCHEMA,
     "quality": _QUALITY_SCHEMA,
     "runs": _RUNS_SCHEMA,
+    "alarms": _ALARMS_SCHEMA,
 }
 
 STATE_TABLES = {
@@ -113,6 +132,7 @@ STATE_TABLES = {
     "verdicts": "What each rule said of each partition, at most one verdict a day.",
     "quality": "Scores: how good each partition of candles is, from 0 to 1, at most one a day.",
     "runs": "Operations: what each run did.",
+    "alarms": "What is wrong now or was, and people were told of.",
 }
 """What each table holds."""
 
@@ -147,7 +167,7 @@ STATE_COLUMNS = {
     "next_try": "Not asked for again before, UTC; an order asks earlier for what nobody answered.",
     "rule": "The check's name, a statement that should be true.",
     "day": "UTC day of the verdict or score.",
-    "severity": "warn or error.",
+    "severity": "warn or error of a verdict; medium, high or critical of an alarm.",
     "count": "Offending rows; 0 is a pass.",
     "checked": "Rows looked at; 0: none, or the verdict is older than this column.",
     "rows_json": "The first ten of them.",
@@ -165,7 +185,7 @@ STATE_COLUMNS = {
     "absent": "Components that nothing is known of; their weight was shared out.",
     "profiles": "Name and version of the profiles used.",
     "started_at": "When the first step began, UTC.",
-    "ended_at": "When the last step ended, UTC.",
+    "ended_at": "When the last step of a run ended, UTC; or an alarm, empty while it rings.",
     "kind": "Who asked for the run: tick, heal, stale, compare_from, backfill or manual.",
     "steps": "Assets materialized.",
     "written": "Partitions whose content changed.",
@@ -175,6 +195,15 @@ STATE_COLUMNS = {
     "candles": "Candles received.",
     "refused": "Rows that the audit kept out.",
     "errors_json": "Failed attempts by the kind of error.",
+    "began_at": "When it was first found, UTC.",
+    "seen_at": "When it was last found, UTC.",
+    "type": "feed_offline, source_away, score_low, critical_gap, run_slow, error_rate or latency.",
+    "market": "`binance/BTC-USDT`; empty: the whole exchange is concerned.",
+    "subject": "What exactly; an alarm is one for each type and subject.",
+    "message": "What is wrong, since when, and what to do.",
+    "action_taken": "What the platform has done or does by itself.",
+    "escalate": "Whether somebody who can decide must hear of it.",
+    "alert_id": "The same in every message about it.",
     "lag_ms": "Commit time less the close of the newest candle, ms; the longest of the series.",
 }
 """What each column holds; one name is one quantity in every table."""
@@ -188,6 +217,7 @@ def state_frames(state: State) -> dict[str, pl.DataFrame]:
         "verdicts": VERDICTS,
         "quality": QUALITY,
         "runs": RUNS,
+        "alarms": ALARMS,
     }
     frames = {}
     with state.read() as connection:

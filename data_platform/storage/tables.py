@@ -221,7 +221,7 @@ ALARMS = sa.Table(
     METADATA,
     sa.Column("alert_id", sa.String, primary_key=True),
     sa.Column("key", sa.String, nullable=False),
-    *(sa.Column(name, sa.String, nullable=False) for name in ("type", "severity", "source")),
+    *(sa.Column(name, sa.String, nullable=False) for name in ("type", "severity", "exchange")),
     sa.Column("market", sa.String),
     *(sa.Column(name, sa.String, nullable=False) for name in ("subject", "message")),
     sa.Column("action_taken", sa.String, nullable=False),

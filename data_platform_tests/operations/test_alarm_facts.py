@@ -3,8 +3,7 @@
 from datetime import timedelta
 
 from data_platform.domain.alerts import AlarmLimits
-from data_platform.operations.alarm_facts import Concern, gather_facts
-from data_platform.operations.alarms import Facts, RunTime
+from data_platform.operations.alarm_facts import Concern, Facts, RunTime, gather_facts
 from data_platform.operations.due import FreshnessLimits
 from data_platform.operations.lake import Lake
 from data_platform.operations.missing import History
@@ -28,7 +27,7 @@ def facts(lake: Lake, *running: RunTime) -> Facts:
     concern = Concern(
         exchange=SERIES.exchange,
         series=[SERIES],
-        history=History("sent", {SERIES.pair: time("2024-03-13")}),
+        history=History("flat", {SERIES.pair: time("2024-03-13")}),
         fresh=FreshnessLimits(GRACE, timedelta(minutes=5), {}),
         limits=AlarmLimits(),
     )

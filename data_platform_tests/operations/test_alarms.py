@@ -8,14 +8,8 @@ import pytest
 from data_platform.domain.alerts import Alarm, AlarmLimits
 from data_platform.domain.breaker import BreakerState
 from data_platform.domain.markets import Series
-from data_platform.operations.alarms import (
-    Answers,
-    Facts,
-    RecentGap,
-    RunTime,
-    SeriesScore,
-    find_alarms,
-)
+from data_platform.operations.alarm_facts import Answers, Facts, RecentGap, RunTime, SeriesScore
+from data_platform.operations.alarms import find_alarms
 from data_platform.operations.due import SeriesStatus
 from data_platform_tests.factories import series_of, time
 

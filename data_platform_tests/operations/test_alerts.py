@@ -58,7 +58,11 @@ def test_channel_that_fails_gets_its_messages_later_and_keeps_none_from_another(
         told = look(lake, 0, ALARM, channels=(good, bad))
         assert told.failed == [Channel(bad.url).spelled]
         look(
-            lake, 1, ALARM, replace(ALARM, subject="kraken", source="kraken"), channels=(good, bad)
+            lake,
+            1,
+            ALARM,
+            replace(ALARM, subject="kraken", exchange="kraken"),
+            channels=(good, bad),
         )
         bad.status = 200
         assert look(lake, 2, ALARM, channels=(good, bad)).failed == []

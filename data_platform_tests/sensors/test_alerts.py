@@ -8,9 +8,13 @@ import dagster as dg
 
 from data_platform.definitions import build_definitions
 from data_platform.domain.alerts import Channel
-from data_platform.runs import TICK_TAG, find_running
+from data_platform.runs import find_running
 from data_platform_tests.receiver import Receiver, receiver
 from data_platform_tests.small_line import NOW, SmallLine
+
+STARTED = dg.DagsterEvent(
+    event_type_value=dg.DagsterEventType.RUN_START.value, job_name="materialize_binance_line_job"
+)
 
 
 def look(line: SmallLine, hook: Receiver) -> str:
@@ -56,29 +60,13 @@ def test_run_at_work_is_told_with_its_exchange_and_kind(empty_line: SmallLine) -
     instance = empty_line.instance
     job = empty_line.definitions.resolve_job_def("materialize_binance_line_job")
     keys = frozenset({dg.AssetKey(["binance", "ohlcv_1h"])})
-    run = instance.create_run_for_job(job, tags={TICK_TAG: "binance"}, asset_selection=keys)
+    run = instance.create_run_for_job(job, tags={"tick": "binance"}, asset_selection=keys)
     assert find_running(instance, NOW) == []
-    instance.report_engine_event("began", run)
-    instance.handle_new_event(_started(run))
+    instance.report_dagster_event(STARTED, run.run_id)
     [found] = find_running(instance, NOW)
     assert (found.exchange, found.kind, found.run_id, found.is_running) == (
         "binance",
         "tick",
         run.run_id,
         True,
-    )
-
-
-def _started(run: dg.DagsterRun) -> dg.EventLogEntry:
-    event = dg.DagsterEvent(
-        event_type_value=dg.DagsterEventType.RUN_START.value, job_name=run.job_name
-    )
-    return dg.EventLogEntry(
-        error_info=None,
-        level="debug",
-        user_message="",
-        run_id=run.run_id,
-        timestamp=NOW.timestamp(),
-        job_name=run.job_name,
-        dagster_event=event,
     )

@@ -15,6 +15,7 @@ def test_an_empty_state_has_its_tables(store: PartitionStore) -> None:
         "verdicts": 0,
         "quality": 0,
         "runs": 0,
+        "alarms": 0,
     }
     assert frames["partitions"].schema["first_open"] == TIME
 

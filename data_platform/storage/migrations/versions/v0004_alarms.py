@@ -11,7 +11,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Make the tables and their indexes."""
-    words = ("key", "type", "severity", "source", "subject", "message", "action_taken")
+    words = ("key", "type", "severity", "exchange", "subject", "message", "action_taken")
     op.create_table(
         "alarms",
         sa.Column("alert_id", sa.String, primary_key=True),
