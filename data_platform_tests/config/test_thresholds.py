@@ -54,7 +54,7 @@ def test_what_the_file_does_not_name_keeps_the_defaults() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("gaps: {}\n", "1: gaps: unknown key. Accepted: checks, retention, scores."),
+        ("gaps: {}\n", "1: gaps: unknown key. Accepted: checks, retention, scores, alerts."),
         (
             "checks:\n  days: {share: 1}\n",
             "2: checks.days: unknown check. Accepted: candles_fresh, ",
