@@ -15,14 +15,16 @@ from data_platform.config.thresholds_file import ThresholdsFile
 from data_platform.domain.alerts import AlarmLimits
 from data_platform.domain.errors import WrongUseError
 from data_platform.domain.timeframes import to_timeframe
-from data_platform.quality import continuity, freshness, ohlc
+from data_platform.quality import agreement, continuity, freshness, ohlc
+from data_platform.quality.agreement import AgreementRule
 from data_platform.quality.rule import FreshnessRule, GapRule, Limits, Rule
 from data_platform.quality.score import Profiles
 
-_RULES: tuple[Rule | GapRule | FreshnessRule, ...] = (
+_RULES: tuple[Rule | GapRule | AgreementRule | FreshnessRule, ...] = (
     *ohlc.RULES,
     *continuity.RULES,
     *continuity.GAP_RULES,
+    *agreement.RULES,
     *freshness.FRESHNESS_RULES,
 )
 

@@ -30,6 +30,11 @@ def test_the_shipped_file_says_what_the_rulings_say() -> None:
         "days_complete": {"share": 0.01},
         "history_complete": {"missing": 0},
         "quiet_times": dict.fromkeys(("1m", "5m", "15m", "1h", "4h", "1d"), 6 * 3600),
+        "coarser_candles_agree": {"price": 0, "volume": 1e-12},
+        "exchanges_agree": {
+            "1m": 0.01, "5m": 0.03, "15m": 0.03, "1h": 0.03, "4h": 0.03, "1d": 0.03
+        },
+        "no_copied_candles": {"candles": 3},
         "candles_fresh": {
             "1m": 60, "5m": 300, "15m": 900, "1h": 3600, "4h": 3600, "1d": 86400
         },
