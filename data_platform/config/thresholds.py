@@ -15,7 +15,7 @@ from data_platform.config.thresholds_file import ThresholdsFile
 from data_platform.domain.alerts import AlarmLimits
 from data_platform.domain.errors import WrongUseError
 from data_platform.domain.timeframes import to_timeframe
-from data_platform.quality import agreement, continuity, freshness, ohlc
+from data_platform.quality import agreement, continuity, freshness, ohlc, outliers, stillness
 from data_platform.quality.agreement import AgreementRule
 from data_platform.quality.rule import FreshnessRule, GapRule, Limits, Rule
 from data_platform.quality.score import Profiles
@@ -23,6 +23,8 @@ from data_platform.quality.score import Profiles
 _RULES: tuple[Rule | GapRule | AgreementRule | FreshnessRule, ...] = (
     *ohlc.RULES,
     *continuity.RULES,
+    *outliers.RULES,
+    *stillness.RULES,
     *continuity.GAP_RULES,
     *agreement.RULES,
     *freshness.FRESHNESS_RULES,

@@ -81,10 +81,10 @@ def _gather(lake: Lake, partition: Partition, finer: Timeframe, rules: UpdateRul
     def judge(made: pl.DataFrame) -> Judgement:
         end = coarse.timeframe.floor(known.end)
         holes = missing_ranges(made["open_time"], coarse.timeframe, known.start, end)
-        before = read_history(lake, partition)
+        given = RuleInput(made, read_history(lake, partition), coarse.timeframe, end)
         return Judgement(
             gaps=tuple(_gaps(coarse, holes, gaps, unknown)),
-            verdicts=judge_candles(RuleInput(made, before, coarse.timeframe), rules.limits),
+            verdicts=judge_candles(given, rules.limits),
         )
 
     return Ingredients(

@@ -63,8 +63,7 @@ class SliceCommitter:
         refused_times: list[pl.Series] = []
 
         def audit(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-            closed = closed_before(self.now, piece.series.timeframe, self.rules.grace)
-            end = max(closed, piece.windows[-1].end)
+            end = self._closed_end(piece)
             good, refused = audit_candles(
                 frame, piece.series.timeframe, end, piece.period.start, piece.period.end
             )
@@ -151,9 +150,14 @@ class SliceCommitter:
         evidence = self._evidence(piece, refused)
         gaps = explain_holes(merged["open_time"], evidence)
         self._tell_delisting(piece, gaps)
-        given = RuleInput(merged, read_history(self.lake, partition), piece.series.timeframe)
+        before, closed_end = read_history(self.lake, partition), self._closed_end(piece)
+        given = RuleInput(merged, before, piece.series.timeframe, closed_end)
         verdicts = judge_candles(given, self.rules.limits)
         return Judgement(gaps=tuple(gaps), covers=evidence.slice, verdicts=verdicts)
+
+    def _closed_end(self, piece: Slice) -> datetime:
+        closed = closed_before(self.now, piece.series.timeframe, self.rules.grace)
+        return max(closed, piece.windows[-1].end)
 
     def _evidence(self, piece: Slice, refused: pl.Series) -> Evidence:
         first, last = self._known(piece.series)

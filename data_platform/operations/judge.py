@@ -15,13 +15,19 @@ from data_platform.domain.errors import DamagedFileError, StorageError
 from data_platform.domain.layers import Partition
 from data_platform.operations.lake import Lake
 from data_platform.operations.report import LayerReport, spell_causes
-from data_platform.quality import continuity, ohlc
+from data_platform.quality import continuity, ohlc, outliers, stillness
 from data_platform.quality.rule import Limits, Rule, RuleInput
+from data_platform.quality.trailing import history_candles
 from data_platform.storage.verdicts import VerdictRow
 
 _log = logging.getLogger(__name__)
 
-CANDLE_RULES: tuple[Rule, ...] = (*ohlc.RULES, *continuity.RULES)
+CANDLE_RULES: tuple[Rule, ...] = (
+    *ohlc.RULES,
+    *continuity.RULES,
+    *outliers.RULES,
+    *stillness.RULES,
+)
 
 SERIES_FETCHED = "series_fetched"
 """Whether the newest fetch of a partition was answered completely."""
@@ -31,9 +37,6 @@ SERIES_DERIVED = "series_derived"
 
 FIRST_ROWS = 10
 
-RULE_HISTORY = 100
-"""Stored candles before the month that a rule may look at."""
-
 
 def read_history(lake: Lake, partition: Partition) -> pl.DataFrame:
     """Return the candles before a month that its rules may look at.
@@ -42,7 +45,7 @@ def read_history(lake: Lake, partition: Partition) -> pl.DataFrame:
     """
     series, start = partition.series, partition.period.start
     try:
-        return lake.store.read_before("ohlcv", series, start, RULE_HISTORY)
+        return lake.store.read_before("ohlcv", series, start, history_candles(series.timeframe))
     except DamagedFileError as error:
         _log.warning("%s is judged without the candles before it: %s", partition, error)
         return empty_candles()

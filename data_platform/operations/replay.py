@@ -56,14 +56,14 @@ def store_refused(lake: Lake, file: RefusedFile, rules: UpdateRules, now: dateti
         raise WrongUseError(f"{partition} is computed; materialize it again instead.")
     rows = file.rows.drop("reason")
     period = partition.period
+    closed = closed_before(now, timeframe, rules.grace)
 
     def audit(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-        closed = closed_before(now, timeframe, rules.grace)
         good, refused = audit_candles(frame, timeframe, closed, period.start, period.end)
         return good, refused
 
     def judge(merged: pl.DataFrame) -> Judgement:
-        given = RuleInput(merged, read_history(lake, partition), timeframe)
+        given = RuleInput(merged, read_history(lake, partition), timeframe, closed)
         verdicts = judge_candles(given, rules.limits)
         gaps = tuple(_still_missing(lake, file, merged["open_time"]))
         return Judgement(gaps=gaps, covers=TimeRange(period.start, period.end), verdicts=verdicts)

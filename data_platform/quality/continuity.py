@@ -12,6 +12,7 @@ from datetime import timedelta
 
 import polars as pl
 
+from data_platform.domain.candles import TIME
 from data_platform.domain.timeframes import TIMEFRAMES, Timeframe
 from data_platform.quality.rule import GapRule, Limits, Rule, RuleInput
 
@@ -46,6 +47,12 @@ def find_times_off_grid(given: RuleInput, _limits: Limits) -> pl.DataFrame:
     """Return candles whose opening time is no multiple of the timeframe since the Unix epoch."""
     off = pl.col("open_time").dt.epoch("ms") % given.timeframe.ms
     return given.candles.select("open_time", off_by_ms=off).filter(pl.col("off_by_ms") != 0)
+
+
+def find_unclosed_candles(given: RuleInput, _limits: Limits) -> pl.DataFrame:
+    """Return candles that had not closed, or not even opened, when they were judged."""
+    early = given.candles.filter(pl.col("open_time") >= given.closed_end)
+    return early.select("open_time", closed_before=pl.lit(given.closed_end, TIME))
 
 
 def find_long_gaps(gaps: pl.DataFrame, timeframe: Timeframe, limits: Limits) -> pl.DataFrame:
@@ -163,6 +170,13 @@ RULES: tuple[Rule, ...] = (
         description="Every opening time is a multiple of the timeframe since the Unix epoch.",
         limits={},
         find=find_times_off_grid,
+    ),
+    Rule(
+        name="candles_closed",
+        severity="error",
+        description="Every candle had closed by the exchange's clock when it was stored.",
+        limits={},
+        find=find_unclosed_candles,
     ),
 )
 

@@ -5,6 +5,7 @@ Holds the shape only; the rules stand at the foot of the module of their dimensi
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 import polars as pl
@@ -24,8 +25,11 @@ class RuleInput:
     candles: pl.DataFrame
     """`CANDLE_SCHEMA`, sorted: the stored candles of one partition."""
     before: pl.DataFrame
-    """`CANDLE_SCHEMA`, sorted: up to 100 stored candles before them; may be empty."""
+    """`CANDLE_SCHEMA`, sorted: the `history_candles` stored before them; fewer, or none, where
+    fewer are stored."""
     timeframe: Timeframe
+    closed_end: datetime
+    """Candles that open before it have closed, by the exchange's clock."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,13 @@ def test_the_shipped_file_names_every_limit_of_every_check() -> None:
 def test_the_shipped_file_says_what_the_rulings_say() -> None:
     shipped = read_limits(read_yaml(SHIPPED))
     assert shipped == {
+        "no_price_jumps": {"1m": 0.1, "5m": 0.1, "15m": 0.15, "1h": 0.2, "4h": 0.3, "1d": 0.5},
+        "no_volume_spikes": {"1m": 60, "5m": 40, "15m": 20, "1h": 20, "4h": 20, "1d": 20},
+        "no_outlying_returns": {
+            "sigmas": 5, "1m": 0.03, "5m": 0.04, "15m": 0.06, "1h": 0.1, "4h": 0.15, "1d": 0.25
+        },
+        "prices_move": {"1m": 60, "5m": 27, "15m": 15, "1h": 8, "4h": 4, "1d": 2},
+        "zero_volume_as_usual": {"share": 0.25},
         "no_long_gaps": {"1m": 5, "5m": 2, "15m": 1, "1h": 1, "4h": 1, "1d": 1},
         "days_complete": {"share": 0.01},
         "history_complete": {"missing": 0},

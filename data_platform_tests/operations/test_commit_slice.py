@@ -47,7 +47,8 @@ def test_commit_notes_where_candles_came_from(lake: Lake) -> None:
 
 
 def test_every_rule_is_judged_with_the_commit(lake: Lake) -> None:
-    committer(lake).commit(piece("2024-01-01", "2024-01-03"))
+    calm = candles_at(grid("2024-01-01", "2024-01-03"), price=10_000)
+    committer(lake).commit(piece("2024-01-01", "2024-01-03", calm))
     found = lake.verdicts.newest("binance", "ohlcv", SERIES.timeframe)
     assert {"times_increasing", "times_unique", "times_on_grid"} <= set(found["rule"])
     assert found["count"].unique().to_list() == [0]

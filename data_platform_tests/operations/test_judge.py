@@ -20,6 +20,7 @@ from data_platform_tests.damage import fill_disk
 from data_platform_tests.factories import candles_at, grid, partition_of, series_of
 
 HOUR = series_of().timeframe
+END = datetime(2024, 1, 2, tzinfo=UTC)
 
 
 def noted(lake: Lake) -> list[tuple[str, int, str]]:
@@ -35,16 +36,16 @@ def note(lake: Lake, reason: str | None) -> None:
 
 
 def test_clean_candles_break_no_rule() -> None:
-    candles = candles_at(grid("2024-01-01", "2024-01-02"))
-    verdicts = judge_candles(RuleInput(candles, candles.clear(), HOUR), {})
+    candles = candles_at(grid("2024-01-01", "2024-01-02"), price=10_000)
+    verdicts = judge_candles(RuleInput(candles, candles.clear(), HOUR, END), {})
     assert {it.rule: it.count for it in verdicts} == {it.name: 0 for it in CANDLE_RULES}
 
 
 def test_a_broken_candle_is_named_by_its_rule_and_time() -> None:
-    candles = candles_at(grid("2024-01-01", "2024-01-02"))
+    candles = candles_at(grid("2024-01-01", "2024-01-02"), price=10_000)
     at_seven = pl.col("open_time") == datetime(2024, 1, 1, 7, tzinfo=UTC)
     broken = candles.with_columns(high=pl.when(at_seven).then(1.0).otherwise("high"))
-    verdicts = judge_candles(RuleInput(broken, broken.clear(), HOUR), {})
+    verdicts = judge_candles(RuleInput(broken, broken.clear(), HOUR, END), {})
     found = [it for it in verdicts if it.count]
     assert [(it.rule, it.count) for it in found] == [("high_not_below_low", 1)]
     assert json.loads(found[0].rows_json)[0]["open_time"] == "2024-01-01 07:00:00"
@@ -88,7 +89,7 @@ def test_the_config_overrides_single_limits_of_a_rule() -> None:
 
 
 def test_a_finding_shows_its_first_ten_rows() -> None:
-    frame = candles_at(grid("2024-01-01", "2024-01-02")).select("open_time", "close")
+    frame = candles_at(grid("2024-01-01", "2024-01-02"), price=10_000).select("open_time", "close")
     rows = to_json_rows(frame)
     assert len(rows) == 10
     assert rows[0]["open_time"] == "2024-01-01 00:00:00"

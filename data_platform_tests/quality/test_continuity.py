@@ -16,6 +16,7 @@ from data_platform.quality.continuity import (
 from data_platform.quality.rule import RuleInput
 
 DAY = datetime(2024, 3, 5, tzinfo=UTC)
+END = DAY + timedelta(days=1)
 MINUTE = to_timeframe("1m")
 LIMITS = {rule.name: rule.limits for rule in GAP_RULES}
 
@@ -38,17 +39,17 @@ def minutes(candles: pl.DataFrame, *offsets: int) -> pl.DataFrame:
 
 
 def test_the_first_candle_is_held_against_the_one_stored_before(hour: pl.DataFrame) -> None:
-    given = RuleInput(minutes(hour, 3, 4), minutes(hour, 4, 5), MINUTE)
+    given = RuleInput(minutes(hour, 3, 4), minutes(hour, 4, 5), MINUTE, END)
     assert find_disordered_times(given, {})["open_time"].to_list() == [DAY + timedelta(minutes=3)]
 
 
 def test_a_time_stored_before_the_partition_is_a_repetition(hour: pl.DataFrame) -> None:
-    given = RuleInput(minutes(hour, 5, 6), minutes(hour, 4, 5), MINUTE)
+    given = RuleInput(minutes(hour, 5, 6), minutes(hour, 4, 5), MINUTE, END)
     assert find_repeated_times(given, {})["open_time"].to_list() == [DAY + timedelta(minutes=5)]
 
 
 def test_three_equal_times_are_two_repetitions(hour: pl.DataFrame) -> None:
-    given = RuleInput(minutes(hour, 1, 2, 2, 2, 3), empty_candles(), MINUTE)
+    given = RuleInput(minutes(hour, 1, 2, 2, 2, 3), empty_candles(), MINUTE, END)
     assert find_repeated_times(given, {}).height == 2
 
 

@@ -8,20 +8,40 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from data_platform.domain.candles import empty_candles
+from data_platform.domain.candles import TIME, empty_candles
 from data_platform.domain.timeframes import TIMEFRAMES, Timeframe, to_timeframe
-from data_platform.quality import continuity, freshness, ohlc
+from data_platform.operations.judge import CANDLE_RULES
+from data_platform.quality import freshness
 from data_platform.quality.continuity import GAP_RULES
 from data_platform.quality.rule import FreshnessRule, GapRule, Rule, RuleInput
+from data_platform.quality.schema import PRICES
+from data_platform_tests.quality.conftest import END
 
-RULES: tuple[Rule, ...] = (*ohlc.RULES, *continuity.RULES)
+RULES: tuple[Rule, ...] = CANDLE_RULES
 EVERY_RULE: tuple[Rule | GapRule | FreshnessRule, ...] = (
     *RULES,
     *GAP_RULES,
     *freshness.FRESHNESS_RULES,
 )
 MINUTE = to_timeframe("1m")
-ROW = 30
+ROW = 1000
+CLOSED = END
+
+
+def still(candles: int) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    here = pl.int_range(pl.len()).is_between(ROW, ROW + candles - 1)
+    price = pl.col("close").get(ROW - 1)
+    return lambda frame: frame.with_columns(
+        pl.when(here).then(price).otherwise(pl.col(name)).alias(name)
+        for name in ("open", "high", "low", "close")
+    )
+
+
+def silent(candles: int) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    """The last of so many silent candles is the one too many, all before it have traded."""
+    here = pl.int_range(pl.len()).is_between(ROW - candles + 1, ROW)
+    traded = pl.when(pl.col("volume") == 0).then(1.0).otherwise("volume")
+    return lambda frame: frame.with_columns(volume=pl.when(here).then(0.0).otherwise(traded))
 
 
 def changed(**values: pl.Expr) -> Callable[[pl.DataFrame], pl.DataFrame]:
@@ -32,7 +52,7 @@ def changed(**values: pl.Expr) -> Callable[[pl.DataFrame], pl.DataFrame]:
     )
 
 
-# Several ways to break each statement; row 30 is the culprit each time.
+# Several ways to break each statement; row 1000 is the culprit each time.
 DEFECTS: dict[str, Sequence[Callable[[pl.DataFrame], pl.DataFrame]]] = {
     "high_not_below_low": [
         changed(high=pl.col("low") / 2),
@@ -50,12 +70,33 @@ DEFECTS: dict[str, Sequence[Callable[[pl.DataFrame], pl.DataFrame]]] = {
     "times_increasing": [changed(open_time=pl.col("open_time") - timedelta(minutes=5))],
     "times_unique": [changed(open_time=pl.col("open_time") - timedelta(minutes=1))],
     "times_on_grid": [changed(open_time=pl.col("open_time") + timedelta(milliseconds=1))],
+    "candles_closed": [
+        changed(open_time=pl.lit(END, TIME)),
+        changed(open_time=pl.lit(END + timedelta(days=900), TIME)),
+    ],
+    "no_price_jumps": [
+        changed(high=pl.col("high") * 1.11),
+        changed(low=pl.col("low") * 0.89),
+        changed(**{name: pl.col(name) * 1.12 for name in PRICES}),
+        changed(**{name: pl.col(name) * 0.5 for name in PRICES}),
+        lambda frame: frame.with_columns(
+            pl.when(pl.int_range(pl.len()) >= ROW).then(pl.col(name) * 1.2).otherwise(name)
+            for name in PRICES
+        ),
+    ],
+    "no_volume_spikes": [changed(volume=61 * pl.col("volume").head(ROW).mean())],
+    "no_outlying_returns": [
+        changed(close=pl.col("close").shift(1) * 1.035),
+        changed(close=pl.col("close").shift(1) * 0.965),
+    ],
+    "prices_move": [still(61), still(100)],
+    "zero_volume_as_usual": [silent(16)],
 }
 
 
 def judge(rule: Rule, candles: pl.DataFrame, before: pl.DataFrame | None = None) -> pl.DataFrame:
     known = empty_candles() if before is None else before
-    return rule.find(RuleInput(candles, known, MINUTE), rule.limits)
+    return rule.find(RuleInput(candles, known, MINUTE, CLOSED), rule.limits)
 
 
 def test_every_rule_has_a_planted_defect() -> None:
@@ -86,16 +127,16 @@ def test_no_candles_pass(rule: Rule, month: pl.DataFrame) -> None:
     ("rule", "plant"), [(rule, plant) for rule in RULES for plant in DEFECTS[rule.name]]
 )
 def test_a_planted_defect_is_found_at_its_exact_time(
-    rule: Rule, plant: Callable[[pl.DataFrame], pl.DataFrame], hour: pl.DataFrame
+    rule: Rule, plant: Callable[[pl.DataFrame], pl.DataFrame], month: pl.DataFrame
 ) -> None:
-    broken = plant(hour)
+    broken = plant(month.head(2 * ROW))
     found = judge(rule, broken)
     assert found["open_time"].to_list() == [broken["open_time"][ROW]]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
-def test_the_given_candles_are_left_alone(rule: Rule, hour: pl.DataFrame) -> None:
-    broken = DEFECTS[rule.name][0](hour)
+def test_the_given_candles_are_left_alone(rule: Rule, month: pl.DataFrame) -> None:
+    broken = DEFECTS[rule.name][0](month.head(2 * ROW))
     kept = broken.clone()
     judge(rule, broken)
     assert broken.equals(kept)

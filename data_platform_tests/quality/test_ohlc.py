@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import polars as pl
 import pytest
 
@@ -9,13 +11,14 @@ from data_platform.quality.ohlc import (
     find_impossible_volumes,
 )
 from data_platform.quality.rule import RuleInput
+from data_platform_tests.quality.conftest import END
 
 
 @pytest.fixture
 def flat(hour: pl.DataFrame, minute: Timeframe) -> RuleInput:
     price = pl.col("close")
     candles = hour.with_columns(open=price, high=price, low=price, volume=pl.lit(0.0))
-    return RuleInput(candles, empty_candles(), minute)
+    return RuleInput(candles, empty_candles(), minute, END)
 
 
 def test_a_flat_candle_without_volume_is_possible(flat: RuleInput) -> None:
@@ -25,7 +28,7 @@ def test_a_flat_candle_without_volume_is_possible(flat: RuleInput) -> None:
 
 
 def test_the_prices_at_fault_are_shown(flat: RuleInput) -> None:
-    broken = RuleInput(flat.candles.head(1).with_columns(low=1e9), flat.before, flat.timeframe)
+    broken = replace(flat, candles=flat.candles.head(1).with_columns(low=1e9))
     found = find_disordered_prices(broken, {})
     assert found.columns == ["open_time", "open", "high", "low", "close"]
     assert found["low"].to_list() == [1e9]
