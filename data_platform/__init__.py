@@ -11,6 +11,7 @@ Where do I go to...?
 | an indicator | `indicators/`, a function and its line in `INDICATORS` at the foot |
 | a feature set | `configs/features/`, one file |
 | a check | `quality/`, a `find_` function and its line in `RULES` at the foot |
+| what a score is made of, and when | `quality/score.py`, `operations/score.py` |
 | a converter | `converters/`, a module with `CONVERTER` and its line in `converters/__init__.py` |
 | how an exchange is asked | `sources/ccxt_source.py` |
 | how fast it is asked, when no more | `sources/rate_budget.py`, `sources/breaker.py` |

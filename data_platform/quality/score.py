@@ -38,8 +38,8 @@ class Tally:
     expected: int
     """Closed grid times of which a candle should be there."""
     stored: int
-    refused: int
-    """Different rows that came and cannot be true."""
+    refused: int | None
+    """Different rows that came and cannot be true; None: unknown."""
     coarser: Comparison | None = None
     """Its candles against the finer ones taken together; None: never compared."""
     exchanges: Comparison | None = None
@@ -100,10 +100,9 @@ def to_components(tally: Tally) -> Components:
     Returns:
         Each from 0 to 1, whatever was counted; it moves with its own counts alone.
     """
-    received = tally.stored + tally.refused
     return Components(
         completeness=_share(tally.stored, tally.expected),
-        validity=_share(tally.stored, received),
+        validity=_validity(tally),
         consistency=_agreeing(tally.coarser),
         accuracy=_agreeing(tally.exchanges),
         timeliness=_timeliness(tally.delay),
@@ -127,6 +126,10 @@ def weigh(components: Components, profile: Profile) -> float | None:
 def _share(part: int, whole: int) -> float | None:
     # More than expected is stored where a row of the ledger excuses a time that has a candle.
     return min(1.0, part / whole) if whole else None
+
+
+def _validity(tally: Tally) -> float | None:
+    return None if tally.refused is None else _share(tally.stored, tally.stored + tally.refused)
 
 
 def _agreeing(compared: Comparison | None) -> float | None:

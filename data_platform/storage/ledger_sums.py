@@ -73,13 +73,20 @@ class LedgerSums:
     def __init__(self, state: State) -> None:
         self._state = state
 
-    def missing(self, series: Series, start: datetime, end: datetime) -> int:
-        """Return how many grid times of a range are holes that the ledger knows, of any status.
+    def missing(
+        self,
+        series: Series,
+        start: datetime,
+        end: datetime,
+        statuses: Collection[Status] | None = None,
+    ) -> int:
+        """Return how many grid times of a range are holes that the ledger knows.
 
         Args:
             series: whose gaps.
             start: of the range.
             end: of the range, exclusive.
+            statuses: only these; None: all that are holes.
         """
         first, last = to_ms(start), to_ms(end)
         begin = sa.case((GAPS.c.start < first, first), else_=GAPS.c.start)
@@ -87,6 +94,8 @@ class LedgerSums:
         query = sa.select(sa.func.coalesce(sa.func.sum(close - begin), 0)).where(
             *_inside(series, start, end)
         )
+        if statuses is not None:
+            query = query.where(GAPS.c.status.in_(sorted(statuses)))
         with self._state.read() as connection:
             return int(connection.execute(query).scalar_one()) // series.timeframe.ms
 

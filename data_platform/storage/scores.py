@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from data_platform.domain.candles import TIME
 from data_platform.domain.layers import Partition
+from data_platform.domain.periods import Period
 from data_platform.domain.timeframes import Timeframe
 from data_platform.storage.journal import partition_key
 from data_platform.storage.state import State
@@ -84,18 +85,23 @@ class Scores:
         connection.execute(QUALITY.delete().where(*same), keys)
         connection.execute(QUALITY.insert(), values)
 
-    def newest(self, exchange: str, timeframe: Timeframe | None = None) -> pl.DataFrame:
+    def newest(
+        self, exchange: str, timeframe: Timeframe | None = None, since: Period | None = None
+    ) -> pl.DataFrame:
         """Return the newest score of each partition of an exchange, as `SCORE_SCHEMA`.
 
         Args:
             exchange: whose partitions.
             timeframe: only of this one; None: of all.
+            since: of this month and later ones; None: of all.
         """
+        mine = _of(exchange, timeframe)
+        mine += [] if since is None else [QUALITY.c.period >= since.key]
         newest = (
             sa.select(
                 *(QUALITY.c[name] for name in PARTITION), sa.func.max(QUALITY.c.day).label("day")
             )
-            .where(*_of(exchange, timeframe))
+            .where(*mine)
             .group_by(*(QUALITY.c[name] for name in PARTITION))
             .subquery()
         )

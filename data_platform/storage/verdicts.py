@@ -4,7 +4,7 @@ Holds the rows of the `verdicts` table; what a rule is and when it fails is the 
 `quality` and of who evaluates it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from data_platform.domain.candles import TIME
 from data_platform.domain.layers import Partition
+from data_platform.domain.periods import Period
 from data_platform.domain.timeframes import Timeframe
 from data_platform.storage.journal import partition_key
 from data_platform.storage.state import State
@@ -30,6 +31,18 @@ VERDICT_SCHEMA = pl.Schema(
         "checked": pl.Int64(),
         "rows_json": pl.String(),
         "threshold_json": pl.String(),
+        "checked_at": TIME,
+    }
+)
+
+COUNT_SCHEMA = pl.Schema(
+    {
+        "timeframe": pl.String(),
+        "pair": pl.String(),
+        "period": pl.String(),
+        "rule": pl.String(),
+        "count": pl.Int64(),
+        "checked": pl.Int64(),
         "checked_at": TIME,
     }
 )
@@ -96,20 +109,46 @@ class Verdicts:
             VERDICTS.c.exchange == exchange,
             VERDICTS.c.timeframe == timeframe.name,
         ]
+        names = ("pair", "feature_set", "period", "rule")
+        return self._newest(mine, VERDICT_SCHEMA, names)
+
+    def counts(
+        self, exchange: str, rules: Collection[str], since: Period | None = None
+    ) -> pl.DataFrame:
+        """Return what the newest verdicts of some rules on an exchange's candles come to.
+
+        Args:
+            exchange: whose candles.
+            rules: names.
+            since: of this month and later ones; None: of all.
+
+        Returns:
+            `COUNT_SCHEMA`, sorted.
+        """
+        mine = [
+            VERDICTS.c.layer == "ohlcv",
+            VERDICTS.c.exchange == exchange,
+            VERDICTS.c.rule.in_(sorted(rules)),
+            *([] if since is None else [VERDICTS.c.period >= since.key]),
+        ]
+        return self._newest(mine, COUNT_SCHEMA, ("timeframe", "pair", "period", "rule"))
+
+    def _newest(
+        self, mine: Sequence[sa.ColumnElement[bool]], schema: pl.Schema, order: Sequence[str]
+    ) -> pl.DataFrame:
         names = [*PARTITION, "rule"]
+        columns = [VERDICTS.c[name] for name in names]
         last = (
-            sa.select(
-                *(VERDICTS.c[name] for name in names), sa.func.max(VERDICTS.c.day).label("day")
-            )
+            sa.select(*columns, sa.func.max(VERDICTS.c.day).label("day"))
             .where(*mine)
-            .group_by(*(VERDICTS.c[name] for name in names))
+            .group_by(*columns)
             .subquery()
         )
         same = sa.and_(*(VERDICTS.c[name] == last.c[name] for name in [*names, "day"]))
         query = (
-            sa.select(*(VERDICTS.c[name] for name in VERDICT_SCHEMA))
+            sa.select(*(VERDICTS.c[name] for name in schema))
             .join(last, same)
-            .order_by(VERDICTS.c.pair, VERDICTS.c.feature_set, VERDICTS.c.period, VERDICTS.c.rule)
+            .order_by(*(VERDICTS.c[name] for name in order))
         )
         with self._state.read() as connection:
-            return to_frame(connection.execute(query).all(), VERDICT_SCHEMA)
+            return to_frame(connection.execute(query).all(), schema)

@@ -126,3 +126,10 @@ def test_gaps_inside_a_day_are_summed_and_longer_ones_told_one_by_one(tmp_path: 
         ("outage", time("2024-01-06 00:00"), time("2024-01-07 00:00"), 24),
         ("outage", time("2024-01-07 22:00"), time("2024-01-09 02:00"), 28),
     ]
+
+
+def test_a_sum_may_be_of_some_statuses_only(lake: Lake) -> None:
+    january = time("2024-01-01"), time("2024-02-01")
+    assert lake.sums.missing(SERIES, *january, {"no_trades"}) == 24
+    assert lake.sums.missing(SERIES, *january, {"outage", "open"}) == 4
+    assert lake.sums.missing(SERIES, *january, {"unavailable"}) == 0

@@ -99,3 +99,9 @@ def test_other_assets_have_their_own(store: PartitionStore, scores: Scores) -> N
 def test_nothing_to_store_is_no_statement(store: PartitionStore, scores: Scores) -> None:
     record(store)
     assert scores.newest("binance").is_empty()
+
+
+def test_months_before_a_given_one_are_left_out(store: PartitionStore, scores: Scores) -> None:
+    record(store, score(0.5))
+    record(store, score(0.1), month=Period(2024, 2))
+    assert scores.newest("binance", since=Period(2024, 2))["period"].to_list() == ["2024-02"]

@@ -69,3 +69,20 @@ def test_other_assets_have_their_own(store: PartitionStore, verdicts: Verdicts) 
     assert verdicts.newest("okx", "ohlcv", HOUR).is_empty()
     assert verdicts.newest("binance", "filled", HOUR).is_empty()
     assert verdicts.newest("binance", "ohlcv", DAY).is_empty()
+
+
+def test_counts_are_those_of_the_newest_verdicts_of_some_rules(
+    store: PartitionStore, verdicts: Verdicts
+) -> None:
+    tuesday = MONDAY + timedelta(days=1)
+    record(store, verdict("agree", 3), verdict("agree", 1, tuesday), verdict("sane", 9))
+    record(store, verdict("agree", 2), month=Period(2024, 2))
+    names = ("timeframe", "period", "rule", "count", "checked")
+    found = verdicts.counts("binance", ("agree", "other"))
+    assert found.select(names).rows() == [
+        ("1h", "2024-01", "agree", 1, 24),
+        ("1h", "2024-02", "agree", 2, 24),
+    ]
+    since = verdicts.counts("binance", ("agree",), Period(2024, 2))
+    assert since["period"].to_list() == ["2024-02"]
+    assert verdicts.counts("okx", ("agree",)).is_empty()
