@@ -4,9 +4,11 @@ Stays out: anything the other commands do not do; it only calls them in a row.
 """
 
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
@@ -31,6 +33,11 @@ QUESTION = (
 
 MODULE = ("-m", "data_platform.definitions")
 
+UI_PORT = 3000
+
+STOP_SECONDS = 30.0
+"""How long what `dagster dev` has started may take to end by itself."""
+
 
 @click.command()
 @click.option("--ui", is_flag=True, help="Then open the Dagster UI with its sensors running.")
@@ -41,7 +48,7 @@ def demo(*, ui: bool) -> None:
     and shows what is stored. A second run asks for nothing that is over.
     """
     os.environ.update(demo_environment())
-    with _simulator() as url:
+    with _terminated_as_interrupted(), _simulator() as url:
         os.environ[SIMULATOR_VARIABLE] = url
         settings = load_settings()
         begun = datetime.now(UTC)
@@ -92,17 +99,57 @@ def _simulator() -> Iterator[str]:
 
 
 def _build_catalog() -> None:
-    done = _dagster("asset", "materialize", *MODULE, "--select", "catalog", capture=True)
+    done = _dagster("asset", "materialize", *MODULE, "--select", "catalog")
     if done.returncode:
         raise DataPlatformError(f"the catalogue could not be built: {done.stderr[-500:]}")
 
 
 def _open_ui() -> None:
-    click.echo("\nhttp://127.0.0.1:3000, sensors running, a new candle every minute; Ctrl-C ends.")
+    address = ("--host", "127.0.0.1", "--port", str(UI_PORT))
+    click.echo(
+        f"\nhttp://127.0.0.1:{UI_PORT}, sensors running, a new candle every minute; Ctrl-C ends."
+    )
     with suppress(KeyboardInterrupt):
-        _dagster("dev", "--host", "127.0.0.1", "--port", "3000", *MODULE, capture=False)
+        run_whole([sys.executable, "-m", "dagster", "dev", *address, *MODULE])
 
 
-def _dagster(*arguments: str, capture: bool) -> "subprocess.CompletedProcess[str]":
+def run_whole(command: Sequence[str]) -> None:
+    """Run a command until it ends, and leave nothing of what it started behind.
+
+    It has a session of its own, so that a signal reaches it through here alone: `dagster dev` ends
+    its services one after another, and what is still there afterwards is ended with its group.
+    """
+    process = subprocess.Popen(list(command), start_new_session=True)
+    try:
+        process.wait()
+    finally:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS)
+        _end_group(process.pid, signal.SIGTERM)
+        _end_group(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _end_group(group: int, number: signal.Signals) -> None:
+    deadline = time.monotonic() + STOP_SECONDS
+    with suppress(ProcessLookupError):
+        os.killpg(group, number)
+        while time.monotonic() < deadline:
+            time.sleep(0.1)
+            os.killpg(group, 0)
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Let SIGTERM do what Ctrl-C does, so that everything started here is ended on the way out."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _dagster(*arguments: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "dagster", *arguments]
-    return subprocess.run(command, check=False, capture_output=capture, text=True)
+    return subprocess.run(command, check=False, capture_output=True, text=True)
