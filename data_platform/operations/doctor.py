@@ -201,8 +201,7 @@ def _cure(lake: Lake, finding: Finding) -> str:
     """Do what needs nobody else; return what was done, or ''."""
     store, partition = lake.store, to_partition(finding.key)
     if finding.kind == "leftover":
-        remove_leftover(store.layout, finding.path)
-        return f"deleted {finding.path}"
+        return f"deleted {finding.path}" if remove_leftover(store, finding.path) else ""
     if partition is None or not (is_partitioned(finding.area) or finding.area == QUARANTINE):
         return ""
     if finding.kind == "unjournalled":
@@ -221,7 +220,7 @@ def _cure(lake: Lake, finding: Finding) -> str:
 def _spell_step(finding: Finding) -> str:
     name = f"{spell_name(finding)} ({finding.fault})"
     if finding.kind == "leftover":
-        return f"delete the temporary file {finding.path}"
+        return f"delete {finding.path}: {finding.fault}"
     if finding.kind == "unjournalled":
         return f"take over {name}"
     if finding.area == "ohlcv" and finding.kind in ("damaged", "gone"):

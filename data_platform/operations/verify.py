@@ -41,7 +41,7 @@ class Verification:
 
     @property
     def verdict(self) -> Verdict:
-        """Return the verdict; a leftover temporary file is named and harms nobody."""
+        """Return the verdict; what a writer has left behind is named and harms nobody."""
         if any(finding.kind != "leftover" for finding in self.survey.findings):
             return "damaged"
         return "unchecked" if self.survey.unchecked else "sound"

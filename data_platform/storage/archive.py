@@ -2,8 +2,9 @@
 
 Holds the move of one partition; which ones go is decided by `operations/retention.py`. The order is
 that of a commit: the file in its new place, durably, then one journal row that tells of it, then
-the old file goes. A crash between two steps leaves the file twice, never not at all, and the next
-move of the partition finishes it.
+the old file goes. A crash between two steps leaves the file twice, never not at all; the next move
+of the partition finishes it, and so does `finish_move`, which keeps the one that the journal tells
+of.
 """
 
 import hashlib
@@ -48,6 +49,27 @@ def bring_back(store: PartitionStore, partition: Partition, run_id: str = "") ->
     return _move(store, partition, places, CommitNote(BROUGHT_BACK, run_id=run_id))
 
 
+def finish_move(store: PartitionStore, partition: Partition) -> bool:
+    """Remove the copy that an interrupted move of a partition has left, either way.
+
+    Returns:
+        Whether there was one: the same bytes as the file that the journal tells of, which is whole.
+
+    Raises:
+        StorageError: it cannot be removed.
+    """
+    with exclusive_lock(store.layout.lock(partition)):
+        row = store.journal(partition)
+        if row is None or row.path is None:
+            return False
+        places = [store.layout.partition(partition), store.layout.archived(partition)]
+        if not all(_sha256(place) == row.file_sha256 for place in places):
+            return False
+        places.remove(store.root / row.path)
+        _remove(places[0])
+    return True
+
+
 def find_size(store: PartitionStore, partition: Partition) -> int | None:
     """Return the bytes of a partition's file among the tables, or None when none is there."""
     try:
@@ -70,10 +92,19 @@ def _move(
         file = publish_bytes(content, target)
         if row.path != store.layout.relative(target):
             _note(store, partition, row, note, {store.layout.relative(target): file})
-        remove_file(source)
-        with suppress(OSError):
-            source.parent.rmdir()
+        _remove(source)
     return True
+
+
+def _remove(path: Path) -> None:
+    remove_file(path)
+    with suppress(OSError):
+        path.parent.rmdir()
+
+
+def _sha256(path: Path) -> str | None:
+    content = read_bytes(path)
+    return None if content is None else hashlib.sha256(content).hexdigest()
 
 
 def _note(

@@ -5,6 +5,7 @@ work on them, is the business of `survey.py`.
 """
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -35,7 +36,8 @@ Depth = Literal["quick", "full", "deep"]
 Kind = Literal["damaged", "gone", "unknown", "unjournalled", "leftover"]
 """`damaged`: not what was written. `gone`: the journal knows it, the disk does not. `unknown`: no
 commit has written it. `unjournalled`: whole and ours, but the journal does not tell of it.
-`leftover`: a temporary file whose writer is gone; it harms nobody."""
+`leftover`: a temporary file whose writer is gone, or the second copy of a partition whose move to
+or from the archive was interrupted; it harms nobody."""
 
 _TAIL_BYTES = 1 << 16
 _DATA_SUFFIXES = (".parquet", ".feather")
@@ -121,6 +123,33 @@ def examine_unknown(layout: Layout, file: FoundFile) -> Finding | None:
         kind = "unknown" if proof else "unjournalled"
         fault = f"{_NO_COMMIT}: {proof}" if proof else "whole, but the journal does not tell of it"
     return Finding(kind, file.path, area, key, fault, file.stamp)
+
+
+def examine_copy(
+    layout: Layout, file: FoundFile, expected: Mapping[str, Expected]
+) -> Finding | None:
+    """Return that a file is the copy that an interrupted move has left, or None.
+
+    Args:
+        layout: of the lake.
+        file: one that the journal does not name.
+        expected: those that it does, of its partition at least.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    prefix = f"{ARCHIVE}/"
+    is_in_archive = file.path.startswith(prefix)
+    place = file.path.removeprefix(prefix) if is_in_archive else prefix + file.path
+    noted = expected.get(place)
+    if noted is None or noted.area != "partition":
+        return None
+    for path in (file.path, place):
+        if compare_file(layout.root / path, noted.state, is_hashed=True)[0]:
+            return None
+    area, key = read_place(file.path)
+    fault = f"a move was interrupted; the journal tells of the same bytes at {place}"
+    return Finding("leftover", file.path, area, key, fault, file.stamp)
 
 
 def _is_of_the_house(layout: Layout, file: FoundFile, area: str) -> bool:

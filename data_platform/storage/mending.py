@@ -12,10 +12,11 @@ from pathlib import Path
 from data_platform.domain.errors import DataPlatformError, StorageError
 from data_platform.domain.layers import LAYERS, LAYERS_BY_NAME, Partition
 from data_platform.storage import parquet_file
+from data_platform.storage.archive import finish_move
 from data_platform.storage.atomic import flush_folder, make_folder, publish_bytes, remove_file
 from data_platform.storage.inventory import to_partition
 from data_platform.storage.journal import CommitNote, newest_row, partition_key
-from data_platform.storage.layout import ARCHIVE, Layout, read_place
+from data_platform.storage.layout import ARCHIVE, CANDLES_FILE, Layout, read_place
 from data_platform.storage.locks import exclusive_lock
 from data_platform.storage.partition_store import PartitionStore
 from data_platform.storage.reading import read_bytes
@@ -146,14 +147,22 @@ def restore_kept(store: PartitionStore, partition: Partition) -> bool:
     return True
 
 
-def remove_leftover(layout: Layout, path: str) -> None:
-    """Delete a temporary file whose writer is gone.
+def remove_leftover(store: PartitionStore, path: str) -> bool:
+    """Delete what a writer that is gone has left: a temporary file, or the copy of a moved one.
+
+    Returns:
+        Whether it was there, and still a leftover.
 
     Raises:
         StorageError: it cannot be deleted.
     """
-    if (layout.root / path).exists():
-        remove_file(layout.root / path)
+    partition = to_partition(read_place(path)[1]) if path.endswith(f"/{CANDLES_FILE}") else None
+    if partition is not None:
+        return finish_move(store, partition)
+    if not (store.root / path).exists():
+        return False
+    remove_file(store.root / path)
+    return True
 
 
 def _rename(path: Path, target: Path) -> None:

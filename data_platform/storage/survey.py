@@ -17,7 +17,14 @@ from pathlib import Path
 from data_platform.domain.errors import DataPlatformError
 from data_platform.domain.periods import to_period
 from data_platform.storage import parquet_file
-from data_platform.storage.examine import Depth, Finding, Look, examine, examine_unknown
+from data_platform.storage.examine import (
+    Depth,
+    Finding,
+    Look,
+    examine,
+    examine_copy,
+    examine_unknown,
+)
 from data_platform.storage.found_files import FoundFile, Walk
 from data_platform.storage.inventory import Chosen, Expected, read_inventory, to_partition
 from data_platform.storage.journal import Key, to_series
@@ -168,7 +175,7 @@ class _Pass:
             with kept_from_writers(lock, WRITER_SECONDS):
                 pass
         now = self._expected() if programs else {}
-        return [it for file in files if file.path not in now for it in self._strange(file)]
+        return [it for file in files if file.path not in now for it in self._strange(file, now)]
 
     def _look_alone(self, path: str, key: Key, file: FoundFile | None) -> list[Finding]:
         lock = lock_of(self.layout, key)
@@ -182,13 +189,13 @@ class _Pass:
                 return []
             now = read_inventory(self.layout, self.state, Chosen.only(key))
             if path not in now:
-                return self._strange(file) if file else []
+                return self._strange(file, now) if file else []
             look = self._look(now[path], None, self._known().get(path))
         if look.unread:
             self.unchecked[path] = look.unread
         return [look.finding] if look.finding else []
 
-    def _strange(self, file: FoundFile) -> list[Finding]:
+    def _strange(self, file: FoundFile, now: Mapping[str, Expected]) -> list[Finding]:
         path = self.layout.root / file.path
         if not path.exists():
             return []
@@ -200,7 +207,7 @@ class _Pass:
             fault = "a writer left it behind"
             return [Finding("leftover", file.path, area, key, fault, file.stamp)]
         try:
-            finding = examine_unknown(self.layout, file)
+            finding = examine_copy(self.layout, file, now) or examine_unknown(self.layout, file)
         except OSError as error:
             self.unchecked[file.path] = error.strerror or str(error)
             return []

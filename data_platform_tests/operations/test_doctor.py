@@ -1,7 +1,7 @@
 """A doctor on a whole small line: each fault planted, cured, and the second visit with nothing."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,11 +12,15 @@ from data_platform.domain.layers import Partition
 from data_platform.domain.periods import to_period
 from data_platform.operations.doctor import Cells, Doctor, Treatment
 from data_platform.operations.verify import verify_lake
+from data_platform.storage.archive import archive, bring_back
 from data_platform.storage.inventory import Chosen
 from data_platform.storage.layout import Layout
 from data_platform.storage.state import State
 from data_platform_tests.damage import damage
 from data_platform_tests.small_line import BTC, SmallLine, series
+from data_platform_tests.storage.faults import Faults
+from data_platform_tests.storage.lake import candles, commit, open_store, partition
+from data_platform_tests.storage.test_archive import copies_of, spoiled
 
 MONTH = "2024-02"
 CORRECTED = datetime(2024, 2, 10, 5, tzinfo=UTC)
@@ -177,6 +181,43 @@ def test_leftovers_are_deleted_and_strange_files_moved_away(visit: Visit) -> Non
     assert not strange.exists()
     assert next((visit.line.root / "data/damaged").rglob("*.parquet")).read_bytes() == b"not ours"
     assert visit.is_sound()
+
+
+@pytest.mark.parametrize("kind", ["kill", "half"])
+@pytest.mark.parametrize("move", [archive, bring_back], ids=["archive", "bring back"])
+def test_a_move_to_or_from_the_archive_that_was_killed_leaves_one_file_and_all_rows(
+    root: Path, tmp_path: Path, move: Callable[..., bool], kind: str
+) -> None:
+    store = open_store(root)
+    commit(store, candles([1, 2, 5]))
+    if move is bring_back:
+        archive(store, partition())
+    rows, (content,) = store.read(partition()), copies_of(root)
+    assert rows is not None
+    store.state.close()
+    twins = 0
+    for number in range(1, 60):
+        copy = tmp_path / f"killed-{number}"
+        shutil.copytree(root, copy)
+        is_over = spoiled(copy, move, Faults(number, kind))
+        twins += len(copies_of(copy)) == 2
+        url = f"sqlite:///{copy / 'state.db'}"
+        done = Doctor(copy, url, [], lambda: datetime.now(UTC)).treat(lambda _: [])
+        assert done.remaining == []
+        assert copies_of(copy) == [content]
+        found = verify_lake(copy, url, Chosen())
+        assert (found.verdict, found.survey.findings) == ("sound", ())
+        after = open_store(copy)
+        row, again = after.journal(partition()), after.read(partition())
+        assert row is not None
+        assert again is not None
+        assert again.frame.equals(rows.frame)
+        assert (copy / str(row.path)).read_bytes() == content
+        after.state.close()
+        if is_over:
+            break
+    assert is_over
+    assert (twins > 4) == (kind == "kill")
 
 
 @pytest.mark.slow

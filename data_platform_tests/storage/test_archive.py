@@ -145,7 +145,7 @@ def test_a_journal_that_cannot_be_written_leaves_the_file_where_it_is(
     again = open_store(lake.root)
     assert read(again) == rows
     assert archive(again, WHERE)
-    assert len(_copies(again.root)) == 1
+    assert len(copies_of(again.root)) == 1
     again.state.close()
 
 
@@ -169,18 +169,18 @@ def test_r1_a_fault_at_any_step_loses_nothing_and_a_second_move_finishes(
 ) -> None:
     if move is bring_back:
         archive(lake, WHERE)
-    rows, (content,) = read(lake), _copies(lake.root)
+    rows, (content,) = read(lake), copies_of(lake.root)
     lake.state.close()
     for number in range(1, 60):
         root = tmp_path / f"{kind}-{number}"
         shutil.copytree(lake.root, root)
-        is_over = _spoil(root, move, Faults(number, kind))
+        is_over = spoiled(root, move, Faults(number, kind))
         store = open_store(root)
         assert read(store) == rows
-        assert set(_copies(root)) == {content}
+        assert set(copies_of(root)) == {content}
         move(store, WHERE)
         assert read(store) == rows
-        assert _copies(root) == [content]
+        assert copies_of(root) == [content]
         archived = str(store.journal(WHERE).path).startswith("archive/")  # type: ignore[union-attr]
         assert archived == (move is archive)
         store.state.close()
@@ -192,7 +192,7 @@ def test_r1_a_fault_at_any_step_loses_nothing_and_a_second_move_finishes(
     assert number > (1 if kind == "half" else 12)
 
 
-def _spoil(root: Path, move: Callable[..., bool], fault: Faults) -> bool:
+def spoiled(root: Path, move: Callable[..., bool], fault: Faults) -> bool:
     """Move with a fault; tell whether it never came."""
     store = open_store(root)
     with store.state.read():
@@ -215,5 +215,5 @@ def _spoil(root: Path, move: Callable[..., bool], fault: Faults) -> bool:
     return seen < fault.at
 
 
-def _copies(root: Path) -> list[bytes]:
+def copies_of(root: Path) -> list[bytes]:
     return [it for name, it in everything(root).items() if name.endswith("candles.parquet")]

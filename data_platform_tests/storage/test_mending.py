@@ -122,8 +122,7 @@ def test_only_the_very_bytes_that_the_journal_tells_of_are_put_back(store: Parti
 def test_a_leftover_is_deleted_once(store: PartitionStore) -> None:
     left = store.root / ".candles.parquet.0123456789abcdef.tmp"
     left.write_bytes(b"half")
-    for _ in range(2):
-        remove_leftover(store.layout, left.name)
+    assert [remove_leftover(store, left.name) for _ in range(2)] == [True, False]
     assert not left.exists()
 
 
