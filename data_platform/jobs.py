@@ -9,6 +9,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from data_platform.assets.candles import priority_of
 from data_platform.assets.line import Line, asset_key, partition_metadata
+from data_platform.assets.scores import score_candles
 from data_platform.checks import spell_failures, to_evaluation, verdicts_of
 from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Series
@@ -89,6 +90,7 @@ def build_heal_job(line: Line) -> dg.JobDefinition:
                 continue
             update = CandleUpdate(lake, open_source, rules, line.watch, line.clock)
             report = update.run(partitions)
+            score_candles(line, lake, timeframe, report)
             note_step(lake, name, HEAL_TAG, report)
             _record(context, line, lake, report)
             failures |= report.failures

@@ -29,6 +29,7 @@ from data_platform.indicators.columns import to_recipe
 if TYPE_CHECKING:
     from data_platform.operations.backlog import Scope
     from data_platform.operations.plan import UpdateRules
+    from data_platform.operations.score import ScoreRules
 
 # Other rooms know this module only: what the config's room has resolved is named here for them.
 __all__ = [
@@ -99,6 +100,12 @@ class Settings:
         from data_platform.config.scope import to_scope
 
         return to_scope(exchange, self.rules_of(exchange), self.indicators, self.feature_sets)
+
+    def score_rules_of(self, exchange: ExchangeSettings) -> "ScoreRules":
+        """Return how candles of an exchange are scored."""
+        from data_platform.config.scope import to_score_rules
+
+        return to_score_rules(exchange, self.refresh.candles, self.thresholds)
 
 
 def load_settings(

@@ -18,6 +18,7 @@ from data_platform.assets.line import (
     partitions_of,
     to_result,
 )
+from data_platform.assets.scores import score_candles
 from data_platform.domain.errors import WrongUseError
 from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.coarser import derive_candles
@@ -89,7 +90,9 @@ def _build_fetched(line: Line, timeframe: Timeframe) -> dg.AssetsDefinition:
         open_source = partial(opened, lake.breakers, priority_of(tags))
         rules = rules_of_run(line, tags)
         update = CandleUpdate(lake, open_source, rules, line.watch, line.clock)
-        return to_result(context, update.run(partitions))
+        report = update.run(partitions)
+        score_candles(line, lake, timeframe, report)
+        return to_result(context, report)
 
     return candles
 
@@ -110,8 +113,9 @@ def _build_derived(line: Line, timeframe: Timeframe, finer: Timeframe) -> dg.Ass
     )
     def candles(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         partitions = partitions_of(context, line, "ohlcv", timeframe)
-        rules = line.settings.rules_of(exchange)
-        report = derive_candles(open_lake_of(context), partitions, finer, rules, line.watch)
+        lake, rules = open_lake_of(context), line.settings.rules_of(exchange)
+        report = derive_candles(lake, partitions, finer, rules, line.watch)
+        score_candles(line, lake, timeframe, report)
         return to_result(context, report)
 
     return candles

@@ -16,7 +16,13 @@ from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.derive import Recipe, derive_layer
 from data_platform.operations.dictionary import TableColumn
 from data_platform.operations.lake import Lake
-from data_platform.operations.report import LayerReport, PartitionReport, note_step, spell_causes
+from data_platform.operations.report import (
+    LayerReport,
+    PartitionReport,
+    PartitionScore,
+    note_step,
+    spell_causes,
+)
 from data_platform.operations.watch import Watch
 from data_platform.partitions import partitions_of_run, to_partition_key
 from data_platform.settings import ExchangeSettings, Settings
@@ -185,11 +191,19 @@ def partition_metadata(part: PartitionReport) -> dict[str, Any]:
         "last_open_time": part.last.isoformat() if part.last else "none",
         "missing_candles": part.missing,
         REFUSED_ROWS: part.refused,
+        **(_score_metadata(part.score) if part.score else {}),
         # The whole story of a candle: `data-platform history`.
         **({"rewritten": list(part.rewrites)} if part.rewrites else {}),
         **({"lag_seconds": part.lag.total_seconds()} if part.lag else {}),
         "path": dg.MetadataValue.path(str(part.path)) if part.path else "no file: no rows",
     }
+
+
+def _score_metadata(score: PartitionScore) -> dict[str, Any]:
+    # A number that is absent would be no point of the UI's plot: it is left out.
+    value = {} if score.value is None else {"quality_score": score.value}
+    absent = {"absent_components": score.absent} if score.absent else {}
+    return {**value, **score.components, **absent}
 
 
 def _priority(layer: str, timeframe: Timeframe) -> int:

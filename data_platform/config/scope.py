@@ -5,16 +5,21 @@ environment (`settings.py`) and Dagster.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 from data_platform.config.exchanges import ExchangeSettings
+from data_platform.config.thresholds import Thresholds
 from data_platform.converters import CONVERTERS
 from data_platform.domain.timeframes import Timeframe
 from data_platform.features.feature_set import FeatureSet
 from data_platform.operations.backlog import Scope
 from data_platform.operations.coarser import coarser_recipe
 from data_platform.operations.derive import Recipe
+from data_platform.operations.due import FreshnessLimits
+from data_platform.operations.missing import History
 from data_platform.operations.plan import UpdateRules
 from data_platform.operations.recipes import features_recipe, filled_recipe, indicators_recipe
+from data_platform.operations.score import ScoreRules
 from data_platform.quality.rule import Limits
 
 
@@ -30,6 +35,23 @@ def to_rules(exchange: ExchangeSettings, limits: Mapping[str, Limits]) -> Update
         grace=exchange.grace,
         starts=exchange.starts,
         limits=limits,
+    )
+
+
+def to_score_rules(
+    exchange: ExchangeSettings, refresh: timedelta, thresholds: Thresholds
+) -> ScoreRules:
+    """Return how candles of an exchange are scored.
+
+    Args:
+        exchange: as it is configured.
+        refresh: how seldom candles are fetched on purpose.
+        thresholds: limits and weights of the config.
+    """
+    return ScoreRules(
+        History(exchange.row.quiet_candle, exchange.starts),
+        FreshnessLimits(exchange.grace, refresh, thresholds.limits),
+        thresholds.profiles,
     )
 
 

@@ -25,6 +25,18 @@ FIRST_PLACES = 4
 
 
 @dataclass(frozen=True, slots=True)
+class PartitionScore:
+    """How good a partition is."""
+
+    value: float | None
+    """From 0 to 1, by the profile that the config shows first; None: nothing is known."""
+    components: Mapping[str, float]
+    """What it is made of; those of which nothing is known are left out."""
+    absent: str
+    """Those, with commas between."""
+
+
+@dataclass(frozen=True, slots=True)
 class PartitionReport:
     """One partition after an operation."""
 
@@ -44,6 +56,8 @@ class PartitionReport:
     """One line for each of the newest commits that changed or inserted rows: when, why, who."""
     committed_at: datetime | None = None
     """When the journal was last told of it; None: never."""
+    score: PartitionScore | None = None
+    """How good it is now, of candles."""
 
     @property
     def lag(self) -> timedelta | None:

@@ -11,10 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from data_platform.domain.layers import Partition
+from data_platform.domain.markets import Series
 from data_platform.domain.periods import Period, period_of, periods_between
-from data_platform.operations.due import SeriesStatus
+from data_platform.domain.timeframes import Timeframe
+from data_platform.operations.due import FreshnessLimits, SeriesStatus, series_status
 from data_platform.operations.lake import Lake
 from data_platform.operations.missing import History
+from data_platform.operations.report import LayerReport, PartitionScore
 from data_platform.operations.tally import SeriesCounter, StoredMonth
 from data_platform.quality.score import (
     COMPONENTS,
@@ -43,6 +46,7 @@ class ScoreRules:
     """What scoring has to know of the wish."""
 
     history: History
+    fresh: FreshnessLimits
     profiles: Profiles
 
 
@@ -101,14 +105,56 @@ def find_moved(
     """
     if not statuses:
         return
-    book = _Book.of_exchange(lake, statuses[0].series.exchange, look.since)
+    timeframes = {status.series.timeframe for status in statuses}
+    only = next(iter(timeframes)) if len(timeframes) == 1 else None
+    book = _Book.of_exchange(lake, statuses[0].series.exchange, only, look.since)
     for status in statuses:
         counter = SeriesCounter(lake, status, rules.history, now)
         yield from _Scorer(book, counter, rules.profiles).moved(look)
 
 
+def add_scores(
+    lake: Lake, report: LayerReport, wanted: Sequence[Series], rules: ScoreRules, now: datetime
+) -> None:
+    """Bring the scores up to date after candles were written, and tell each in their report.
+
+    Args:
+        lake: where candles lie.
+        report: of one exchange and timeframe, layer `ohlcv`.
+        wanted: all series of them, since what came may tell more of others.
+        rules: starts, limits and weights.
+        now: the clock, UTC.
+
+    Raises:
+        StorageError: the state database refuses.
+    """
+    if not report.partitions:
+        return
+    refused = frozenset(part.partition for part in report.partitions if part.refused)
+    statuses = series_status(lake, wanted, rules.fresh, now)
+    note_scores(lake, statuses, rules, now, Look(asked=refused))
+    series = report.partitions[0].partition.series
+    since = min(part.partition.period for part in report.partitions)
+    scores = {
+        (pair, period): PartitionScore(
+            value=row[rules.profiles.default_column],
+            components={name: row[name] for name in COMPONENTS if row[name] is not None},
+            absent=row["absent"],
+        )
+        for row in lake.scores.newest(series.exchange, series.timeframe, since).to_dicts()
+        for pair, period in [(row["pair"], row["period"])]
+    }
+    report.partitions = [
+        replace(it, score=scores.get((it.partition.series.pair.key, it.partition.period.key)))
+        for it in report.partitions
+    ]
+
+
 _Key = tuple[str, str, str]
 """Timeframe's name, pair's key, month's key."""
+
+_Compared = tuple[int, int, datetime]
+"""Rows that do not agree, rows looked at, and when."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,110 +163,117 @@ class _Book:
 
     stored: dict[_Key, StoredMonth]
     changes: Mapping[tuple[str, str], MonthChanges]
-    compared: dict[tuple[str, _Key], tuple[int, int, datetime]]
+    compared: dict[tuple[str, _Key], _Compared]
     noted: dict[_Key, ScoreRow]
 
     @classmethod
-    def of_exchange(cls, lake: Lake, exchange: str, since: Period | None) -> "_Book":
-        months = lake.store.months(exchange).rows()
-        counts = lake.verdicts.counts(exchange, (COARSER_AGREE, EXCHANGES_AGREE), since).rows()
-        noted = lake.scores.newest(exchange, since=since).rows()
+    def of_exchange(
+        cls, lake: Lake, exchange: str, timeframe: Timeframe | None, since: Period | None
+    ) -> "_Book":
+        rules = (COARSER_AGREE, EXCHANGES_AGREE)
+        months = lake.store.months(exchange, timeframe, since).rows()
+        counts = lake.verdicts.counts(exchange, rules, timeframe, since).rows()
+        noted = lake.scores.newest(exchange, timeframe, since).rows()
         return cls(
-            {(name, pair, period): (rows, *ends) for name, pair, period, rows, *ends in months},
-            LedgerMonths(lake.state).of_exchange(exchange),
+            {(name, pair, period): (*held,) for name, pair, period, *held in months},
+            LedgerMonths(lake.state).of_exchange(exchange, timeframe, since),
             {
                 (rule, (name, pair, period)): (*found,)
                 for name, pair, period, rule, *found in counts
             },
             {
-                (name, pair, period): ScoreRow(date.fromisoformat(day), *rest)
-                for name, pair, period, day, *rest in noted
+                (name, pair, period): ScoreRow(date.fromisoformat(day), *row)
+                for name, pair, period, day, *row in noted
             },
         )
 
     def comparison(self, rule: str, key: _Key) -> Comparison | None:
-        count, checked, _ = self.compared.get((rule, key), (0, 0, None))
-        return Comparison(count, checked)
+        found = self.compared.get((rule, key))
+        return Comparison(*found[:2]) if found else None
 
 
-@dataclass(frozen=True, slots=True)
 class _Scorer:
     """Scores the months of one series."""
 
-    book: _Book
-    counter: SeriesCounter
-    profiles: Profiles
+    def __init__(self, book: _Book, counter: SeriesCounter, profiles: Profiles) -> None:
+        self._book, self._counter, self._profiles = book, counter, profiles
+        self._running = period_of(counter.now)
+        self._series = counter.status.series
+        self._names = (self._series.timeframe.name, self._series.pair.key)
+        self._weights = repr(profiles)
 
     def moved(self, look: Look) -> Iterator[Scored]:
-        wanted, now = self.counter.wanted, self.counter.now
-        for period in periods_between(wanted.start, max(wanted.end, now)):
-            if look.since is not None and period < look.since:
+        wanted, now = self._counter.wanted, self._counter.now
+        start = max(wanted.start, look.since.start) if look.since else wanted.start
+        for period in periods_between(start, max(wanted.end, now)):
+            key = (*self._names, period.key)
+            noted, basis = self._book.noted.get(key), self._basis(key, period)
+            partition = Partition("ohlcv", self._series, period)
+            if noted is None or noted.basis != basis or partition in look.asked:
+                row = self._counted(partition, basis)
+            elif period == self._running or noted.timeliness is not None:
+                row = self._timed(noted, period)
+            else:
                 continue
-            partition = Partition("ohlcv", self.counter.status.series, period)
-            noted = self.book.noted.get(_key(partition))
-            row = self._row(partition, None if partition in look.asked else noted)
             if noted is None or replace(row, day=noted.day, checked_at=noted.checked_at) != noted:
                 yield partition, row
 
-    def _row(self, partition: Partition, noted: ScoreRow | None) -> ScoreRow:
-        """Return the score of a month; what is noted is believed as long as its basis stands."""
-        running = partition.period == period_of(self.counter.now)
-        delay = self.counter.delay if running else None
-        basis = self._basis(partition)
-        if noted is not None and noted.basis == basis:
-            tally = Tally(noted.expected, noted.stored, 0, delay=delay)
-            timeliness = to_components(tally).timeliness
-            shares = {name: getattr(noted, name) for name in COMPONENTS}
-            components = Components(**{**shares, "timeliness": timeliness})
-        else:
-            tally = self._tally(partition, delay)
-            components = to_components(tally)
-        return self._to_row(tally, components, basis)
+    def _counted(self, partition: Partition, basis: str) -> ScoreRow:
+        tally = self._tally(partition)
+        return self._to_row(tally, to_components(tally), basis)
 
-    def _tally(self, partition: Partition, delay: Delay | None) -> Tally:
-        key = _key(partition)
-        found = self.counter.count(partition.period, self.book.stored.get(key))
+    def _timed(self, noted: ScoreRow, period: Period) -> ScoreRow:
+        """Return a score of which only the lateness has moved."""
+        tally = Tally(noted.expected, noted.stored, 0, delay=self._delay(period))
+        shares = {name: getattr(noted, name) for name in COMPONENTS}
+        shares["timeliness"] = to_components(tally).timeliness
+        return self._to_row(tally, Components(**shares), noted.basis)
+
+    def _delay(self, period: Period) -> Delay | None:
+        return self._counter.delay if period == self._running else None
+
+    def _tally(self, partition: Partition) -> Tally:
+        key = (*self._names, partition.period.key)
+        found = self._counter.count(partition.period, self._book.stored.get(key))
         return Tally(
             expected=found.expected,
             stored=found.stored,
             refused=found.refused,
-            coarser=self.book.comparison(COARSER_AGREE, key),
-            exchanges=self.book.comparison(EXCHANGES_AGREE, key),
-            delay=delay,
+            coarser=self._book.comparison(COARSER_AGREE, key),
+            exchanges=self._book.comparison(EXCHANGES_AGREE, key),
+            delay=self._delay(partition.period),
         )
 
-    def _basis(self, partition: Partition) -> str:
+    def _basis(self, key: _Key, period: Period) -> str:
         """Return a digest of all that a month is counted from.
 
         But for lateness, which moves by itself, and refused rows, which come with a fetch.
         """
-        key, period = _key(partition), partition.period
-        last = self.counter.status.last
-        ledger = self.book.changes.get(key[:2], {}).get(period)
-        compared = [
-            self.book.compared.get((rule, key)) for rule in (COARSER_AGREE, EXCHANGES_AGREE)
-        ]
-        month = self.counter.month(period)
-        reach = None if last is None else min(last, period.end)
-        known = (self.book.stored.get(key), ledger, compared, month, reach, self.profiles)
-        return hashlib.sha256(repr(known).encode()).hexdigest()[:_BASIS_LETTERS]
+        last, month = self._counter.status.last, self._counter.month(period)
+        known = (
+            *self._book.stored.get(key, ()),
+            self._book.changes.get(self._names, {}).get(period),
+            *self._book.compared.get((COARSER_AGREE, key), ()),
+            *self._book.compared.get((EXCHANGES_AGREE, key), ()),
+            month.start,
+            month.end,
+            last and min(last, period.end),
+            self._weights,
+        )
+        told = "|".join(map(str, known))
+        return hashlib.sha256(told.encode()).hexdigest()[:_BASIS_LETTERS]
 
     def _to_row(self, tally: Tally, components: Components, basis: str) -> ScoreRow:
-        now = self.counter.now
+        now, profiles = self._counter.now, self._profiles
         return ScoreRow(
             day=now.date(),
             expected=tally.expected,
             stored=tally.stored,
             **{name: getattr(components, name) for name in COMPONENTS},
-            score_five=weigh(components, self.profiles.five),
-            score_four=weigh(components, self.profiles.four),
+            score_five=weigh(components, profiles.five),
+            score_four=weigh(components, profiles.four),
             absent=", ".join(components.absent),
-            profiles=", ".join(profile.key for profile in self.profiles.both),
+            profiles=", ".join(profile.key for profile in profiles.both),
             basis=basis,
             checked_at=now,
         )
-
-
-def _key(partition: Partition) -> _Key:
-    series = partition.series
-    return series.timeframe.name, series.pair.key, partition.period.key

@@ -66,13 +66,13 @@ class Components:
     @property
     def known(self) -> dict[str, float]:
         """Return those that are not absent, by name."""
-        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        found = {name: getattr(self, name) for name in COMPONENTS}
         return {name: share for name, share in found.items() if share is not None}
 
     @property
     def absent(self) -> tuple[str, ...]:
         """Return the names of those that are."""
-        return tuple(name for name in COMPONENTS if name not in self.known)
+        return tuple(name for name in COMPONENTS if getattr(self, name) is None)
 
 
 COMPONENTS = tuple(field.name for field in fields(Components))

@@ -103,18 +103,21 @@ class JournalReader:
         with self.state.read() as connection:
             return newest_times(connection, exchange, layer)
 
-    def months(self, exchange: str, timeframe: Timeframe | None = None) -> pl.DataFrame:
+    def months(
+        self, exchange: str, timeframe: Timeframe | None = None, since: Period | None = None
+    ) -> pl.DataFrame:
         """Return how much of each month of candles is stored, of every series of an exchange.
 
         Args:
             exchange: whose series.
             timeframe: only of this one; None: of all.
+            since: only this month and later ones; None: all.
 
         Returns:
             `MONTH_SCHEMA`, sorted; months without rows are left out.
         """
         with self.state.read() as connection:
-            return stored_months(connection, exchange, timeframe)
+            return stored_months(connection, exchange, timeframe, since)
 
     def first(self, series: Series, layer: str = "ohlcv") -> datetime | None:
         """Return the first stored open_time of a series, or None."""
@@ -229,7 +232,10 @@ def newest_times(
 
 
 def stored_months(
-    connection: sa.Connection, exchange: str, timeframe: Timeframe | None
+    connection: sa.Connection,
+    exchange: str,
+    timeframe: Timeframe | None,
+    since: Period | None,
 ) -> pl.DataFrame:
     """Return candles and edges of each stored month of an exchange, as `MONTH_SCHEMA`."""
     named = [PARTITIONS.c[name] for name in ("timeframe", "pair", "period")]
@@ -242,6 +248,8 @@ def stored_months(
         .where(*equal(PARTITIONS, key), COMMITS.c.rows > 0)
         .order_by(*named)
     )
+    if since is not None:
+        query = query.where(PARTITIONS.c.period >= since.key)
     return to_frame(connection.execute(query).all(), MONTH_SCHEMA)
 
 

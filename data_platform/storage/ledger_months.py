@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from data_platform.domain.candles import TimeRange, subtract_ranges
 from data_platform.domain.markets import Series
 from data_platform.domain.periods import Period, periods_between, to_period
+from data_platform.domain.timeframes import Timeframe
 from data_platform.storage.journal import equal, series_key
 from data_platform.storage.state import State
 from data_platform.storage.tables import LEDGER_MONTHS
@@ -46,12 +47,25 @@ class LedgerMonths:
         key = series_key(series)
         return self._found(key).get((key["timeframe"], key["pair"]), {})
 
-    def of_exchange(self, exchange: str) -> Mapping[tuple[str, str], MonthChanges]:
-        """Return the numbers of every series of an exchange, by timeframe's name and pair's key."""
-        return self._found({"exchange": exchange})
+    def of_exchange(
+        self, exchange: str, timeframe: Timeframe | None = None, since: Period | None = None
+    ) -> Mapping[tuple[str, str], MonthChanges]:
+        """Return the numbers of every series of an exchange, by timeframe's name and pair's key.
 
-    def _found(self, key: Mapping[str, str]) -> dict[tuple[str, str], dict[Period, Changes]]:
+        Args:
+            exchange: whose series.
+            timeframe: only of this one; None: of all.
+            since: only of this month and later ones; None: of all.
+        """
+        own = {} if timeframe is None else {"timeframe": timeframe.name}
+        return self._found({"exchange": exchange, **own}, since)
+
+    def _found(
+        self, key: Mapping[str, str], since: Period | None = None
+    ) -> dict[tuple[str, str], dict[Period, Changes]]:
         query = sa.select(LEDGER_MONTHS).where(*equal(LEDGER_MONTHS, key))
+        if since is not None:
+            query = query.where(LEDGER_MONTHS.c.period >= since.key)
         found: defaultdict[tuple[str, str], dict[Period, Changes]] = defaultdict(dict)
         with self._state.read() as connection:
             for row in connection.execute(query):

@@ -113,13 +113,18 @@ class Verdicts:
         return self._newest(mine, VERDICT_SCHEMA, names)
 
     def counts(
-        self, exchange: str, rules: Collection[str], since: Period | None = None
+        self,
+        exchange: str,
+        rules: Collection[str],
+        timeframe: Timeframe | None = None,
+        since: Period | None = None,
     ) -> pl.DataFrame:
         """Return what the newest verdicts of some rules on an exchange's candles come to.
 
         Args:
             exchange: whose candles.
             rules: names.
+            timeframe: only of this one; None: of all.
             since: of this month and later ones; None: of all.
 
         Returns:
@@ -129,6 +134,7 @@ class Verdicts:
             VERDICTS.c.layer == "ohlcv",
             VERDICTS.c.exchange == exchange,
             VERDICTS.c.rule.in_(sorted(rules)),
+            *([] if timeframe is None else [VERDICTS.c.timeframe == timeframe.name]),
             *([] if since is None else [VERDICTS.c.period >= since.key]),
         ]
         return self._newest(mine, COUNT_SCHEMA, ("timeframe", "pair", "period", "rule"))

@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -7,6 +7,8 @@ from data_platform.config.exchanges import ExchangeSettings
 from data_platform.config.scope import to_rules, to_scope
 from data_platform.converters import CONVERTERS
 from data_platform.domain.markets import Pair
+from data_platform.operations.due import FreshnessLimits
+from data_platform.operations.missing import History
 from data_platform.settings import Settings, load_settings
 
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
@@ -54,3 +56,14 @@ def test_a_scope_has_one_recipe_for_each_feature_set(
 ) -> None:
     scope = to_scope(exchange, settings.rules_of(exchange), settings.indicators, ())
     assert [it.layer for it in scope.recipes[exchange.timeframes[0]]] == ["filled", "indicators"]
+
+
+def test_scores_are_made_of_what_is_configured(
+    settings: Settings, exchange: ExchangeSettings
+) -> None:
+    rules = settings.score_rules_of(exchange)
+    assert rules.history == History("flat", exchange.starts)
+    assert rules.fresh == FreshnessLimits(
+        timedelta(seconds=7), timedelta(minutes=5), settings.thresholds.limits
+    )
+    assert rules.profiles == settings.thresholds.profiles

@@ -1,5 +1,6 @@
 """Scores of stored candles: each fault planted, its own component seen to move."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -9,14 +10,18 @@ from data_platform.domain.layers import Partition
 from data_platform.operations.due import FreshnessLimits, series_status
 from data_platform.operations.lake import Lake
 from data_platform.operations.missing import History
+from data_platform.operations.report import LayerReport, PartitionScore
+from data_platform.operations.report import report_of as report_of_partition
 from data_platform.operations.score import (
     COARSER_AGREE,
     EVERYWHERE,
     EXCHANGES_AGREE,
     Look,
     ScoreRules,
+    add_scores,
     note_scores,
 )
+from data_platform.quality.agreement import RULES as AGREEMENT_RULES
 from data_platform.quality.score import COMPONENTS, Profile, Profiles
 from data_platform.storage.quarantine import keep_refused
 from data_platform.storage.verdicts import VerdictRow
@@ -36,7 +41,8 @@ HOUR = timedelta(hours=1)
 SERIES = series_of()
 LIMIT = HOUR + timedelta(minutes=5, seconds=5)
 JANUARY = partition_of(SERIES)
-RULES = ScoreRules(History("flat", {SERIES.pair: time("2024-01-01")}), Profiles())
+FRESH = FreshnessLimits(timedelta(seconds=5), timedelta(minutes=5), {})
+RULES = ScoreRules(History("flat", {SERIES.pair: time("2024-01-01")}), FRESH, Profiles())
 HOURS = grid("2024-01-01", "2024-02-02")
 NOW = time("2024-02-02")
 """A whole January, and one day of February."""
@@ -45,8 +51,7 @@ NOW = time("2024-02-02")
 def noted(
     lake: Lake, now: datetime = NOW, look: Look = EVERYWHERE, rules: ScoreRules = RULES
 ) -> int:
-    fresh = FreshnessLimits(timedelta(seconds=5), timedelta(minutes=5), {})
-    return note_scores(lake, series_status(lake, [SERIES], fresh, now), rules, now, look)
+    return note_scores(lake, series_status(lake, [SERIES], FRESH, now), rules, now, look)
 
 
 def components(lake: Lake, month: str = "2024-01") -> dict[str, float]:
@@ -187,7 +192,7 @@ def test_nothing_new_is_written_once_and_each_move_of_a_source_again(sound: Lake
     assert noted(sound, time("2024-02-02 03:00")) == 1
     assert components(sound, "2024-02")["completeness"] == 1.0
     heavier = Profiles(four=Profile("four_dimensions", 2, {"completeness": 1.0}))
-    rules = ScoreRules(RULES.history, heavier)
+    rules = ScoreRules(RULES.history, FRESH, heavier)
     assert noted(sound, time("2024-02-02 03:00"), rules=rules) == 2
 
 
@@ -213,3 +218,38 @@ def test_a_look_may_begin_at_a_month(sound: Lake) -> None:
 
 def test_nobody_wanted_is_nothing_scored(lake: Lake) -> None:
     assert note_scores(lake, [], RULES, NOW) == 0
+
+
+def report_of(lake: Lake, *parts: Partition, refused: int = 0) -> LayerReport:
+    told = (report_of_partition(lake, part, lake.store.journal(part), "written") for part in parts)
+    return LayerReport(partitions=[replace(it, refused=refused) for it in told])
+
+
+def test_a_report_tells_the_score_of_each_of_its_partitions(sound: Lake) -> None:
+    report = report_of(sound, JANUARY, partition_of(SERIES, "2024-02"))
+    add_scores(sound, report, [SERIES], RULES, NOW)
+    scores = [part.score for part in report.partitions]
+    components = {"completeness": 1.0, "validity": 1.0}
+    assert scores == [
+        PartitionScore(1.0, {**components, "consistency": 1.0, "accuracy": 1.0}, "timeliness"),
+        PartitionScore(1.0, {**components, "timeliness": 1.0}, "consistency, accuracy"),
+    ]
+
+
+def test_a_report_of_refused_rows_counts_them_again(sound: Lake) -> None:
+    noted(sound)
+    refuse(sound, 6)
+    report = report_of(sound, JANUARY, refused=6)
+    add_scores(sound, report, [SERIES], RULES, NOW)
+    score = report.partitions[0].score
+    assert score is not None
+    assert score.components["validity"] == 744 / 750
+
+
+def test_an_empty_report_scores_nothing(sound: Lake) -> None:
+    add_scores(sound, LayerReport(), [SERIES], RULES, NOW)
+    assert sound.scores.newest("binance").is_empty()
+
+
+def test_the_compared_rules_are_rules() -> None:
+    assert {COARSER_AGREE, EXCHANGES_AGREE} <= {rule.name for rule in AGREEMENT_RULES}

@@ -83,6 +83,7 @@ def test_counts_are_those_of_the_newest_verdicts_of_some_rules(
         ("1h", "2024-01", "agree", 1, 24),
         ("1h", "2024-02", "agree", 2, 24),
     ]
-    since = verdicts.counts("binance", ("agree",), Period(2024, 2))
+    since = verdicts.counts("binance", ("agree",), HOUR, Period(2024, 2))
     assert since["period"].to_list() == ["2024-02"]
     assert verdicts.counts("okx", ("agree",)).is_empty()
+    assert verdicts.counts("binance", ("agree",), DAY).is_empty()
