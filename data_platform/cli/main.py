@@ -16,6 +16,7 @@ from data_platform.cli.doctor import doctor
 from data_platform.cli.download import download
 from data_platform.cli.generate_sample import generate_sample
 from data_platform.cli.history import history
+from data_platform.cli.import_candles import import_command
 from data_platform.cli.quarantine import quarantine
 from data_platform.cli.query import query
 from data_platform.cli.restore import restore
@@ -64,6 +65,7 @@ COMMANDS = (
         download,
         generate_sample,
         history,
+        import_command,
         quarantine,
         query,
         restore,

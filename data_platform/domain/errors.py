@@ -64,6 +64,10 @@ class ExportError(DataPlatformError):
     """Another program's format has no way to hold these candles; nothing was written."""
 
 
+class ForeignFileError(DataPlatformError):
+    """A file of foreign candles cannot be understood; nothing of it was taken."""
+
+
 class StorageError(DataPlatformError):
     """The lake or its state could not be read or written; nothing stored was changed."""
 

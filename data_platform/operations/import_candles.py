@@ -1,0 +1,155 @@
+"""Bring foreign candles into the lake: refuse what does not belong, store the rest month by month.
+
+A stored candle is what the exchange itself has sent: a foreign one of the same time takes its place
+only when that is asked for. What cannot be true goes to quarantine like a row of a fetch.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import cast
+
+import polars as pl
+
+from data_platform.domain.candles import TIME, merge_candles
+from data_platform.domain.errors import ForeignFileError
+from data_platform.domain.layers import Partition
+from data_platform.domain.markets import Series
+from data_platform.domain.periods import period_of, to_period
+from data_platform.operations.lake import Lake
+from data_platform.operations.outside import store_outside
+from data_platform.operations.plan import UpdateRules
+from data_platform.storage.change import compare
+
+SOURCE = "import"
+"""How the journal calls it; the file's name follows."""
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """What became of one file's rows."""
+
+    rows: int
+    """In the file, within the range asked for."""
+    added: int = 0
+    changed: int = 0
+    """Stored candles that gave way."""
+    kept: int = 0
+    """Stored candles that differ from the file's and stayed."""
+    equal: int = 0
+    """Stored already, the same to the last bit."""
+    refused: int = 0
+    """Rows that cannot be true; they are in quarantine."""
+    months: list[Partition] = field(default_factory=list)
+    """Months that were changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One file, and what is to become of it."""
+
+    path: Path
+    series: Series
+    rows: pl.DataFrame
+    """`CANDLE_SCHEMA`, as the file has them."""
+    start: datetime | None = None
+    """Leave out what opens before; None: nothing."""
+    end: datetime | None = None
+    """Leave out what opens at or after; None: nothing."""
+    replaces: bool = False
+    """Whether its candles take the place of stored ones."""
+
+
+def import_candles(lake: Lake, order: Import, rules: UpdateRules, now: datetime) -> ImportReport:
+    """Store the candles of one foreign file.
+
+    Args:
+        lake: where to.
+        order: the file.
+        rules: of the series' exchange.
+        now: the clock, UTC.
+
+    Returns:
+        What became of the rows; every one of them is counted.
+
+    Raises:
+        ForeignFileError: a row has no time, or opens before the series' start or after now; nothing
+            was stored.
+        StorageError: the lake refuses; the months before this one are stored, the same command
+            goes on.
+    """
+    times = pl.col("open_time")
+    rows = order.rows
+    if order.start is not None:
+        rows = rows.filter(times >= pl.lit(order.start, TIME))
+    if order.end is not None:
+        rows = rows.filter(times < pl.lit(order.end, TIME))
+    _require_range(order, rows, rules, now)
+    report = ImportReport(rows.height)
+    for partition, part in _months(order.series, rows):
+        merge = _Merge(order.replaces)
+        done = store_outside(
+            lake,
+            partition,
+            part,
+            merge=merge,
+            source=f"{SOURCE}:{order.path.name}",
+            fetched_at=now,
+            rules=rules,
+            now=now,
+        )
+        report.added += done.added
+        report.changed += done.changed
+        report.refused += done.refused
+        report.kept += merge.kept
+        report.equal += part.height - done.added - done.changed - done.refused - merge.kept
+        report.months += [partition] if done.written else []
+    return report
+
+
+class _Merge:
+    """Merges a month's rows, and counts the stored ones that stay although the new ones differ."""
+
+    def __init__(self, replaces: bool) -> None:  # noqa: FBT001
+        self._replaces = replaces
+        self.kept = 0
+
+    def __call__(self, stored: pl.DataFrame | None, new: pl.DataFrame) -> pl.DataFrame:
+        if self._replaces or stored is None:
+            return merge_candles(stored, new)
+        self.kept = compare(stored, merge_candles(stored, new)).changed
+        return merge_candles(new, stored)
+
+
+def _require_range(order: Import, rows: pl.DataFrame, rules: UpdateRules, now: datetime) -> None:
+    if rows.is_empty():
+        raise ForeignFileError(f"{order.path}: holds no candle of the range; nothing was stored.")
+    if order.series.pair not in rules.starts:
+        raise ForeignFileError(
+            f"{order.series} is not configured: add its pair to the config, so that its partitions "
+            "exist. Nothing was stored."
+        )
+    first, last = (
+        cast("datetime", it) for it in (rows["open_time"].min(), rows["open_time"].max())
+    )
+    start = rules.starts[order.series.pair]
+    early = rows.filter(pl.col("open_time") < pl.lit(period_of(start).start, TIME))
+    if early.height:
+        raise ForeignFileError(
+            f"{order.path}: {early.height:,} of its candles open before {order.series} begins "
+            f"({start:%Y-%m-%d}), the first at {first:%Y-%m-%d %H:%M}. Set an earlier `start` in "
+            f"the config, or take the rest by --start {start:%Y-%m-%d}. Nothing was stored."
+        )
+    late = rows.filter(pl.col("open_time") > pl.lit(now, TIME))
+    if late.height:
+        raise ForeignFileError(
+            f"{order.path}: {late.height:,} of its candles open in the future, the last at "
+            f"{last:%Y-%m-%d %H:%M}; look at --unit and --stamp. Nothing was stored."
+        )
+
+
+def _months(series: Series, rows: pl.DataFrame) -> Iterator[tuple[Partition, pl.DataFrame]]:
+    months = rows.with_columns(month=pl.col("open_time").dt.strftime("%Y-%m"))
+    for (month,), part in sorted(months.partition_by("month", as_dict=True).items()):
+        yield Partition("ohlcv", series, to_period(str(month))), part.drop("month")
