@@ -79,12 +79,7 @@ def import_candles(lake: Lake, order: Import, rules: UpdateRules, now: datetime)
         StorageError: the lake refuses; the months before this one are stored, the same command
             goes on.
     """
-    times = pl.col("open_time")
-    rows = order.rows
-    if order.start is not None:
-        rows = rows.filter(times >= pl.lit(order.start, TIME))
-    if order.end is not None:
-        rows = rows.filter(times < pl.lit(order.end, TIME))
+    rows = _asked_for(order)
     _require_range(order, rows, rules, now)
     report = ImportReport(rows.height)
     for partition, part in _months(order.series, rows):
@@ -106,6 +101,15 @@ def import_candles(lake: Lake, order: Import, rules: UpdateRules, now: datetime)
         report.equal += part.height - done.added - done.changed - done.refused - merge.kept
         report.months += [partition] if done.written else []
     return report
+
+
+def _asked_for(order: Import) -> pl.DataFrame:
+    times, rows = pl.col("open_time"), order.rows
+    if order.start is not None:
+        rows = rows.filter(times >= pl.lit(order.start, TIME))
+    if order.end is not None:
+        rows = rows.filter(times < pl.lit(order.end, TIME))
+    return rows
 
 
 class _Merge:
