@@ -18,7 +18,7 @@ from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Series
 from data_platform.domain.periods import period_of, to_period
 from data_platform.operations.lake import Lake
-from data_platform.operations.outside import store_outside
+from data_platform.operations.outside import OutsideCommitter
 from data_platform.operations.plan import UpdateRules
 from data_platform.storage.change import compare
 
@@ -81,19 +81,11 @@ def import_candles(lake: Lake, order: Import, rules: UpdateRules, now: datetime)
     """
     rows = _asked_for(order)
     _require_range(order, rows, rules, now)
-    report = ImportReport(rows.height)
+    report, committer = ImportReport(rows.height), OutsideCommitter(lake, rules, now)
+    source = f"{SOURCE}:{order.path.name}"
     for partition, part in _months(order.series, rows):
         merge = _Merge(order.replaces)
-        done = store_outside(
-            lake,
-            partition,
-            part,
-            merge=merge,
-            source=f"{SOURCE}:{order.path.name}",
-            fetched_at=now,
-            rules=rules,
-            now=now,
-        )
+        done = committer.commit(partition, part, merge, source, now)
         report.added += done.added
         report.changed += done.changed
         report.refused += done.refused

@@ -5,7 +5,7 @@ leave open stays as the ledger knows it.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import polars as pl
@@ -17,57 +17,80 @@ from data_platform.operations.lake import Lake
 from data_platform.operations.plan import UpdateRules
 from data_platform.quality.rule import RuleInput
 from data_platform.quality.schema import audit_candles
-from data_platform.storage.change import CommitResult, Judgement, Merge
+from data_platform.storage.change import Audit, CommitResult, Judge, Judgement, Merge
 from data_platform.storage.journal import CommitNote
 from data_platform.storage.ledger import Gap
 
 
-def store_outside(  # noqa: PLR0913  # what varies, all by name
-    lake: Lake,
-    partition: Partition,
-    rows: pl.DataFrame,
-    *,
-    merge: Merge,
-    source: str,
-    fetched_at: datetime,
-    rules: UpdateRules,
-    now: datetime,
-) -> CommitResult:
-    """Audit rows of one month, store those that pass, keep the others in quarantine.
+@dataclass(frozen=True, slots=True)
+class OutsideCommitter:
+    """Commits rows that no fetch has brought."""
 
-    Args:
-        lake: where to.
-        partition: the month, layer `ohlcv`.
-        rows: `CANDLE_SCHEMA`, in any order and of any quality.
-        merge: which of a stored and a new candle wins.
-        source: where they came from, for the journal.
-        fetched_at: when they were had from there; a fetch that began later wins in any case.
-        rules: of their exchange.
-        now: the clock, UTC; what has not closed by then is refused.
+    lake: Lake
+    rules: UpdateRules
+    """Of their exchange."""
+    now: datetime
+    """The clock, UTC; what has not closed by then is refused."""
 
-    Raises:
-        StorageError: nothing was changed.
-    """
-    series, period = partition.series, partition.period
-    closed = closed_before(now, series.timeframe, rules.grace)
+    def commit(
+        self,
+        partition: Partition,
+        rows: pl.DataFrame,
+        merge: Merge,
+        source: str,
+        fetched_at: datetime,
+    ) -> CommitResult:
+        """Audit rows of one month, store those that pass, keep the others in quarantine.
 
-    def audit(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-        good, refused = audit_candles(frame, series.timeframe, closed, period.start, period.end)
-        return good, refused
+        Args:
+            partition: the month, layer `ohlcv`.
+            rows: `CANDLE_SCHEMA`, in any order and of any quality.
+            merge: which of a stored and a new candle wins.
+            source: where they came from, for the journal.
+            fetched_at: when they were had from there; a fetch that began later wins in any case.
 
-    def judge(merged: pl.DataFrame) -> Judgement:
-        given = RuleInput(merged, read_history(lake, partition), series.timeframe, closed)
-        verdicts = judge_candles(given, rules.limits)
-        gaps = tuple(_still_missing(lake, partition, merged["open_time"]))
-        return Judgement(gaps=gaps, covers=TimeRange(period.start, period.end), verdicts=verdicts)
+        Raises:
+            StorageError: nothing was changed.
+        """
+        note = CommitNote(
+            source=source,
+            run_id=self.lake.run_id,
+            code_version=str(LAYERS_BY_NAME["ohlcv"].code_version),
+            fetched_at=fetched_at,
+        )
+        closed = closed_before(self.now, partition.series.timeframe, self.rules.grace)
+        return self.lake.store.commit(
+            partition,
+            rows,
+            merge=merge,
+            audit=self._audit(partition, closed),
+            judge=self._judge(partition, closed),
+            note=note,
+        )
 
-    note = CommitNote(
-        source=source,
-        run_id=lake.run_id,
-        code_version=str(LAYERS_BY_NAME["ohlcv"].code_version),
-        fetched_at=fetched_at,
-    )
-    return lake.store.commit(partition, rows, merge=merge, audit=audit, judge=judge, note=note)
+    def _audit(self, partition: Partition, closed: datetime) -> Audit:
+        period = partition.period
+
+        def audit(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+            timeframe = partition.series.timeframe
+            good, refused = audit_candles(frame, timeframe, closed, period.start, period.end)
+            return good, refused
+
+        return audit
+
+    def _judge(self, partition: Partition, closed: datetime) -> Judge:
+        period = partition.period
+
+        def judge(merged: pl.DataFrame) -> Judgement:
+            before = read_history(self.lake, partition)
+            given = RuleInput(merged, before, partition.series.timeframe, closed)
+            return Judgement(
+                gaps=tuple(_still_missing(self.lake, partition, merged["open_time"])),
+                covers=TimeRange(period.start, period.end),
+                verdicts=judge_candles(given, self.rules.limits),
+            )
+
+        return judge
 
 
 def _still_missing(lake: Lake, partition: Partition, times: pl.Series) -> Iterator[Gap]:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from data_platform.domain.candles import merge_candles
 from data_platform.domain.errors import WrongUseError
 from data_platform.operations.lake import Lake
-from data_platform.operations.outside import store_outside
+from data_platform.operations.outside import OutsideCommitter
 from data_platform.operations.plan import UpdateRules
 from data_platform.storage.change import CommitResult
 from data_platform.storage.quarantine import RefusedFile
@@ -46,13 +46,7 @@ def store_refused(lake: Lake, file: RefusedFile, rules: UpdateRules, now: dateti
     partition = file.partition
     if partition.layer != "ohlcv":
         raise WrongUseError(f"{partition} is computed; materialize it again instead.")
-    return store_outside(
-        lake,
-        partition,
-        file.rows.drop("reason"),
-        merge=merge_candles,
-        source=f"quarantine:{file.name}",
-        fetched_at=file.kept_at - timedelta(milliseconds=1),
-        rules=rules,
-        now=now,
-    )
+    committer = OutsideCommitter(lake, rules, now)
+    rows, fetched_at = file.rows.drop("reason"), file.kept_at - timedelta(milliseconds=1)
+    source = f"quarantine:{file.name}"
+    return committer.commit(partition, rows, merge_candles, source, fetched_at)
