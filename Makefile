@@ -13,7 +13,7 @@ SHORT := data_platform_tests/domain data_platform_tests/test_line.py data_platfo
 SQL ?= select exchange, timeframe, count(*) as candles from candles group by all order by all
 
 .PHONY: help install demo demo-ui test test-slow test-pythons check docs fix ui ui-readonly simulate \
-	generate-sample download status backup verify doctor query bench bench-fetch bench-store clean
+	generate-sample download status report backup verify doctor query bench bench-fetch bench-store clean
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -85,6 +85,9 @@ download: install ## Fetch and derive what is missing: ARGS="--exchange binance 
 
 status: install ## Print how far every series is; exits 1 when one is stale
 	data-platform status $(ARGS)
+
+report: install ## Write one HTML page: coverage by day, scores, findings, sources, freshness
+	data-platform report $(ARGS)
 
 verify: install ## Compare every file of the lake with the journal: exits 0 sound, 1 damaged, 2 unchecked
 	data-platform verify $(ARGS)

@@ -34,6 +34,8 @@ Where do I go to...?
 | a fault of simulated exchanges | `simulator/answer_faults.py`, `simulator/page_faults.py` |
 | a change to simulated markets | `simulator/market_faults.py` |
 | how a simulated exchange speaks | `simulator/`, one module a dialect |
+| what the report says and how it looks | `operations/health_report.py`, `rendering/` |
+| what is stored on which day | `operations/coverage.py` |
 | a command | `cli/`, one module a command |
 | a read function for people | `api.py` |
 """

@@ -24,7 +24,7 @@ LINES: tuple[frozenset[str], ...] = (
     frozenset({"config"}),
     frozenset({"operations"}),
     frozenset({"features", "converters"}),
-    frozenset({"sources", "simulator", "storage", "quality", "indicators"}),
+    frozenset({"sources", "simulator", "storage", "quality", "indicators", "rendering"}),
     frozenset({"domain"}),
 )
 HEIGHT = {room: len(LINES) - line for line, rooms in enumerate(LINES) for room in rooms}

@@ -19,6 +19,7 @@ from data_platform.cli.history import history
 from data_platform.cli.import_candles import import_command
 from data_platform.cli.quarantine import quarantine
 from data_platform.cli.query import query
+from data_platform.cli.report import report
 from data_platform.cli.restore import restore
 from data_platform.cli.retention import retention
 from data_platform.cli.show import show
@@ -71,7 +72,7 @@ COMMANDS = (
         restore,
         show,
     ),
-    *(retention, simulate, snapshot, status, verify),
+    *(report, retention, simulate, snapshot, status, verify),
 )
 
 for command in COMMANDS:

@@ -16,6 +16,7 @@ from data_platform.operations.backlog import Scope
 from data_platform.operations.coarser import coarser_recipe
 from data_platform.operations.derive import Recipe
 from data_platform.operations.due import FreshnessLimits
+from data_platform.operations.health_report import ReportRules, Watched
 from data_platform.operations.missing import History
 from data_platform.operations.plan import UpdateRules
 from data_platform.operations.recipes import features_recipe, filled_recipe, indicators_recipe
@@ -87,3 +88,27 @@ def to_scope(
         recipes={each: recipes(each) for each in exchange.timeframes},
         converters=CONVERTERS,
     )
+
+
+def to_report_rules(
+    exchanges: Mapping[str, ExchangeSettings],
+    allowance: timedelta,
+    thresholds: Thresholds,
+) -> ReportRules:
+    """Return what a report tells of, and by which measure.
+
+    Args:
+        exchanges: as they are configured.
+        allowance: how seldom candles are refreshed on purpose.
+        thresholds: limits of the checks, and how scores are weighed.
+    """
+    watched = [
+        Watched(
+            exchange=name,
+            history=History(it.row.quiet_candle, it.starts),
+            series=it.series,
+            fresh=FreshnessLimits(it.grace, allowance, thresholds.limits),
+        )
+        for name, it in exchanges.items()
+    ]
+    return ReportRules(watched, thresholds.profiles.default_column)

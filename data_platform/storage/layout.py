@@ -22,6 +22,7 @@ DAMAGED = "damaged"
 ARCHIVE = "archive"
 EXPORTS = "exports"
 SNAPSHOTS = "snapshots"
+STATE = "state"
 LOCKS = ".locks"
 CANDLES_FILE = "candles.parquet"
 
@@ -130,6 +131,11 @@ class Layout:
     def damaged(self, partition: Partition, file_sha256: str) -> Path:
         """Return where a damaged file of a partition is kept once it has given way."""
         return self.root / DAMAGED / _hive(partition) / f"{file_sha256[:32]}.parquet"
+
+    @property
+    def report(self) -> Path:
+        """Return the page that tells people how good everything is."""
+        return self.root / STATE / "report.html"
 
     def find_loose(self) -> Iterator[Path]:
         """Yield what no journal row names: refused rows, what gave way, snapshots' manifests."""

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
+import polars as pl
 import sqlalchemy as sa
 
+from data_platform.domain.candles import TIME
 from data_platform.storage.state import State
-from data_platform.storage.tables import RUNS, to_ms, to_time
+from data_platform.storage.tables import RUNS, to_frame, to_ms, to_time
 
 _SUMS = ("steps", "written", "failed", "requests", "retries", "candles", "refused")
 
@@ -43,6 +45,18 @@ class Step:
     """Rows that the audit kept out."""
     lag: timedelta | None = None
     """Commit time less the close of the newest candle, the longest of the series written."""
+
+
+RUN_SCHEMA = pl.Schema(
+    {
+        "exchange": pl.String(),
+        "started_at": TIME,
+        "ended_at": TIME,
+        **dict.fromkeys(_SUMS, pl.Int64()),
+        "errors_json": pl.String(),
+        "lag_ms": pl.Int64(),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +104,16 @@ class RunLog:
         with self._state.read() as connection:
             rows = connection.execute(query.order_by(RUNS.c.started_at)).all()
         return [_logged(row) for row in rows]
+
+    def frame(self, since: datetime) -> pl.DataFrame:
+        """Return the runs that ended since then, as `RUN_SCHEMA`, by exchange and end."""
+        query = (
+            sa.select(*(RUNS.c[name] for name in RUN_SCHEMA))
+            .where(RUNS.c.ended_at >= to_ms(since))
+            .order_by(RUNS.c.exchange, RUNS.c.ended_at)
+        )
+        with self._state.read() as connection:
+            return to_frame(connection.execute(query).all(), RUN_SCHEMA)
 
 
 def _logged(row: "sa.Row[Any]") -> LoggedRun:

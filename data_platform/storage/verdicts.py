@@ -47,6 +47,17 @@ COUNT_SCHEMA = pl.Schema(
     }
 )
 
+FAILED_SCHEMA = pl.Schema(
+    {
+        **dict.fromkeys(PARTITION, pl.String()),
+        "rule": pl.String(),
+        "severity": pl.String(),
+        "count": pl.Int64(),
+        "checked": pl.Int64(),
+        "rows_json": pl.String(),
+    }
+)
+
 
 @dataclass(frozen=True, slots=True)
 class VerdictRow:
@@ -139,8 +150,21 @@ class Verdicts:
         ]
         return self._newest(mine, COUNT_SCHEMA, ("timeframe", "pair", "period", "rule"))
 
+    def failed(self, exchange: str) -> pl.DataFrame:
+        """Return those newest verdicts of an exchange, of any layer, that are no pass.
+
+        Returns:
+            `FAILED_SCHEMA`, by partition and rule.
+        """
+        mine, is_failed = [VERDICTS.c.exchange == exchange], VERDICTS.c["count"] > 0
+        return self._newest(mine, FAILED_SCHEMA, (*PARTITION, "rule"), is_failed)
+
     def _newest(
-        self, mine: Sequence[sa.ColumnElement[bool]], schema: pl.Schema, order: Sequence[str]
+        self,
+        mine: Sequence[sa.ColumnElement[bool]],
+        schema: pl.Schema,
+        order: Sequence[str],
+        *wanted: sa.ColumnElement[bool],
     ) -> pl.DataFrame:
         names = [*PARTITION, "rule"]
         columns = [VERDICTS.c[name] for name in names]
@@ -154,6 +178,7 @@ class Verdicts:
         query = (
             sa.select(*(VERDICTS.c[name] for name in schema))
             .join(last, same)
+            .where(*wanted)
             .order_by(*(VERDICTS.c[name] for name in order))
         )
         with self._state.read() as connection:
