@@ -1,10 +1,14 @@
 """Scores beside the candles: each candle asset tells how good its partitions are."""
 
+from collections.abc import Sequence
+
 from data_platform.assets.line import Line
+from data_platform.domain.periods import period_of
 from data_platform.domain.timeframes import Timeframe
+from data_platform.operations.due import SeriesStatus
 from data_platform.operations.lake import Lake
 from data_platform.operations.report import LayerReport
-from data_platform.operations.score import add_scores
+from data_platform.operations.score import Look, add_scores, note_scores
 
 
 def score_candles(line: Line, lake: Lake, timeframe: Timeframe, report: LayerReport) -> None:
@@ -19,3 +23,24 @@ def score_candles(line: Line, lake: Lake, timeframe: Timeframe, report: LayerRep
     exchange = line.exchange
     wanted = [series for series in exchange.series if series.timeframe == timeframe]
     add_scores(lake, report, wanted, line.settings.score_rules_of(exchange), line.clock())
+
+
+def score_running_months(line: Line, lake: Lake, statuses: Sequence[SeriesStatus]) -> int:
+    """Bring the scores of the running month and the one before up to date by the clock.
+
+    So a line that has stopped scores worse although nothing is written. Older months change by
+    runs alone, and are scored by them.
+
+    Args:
+        line: the exchange.
+        lake: where its candles lie.
+        statuses: how far its series are now.
+
+    Returns:
+        How many scores have moved.
+
+    Raises:
+        StorageError: the state database refuses.
+    """
+    now, rules = line.clock(), line.settings.score_rules_of(line.exchange)
+    return note_scores(lake, statuses, rules, now, Look(since=period_of(now).previous))

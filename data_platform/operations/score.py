@@ -263,8 +263,11 @@ class _Scorer:
         told = "|".join(map(str, known))
         return hashlib.sha256(told.encode()).hexdigest()[:_BASIS_LETTERS]
 
-    def _to_row(self, tally: Tally, components: Components, basis: str) -> ScoreRow:
+    def _to_row(self, tally: Tally, found: Components, basis: str) -> ScoreRow:
         now, profiles = self._counter.now, self._profiles
+        # To a thousandth: a line that stands still must not write at each tick for ever.
+        late = found.timeliness
+        components = replace(found, timeliness=None if late is None else round(late, 3))
         return ScoreRow(
             day=now.date(),
             expected=tally.expected,

@@ -12,11 +12,13 @@ import dagster as dg
 
 from data_platform.assets.candles import TICK_TAG
 from data_platform.assets.line import Line, asset_key
+from data_platform.assets.scores import score_running_months
 from data_platform.checks import freshness_limits, judged_asset, to_evaluation
+from data_platform.domain.errors import StorageError
 from data_platform.domain.layers import Refresh
 from data_platform.jobs import line_job_name
 from data_platform.operations.due import SeriesStatus, series_status
-from data_platform.operations.lake import opened_lake
+from data_platform.operations.lake import Lake, opened_lake
 from data_platform.operations.tick import Pace, Tick, plan_tick
 from data_platform.operations.verdicts import answers_verdict, freshness_verdict
 from data_platform.partitions import PartitionRange
@@ -57,8 +59,8 @@ def build_new_candle_sensor(line: Line) -> dg.SensorDefinition:
 
     One run for all pairs and timeframes that are due, with the layers due by `refresh`; nothing
     while a tick of the same exchange is queued or running, or while the exchange is left alone
-    because it has stopped answering. It also judges freshness and whether the exchange answers, so
-    that a line that has stopped turns red, and says why.
+    because it has stopped answering. It also judges freshness, and so the running month's score,
+    and whether the exchange answers: a line that has stopped turns red, and says why.
     """
     name = line.exchange.name
 
@@ -77,6 +79,7 @@ def build_new_candle_sensor(line: Line) -> dg.SensorDefinition:
             held = spell_hold(context.instance, lake, name, now)
             answers = answers_verdict(lake.breakers.read(name))
             tick = None if held else plan_tick(lake, statuses, _pace(line, memory), now)
+            _score(context, line, lake, statuses)
         fresh = _freshness(line, statuses)
         last = {**memory.last, **dict.fromkeys(tick.kinds if tick else (), now)}
         judged = {key.to_user_string(): it.passed for key, it in fresh.items()}
@@ -96,6 +99,16 @@ def build_new_candle_sensor(line: Line) -> dg.SensorDefinition:
         )
 
     return new_candle_sensor
+
+
+def _score(
+    context: dg.SensorEvaluationContext, line: Line, lake: Lake, statuses: list[SeriesStatus]
+) -> None:
+    try:
+        score_running_months(line, lake, statuses)
+    except StorageError as error:
+        # A score that cannot be noted must not keep candles from being fetched.
+        context.log.warning("the scores stay as they were: %s", error)
 
 
 def _freshness(

@@ -8,6 +8,8 @@ from dagster import DagsterRunStatus
 
 from data_platform.assets.candles import TICK_TAG
 from data_platform.domain.breaker import CLOSED, BreakerState
+from data_platform.domain.errors import StorageError
+from data_platform.sensors import new_candles
 from data_platform.sensors.new_candles import Memory, read_memory
 from data_platform.sources.access import Access
 from data_platform.sources.breaker import BreakerStore
@@ -229,3 +231,35 @@ def test_memory_survives_its_way_through_the_cursor() -> None:
     assert read_memory(json.dumps(older)) == replace(memory, answers=True)
     assert read_memory(None) == Memory({}, {})
     assert json.loads(memory.to_cursor())["last"] == {"candles": "2024-03-02T12:00:07+00:00"}
+
+
+def hourly_score(line: SmallLine) -> dict[str, object]:
+    with line.lake() as lake:
+        rows = lake.scores.newest("binance").filter(pair="BTC-USDT", timeframe="1h")
+    return rows.filter(period="2024-03").to_dicts()[0]
+
+
+def test_the_score_of_a_line_that_has_stopped_falls_by_the_clock(stored_line: SmallLine) -> None:
+    before = hourly_score(stored_line)
+    # 1 h by thresholds.yaml, 1 h of refresh and 5 s of grace; that of 12:00 closes at 13:00.
+    limit = timedelta(hours=2, seconds=5)
+    stored_line.clock[0] = NOW.replace(hour=13, second=0) + limit
+    tick(stored_line)
+    assert hourly_score(stored_line) == before
+    stored_line.clock[0] += limit
+    tick(stored_line)
+    after = hourly_score(stored_line)
+    assert (before["timeliness"], after["timeliness"]) == (1.0, 0.5)
+    # The candles of 12:00, 13:00 and 14:00 are overdue, that of 15:00 (closed at 16:00) is not.
+    assert (after["stored"], after["expected"]) == (36, 39)
+
+
+def test_scores_that_cannot_be_noted_hold_up_no_candle(
+    stored_line: SmallLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise StorageError("cannot write the state database: disk full")
+
+    monkeypatch.setattr(new_candles, "score_running_months", refuse)
+    stored_line.clock[0] = NOW + HOUR
+    assert only_request(tick(stored_line))
