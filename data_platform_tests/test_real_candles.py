@@ -13,6 +13,7 @@ from data_platform.domain.timeframes import to_timeframe
 from data_platform.operations.plan import UpdateRules
 from data_platform.operations.update import CandleUpdate
 from data_platform.operations.watch import nobody_watches
+from data_platform.quality.standards import Standards
 from data_platform.simulator.config import SimulatedExchange, SimulatorConfig
 from data_platform.simulator.replay import read_replay
 from data_platform.simulator.server import run_simulator
@@ -47,7 +48,7 @@ def test_the_lake_equals_the_file_and_its_gaps_are_exact(
     )
     lake = lake_at(tmp_path)
     months = partitions_of(series, f"{start:%Y-%m}", f"{end:%Y-%m}")
-    rules = UpdateRules(exchange_row(exchange), GRACE, {series.pair: start}, {})
+    rules = UpdateRules(exchange_row(exchange), GRACE, {series.pair: start}, Standards())
     with run_simulator(config) as simulator:
         access = Access(exchange_row(exchange), 1_000_000, f"{simulator.url}/{exchange}")
         update = CandleUpdate(lake, lambda: CcxtSource(access), rules, nobody_watches())

@@ -9,6 +9,7 @@ from data_platform.domain.markets import Pair
 from data_platform.domain.periods import Period
 from data_platform.domain.timeframes import TIMEFRAMES, to_timeframe
 from data_platform.features.feature_set import FeatureSet
+from data_platform.quality.standards import Change
 from data_platform.settings import (
     PROJECT_ROOT,
     Settings,
@@ -365,13 +366,20 @@ def test_an_empty_variable_is_refused(name: str) -> None:
 
 
 def test_thresholds_come_from_the_file_beside_the_config(tmp_path: Path) -> None:
-    shipped = load(tmp_path, SMALL).thresholds.limits
-    assert shipped["no_long_gaps"] == {"1m": 5, "5m": 2, "15m": 1, "1h": 1, "4h": 1, "1d": 1}
-    assert shipped["days_complete"] == {"share": 0.01}
+    shipped = load(tmp_path, SMALL).thresholds.limits.general
+    assert shipped["no_long_gaps"].limits["1m"] == 5
     (tmp_path / "thresholds.yaml").write_text("checks:\n  days_complete: {share: 0.5}\n")
-    own = load(tmp_path, SMALL).thresholds.limits
-    assert own["days_complete"] == {"share": 0.5}
-    assert own["no_long_gaps"] == shipped["no_long_gaps"]
+    own = load(tmp_path, SMALL).thresholds.limits.general
+    assert own == {"days_complete": Change({"share": 0.5})}
+
+
+def test_an_exception_for_an_exchange_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+    rule = "{no_price_jumps: {severity: error}}"
+    (tmp_path / "thresholds.yaml").write_text(
+        f"checks: {{}}\nseries:\n  kraken/*/*: {rule}\n  krakn/*/*: {rule}\n"
+    )
+    with pytest.raises(ConfigError, match=r"thresholds.yaml:4: .*exchange 'krakn' is unknown"):
+        load(tmp_path, SMALL)
 
 
 def test_the_project_ships_a_feature_set() -> None:

@@ -4,7 +4,7 @@ Belongs here: values of the config put into the operations' own objects. Stays o
 environment (`settings.py`) and Dagster.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 
 from data_platform.config.exchanges import ExchangeSettings
@@ -21,15 +21,15 @@ from data_platform.operations.missing import History
 from data_platform.operations.plan import UpdateRules
 from data_platform.operations.recipes import features_recipe, filled_recipe, indicators_recipe
 from data_platform.operations.score import ScoreRules
-from data_platform.quality.rule import Limits
+from data_platform.quality.standards import Standards
 
 
-def to_rules(exchange: ExchangeSettings, limits: Mapping[str, Limits]) -> UpdateRules:
+def to_rules(exchange: ExchangeSettings, limits: Standards) -> UpdateRules:
     """Return how candles of an exchange are planned and judged.
 
     Args:
         exchange: as it is configured.
-        limits: thresholds of the config by rule.
+        limits: what the config says of each rule.
     """
     return UpdateRules(
         exchange=exchange.row,

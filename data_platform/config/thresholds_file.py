@@ -1,14 +1,16 @@
 """What may stand in `configs/thresholds.yaml`, key by key.
 
-Stays out: what the values mean (`thresholds.py`, `scores.py`, `alerts.py`).
+Stays out: what the values mean (`standards.py`, `thresholds.py`, `scores.py`, `alerts.py`).
 """
 
+from datetime import timedelta
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from data_platform.config.models import StrictModel
 from data_platform.config.values import DurationField, KeepField, LimitField, NameField
+from data_platform.quality.rule import Severity
 
 
 class ProfileEntry(StrictModel):
@@ -53,12 +55,33 @@ class AlertsEntry(StrictModel):
     )
 
 
+class CheckEntry(StrictModel):
+    """How severe one check is, and its limits by the name that the check gives each."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, LimitField] = Field(init=False)
+
+    severity: Severity | None = Field(
+        default=None, description="What the check is when it does not pass: warn or error."
+    )
+
+    @property
+    def limits(self) -> dict[str, float | timedelta]:
+        """Return the limits that are given."""
+        return self.__pydantic_extra__
+
+
 class ThresholdsFile(StrictModel):
     """The limits of the checks, how long candles stay among the tables, and how scores are made."""
 
-    checks: dict[str, dict[str, LimitField]]
-    """By check, and the name that the check gives each limit."""
-    retention: dict[str, KeepField] = Field(default={})
-    """By timeframe; one that is left out stays for ever."""
-    scores: ScoresEntry = ScoresEntry()
-    alerts: AlertsEntry = AlertsEntry()
+    checks: dict[str, CheckEntry] = Field(description="By check, for every series.")
+    series: dict[str, dict[str, CheckEntry]] = Field(
+        default={},
+        description="By series, as exchange/pair/timeframe with `*` for any; then by check. What "
+        "names more parts beats what names fewer.",
+    )
+    retention: dict[str, KeepField] = Field(
+        default={}, description="How long candles stay; a timeframe left out stays for ever."
+    )
+    scores: ScoresEntry = Field(default=ScoresEntry(), description="How scores are weighed.")
+    alerts: AlertsEntry = Field(default=AlertsEntry(), description="When somebody is told.")

@@ -25,6 +25,7 @@ NAME_PATTERN = r"^[a-z][a-z0-9_]{0,39}$"
 VARIABLE_PATTERN = r"^[A-Z][A-Z0-9_]{0,79}$"
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DURATION = re.compile(r"([1-9][0-9]{0,5})([smhd])")
+DURATION_PATTERN = f"^{_DURATION.pattern}$"
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _DURATION_TEXT = "a number and a unit (30s, 5m, 1h, 1d)"
 _LIMIT_TEXT = "a number from 0 or a duration (30s, 5m, 1h, 1d)"
@@ -138,7 +139,7 @@ DateField = Annotated[
 DurationField = Annotated[
     timedelta,
     _of_text(to_duration, _DURATION_TEXT),
-    WithJsonSchema({"type": "string", "pattern": f"^{_DURATION.pattern}$"}),
+    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN}),
 ]
 
 

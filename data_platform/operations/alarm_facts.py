@@ -14,7 +14,6 @@ from data_platform.domain.alerts import AlarmLimits
 from data_platform.domain.breaker import BreakerState
 from data_platform.domain.markets import Series
 from data_platform.operations.due import FreshnessLimits, SeriesStatus, series_status
-from data_platform.operations.judge import merge_limits
 from data_platform.operations.lake import Lake
 from data_platform.operations.missing import History, find_missing
 from data_platform.quality.continuity import GAP_RULES
@@ -141,18 +140,18 @@ def _scores(lake: Lake, concern: Concern) -> Iterator[SeriesScore]:
 
 def _recent_gaps(lake: Lake, concern: Concern, now: datetime) -> Iterator[RecentGap]:
     rule = next(rule for rule in GAP_RULES if rule.name == "no_long_gaps")
-    limits = merge_limits(rule.name, rule.limits, concern.fresh.limits)
     since = now - concern.limits.recent
     ordered = sorted(concern.series, key=lambda it: it.timeframe.seconds)
     for timeframe, own in groupby(ordered, key=lambda it: it.timeframe):
-        by_pair = {it.pair.key: it for it in own}
-        missing = find_missing(lake, concern.history, list(by_pair.values()))
-        # Whole runs first: the part of a long gap that is recent may be short.
-        for pair, start, end, count in rule.find(missing, timeframe, limits).rows():
-            if end > since:
-                tries = _tries(missing, pair, start, end)
-                allowed = int(limits[timeframe.name])
-                yield RecentGap(by_pair[pair], start, end, count, allowed, tries)
+        for standard, alike in concern.fresh.limits.groups(rule, own):
+            by_pair = {it.pair.key: it for it in alike}
+            missing = find_missing(lake, concern.history, list(by_pair.values()))
+            allowed = int(standard.limits[timeframe.name])
+            # Whole runs first: the part of a long gap that is recent may be short.
+            for pair, start, end, count in rule.find(missing, timeframe, standard.limits).rows():
+                if end > since:
+                    tries = _tries(missing, pair, start, end)
+                    yield RecentGap(by_pair[pair], start, end, count, allowed, tries)
 
 
 def _tries(gaps: pl.DataFrame, pair: str, start: datetime, end: datetime) -> int:

@@ -4,17 +4,15 @@ An answer may be valid and wrong. What it confirms is asked for again after an h
 a month and then yearly, and each time believed longer. Pure; reads no clock.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from data_platform.domain.candles import TimeRange
 from data_platform.domain.exchanges import Exchange, QuietCandle
 from data_platform.domain.markets import Series
-from data_platform.domain.timeframes import Timeframe
-from data_platform.operations.judge import merge_limits
 from data_platform.quality.continuity import QUIET_LIMITS, QUIET_TIMES
-from data_platform.quality.rule import Limits
+from data_platform.quality.standards import Standards
 from data_platform.storage.ledger import AND, Gap, Status
 
 WAITS = (
@@ -77,15 +75,15 @@ def spell_markets(missing: int, known: int, exchange: str) -> str:
     return f"{missing} of {known} markets of {exchange} {MISS}"
 
 
-def quiet_of(exchange: Exchange, timeframe: Timeframe, limits: Mapping[str, Limits]) -> Quiet:
+def quiet_of(exchange: Exchange, series: Series, limits: Standards) -> Quiet:
     """Return what stands for a time without trades.
 
     Args:
         exchange: its row.
-        timeframe: of the candles.
-        limits: thresholds of the config by rule.
+        series: whose.
+        limits: what the config says of each rule.
     """
-    seconds = merge_limits(QUIET_TIMES, QUIET_LIMITS, limits)[timeframe.name]
+    seconds = limits.limits_of(QUIET_TIMES, QUIET_LIMITS, series)[series.timeframe.name]
     return Quiet(exchange.quiet_candle, timedelta(seconds=seconds))
 
 

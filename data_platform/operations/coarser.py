@@ -84,7 +84,7 @@ def _gather(lake: Lake, partition: Partition, finer: Timeframe, rules: UpdateRul
         given = RuleInput(made, read_history(lake, partition), coarse.timeframe, end)
         return Judgement(
             gaps=tuple(_gaps(coarse, holes, gaps, unknown)),
-            verdicts=judge_candles(given, rules.limits),
+            verdicts=judge_candles(given, coarse, rules.limits),
         )
 
     return Ingredients(

@@ -134,7 +134,7 @@ class SliceCommitter:
         return opened
 
     def _quiet(self, series: Series) -> Quiet:
-        return quiet_of(self.rules.exchange, series.timeframe, self.rules.limits)
+        return quiet_of(self.rules.exchange, series, self.rules.limits)
 
     def _note(self, piece: Slice) -> CommitNote:
         return CommitNote(
@@ -152,7 +152,7 @@ class SliceCommitter:
         self._tell_delisting(piece, gaps)
         before, closed_end = read_history(self.lake, partition), self._closed_end(piece)
         given = RuleInput(merged, before, piece.series.timeframe, closed_end)
-        verdicts = judge_candles(given, self.rules.limits)
+        verdicts = judge_candles(given, piece.series, self.rules.limits)
         return Judgement(gaps=tuple(gaps), covers=evidence.slice, verdicts=verdicts)
 
     def _closed_end(self, piece: Slice) -> datetime:

@@ -3,7 +3,7 @@
 Decides from the journal, the ledger and the clock; sends nothing and writes nothing.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,10 +13,9 @@ from data_platform.domain.candles import TimeRange, closed_before
 from data_platform.domain.markets import Series
 from data_platform.domain.periods import Period, period_of
 from data_platform.operations.delisted import Delisting, find_delisted
-from data_platform.operations.judge import merge_limits
 from data_platform.operations.lake import Lake
 from data_platform.quality.freshness import FRESHNESS_RULES, lateness
-from data_platform.quality.rule import Limits
+from data_platform.quality.standards import Standards
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +70,12 @@ class FreshnessLimits:
     grace: timedelta
     allowance: timedelta
     """How seldom candles are refreshed on purpose."""
-    limits: Mapping[str, Limits]
-    """Thresholds of the config by rule."""
+    limits: Standards
+    """What the config says of each rule."""
 
     def of(self, series: Series) -> timedelta:
         """Return the lateness allowed for a series."""
-        rule = FRESHNESS_RULES[0]
-        seconds = merge_limits(rule.name, rule.limits, self.limits)[series.timeframe.name]
+        seconds = self.limits.of(FRESHNESS_RULES[0], series).limits[series.timeframe.name]
         return timedelta(seconds=seconds) + self.allowance + self.grace
 
 

@@ -5,7 +5,6 @@ Runs the rules of `quality` and shapes their findings for the journal; judges no
 
 import json
 import logging
-from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import polars as pl
@@ -13,10 +12,12 @@ import polars as pl
 from data_platform.domain.candles import empty_candles
 from data_platform.domain.errors import DamagedFileError, StorageError
 from data_platform.domain.layers import Partition
+from data_platform.domain.markets import Series
 from data_platform.operations.lake import Lake
 from data_platform.operations.report import LayerReport, spell_causes
 from data_platform.quality import continuity, ohlc, outliers, stillness
 from data_platform.quality.rule import Limits, Rule, RuleInput
+from data_platform.quality.standards import Standard, Standards
 from data_platform.quality.trailing import history_candles
 from data_platform.storage.verdicts import VerdictRow
 
@@ -51,9 +52,9 @@ def read_history(lake: Lake, partition: Partition) -> pl.DataFrame:
         return empty_candles()
 
 
-def judge_candles(given: RuleInput, limits: Mapping[str, Limits]) -> tuple[VerdictRow, ...]:
+def judge_candles(given: RuleInput, series: Series, limits: Standards) -> tuple[VerdictRow, ...]:
     """Return one verdict per rule on the stored candles of one partition."""
-    return tuple(_verdict(rule, given, limits) for rule in CANDLE_RULES)
+    return tuple(_verdict(rule, given, limits.of(rule, series)) for rule in CANDLE_RULES)
 
 
 def note_completion(lake: Lake, rule: str, report: LayerReport) -> None:
@@ -98,22 +99,16 @@ def _note_completion(lake: Lake, rule: str, report: LayerReport) -> None:
                 lake.verdicts.record(connection, partition, (verdict,))
 
 
-def merge_limits(rule: str, own: Limits, limits: Mapping[str, Limits]) -> Limits:
-    """Return a rule's thresholds: its own, where the config says nothing else."""
-    return {**own, **limits.get(rule, {})}
-
-
 def to_json_rows(frame: pl.DataFrame) -> list[dict[str, object]]:
     """Return the first ten rows of a finding, times as ISO text."""
     times = pl.selectors.datetime().dt.strftime("%Y-%m-%d %H:%M:%S")
     return frame.head(FIRST_ROWS).with_columns(times).to_dicts()
 
 
-def _verdict(rule: Rule, given: RuleInput, limits: Mapping[str, Limits]) -> VerdictRow:
-    threshold = merge_limits(rule.name, rule.limits, limits)
-    found = rule.find(given, threshold)
+def _verdict(rule: Rule, given: RuleInput, standard: Standard) -> VerdictRow:
+    found = rule.find(given, standard.limits)
     counts = (found.height, given.candles.height)
-    return _row(rule.name, rule.severity, counts, to_json_rows(found), threshold)
+    return _row(rule.name, standard.severity, counts, to_json_rows(found), standard.limits)
 
 
 def _row(

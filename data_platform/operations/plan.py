@@ -19,7 +19,7 @@ from data_platform.domain.periods import Period, periods_between
 from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.delisted import find_delisted
 from data_platform.operations.lake import Lake
-from data_platform.quality.rule import Limits
+from data_platform.quality.standards import Standards
 from data_platform.sources.base import FetchRequest
 from data_platform.sources.pages import LATE_CANDLES
 from data_platform.storage.ledger import WAITING, Gap
@@ -37,8 +37,8 @@ class UpdateRules:
     """How long after its close a candle may still change."""
     starts: Mapping[Pair, datetime]
     """Earlier candles are neither requested nor missing."""
-    limits: Mapping[str, Limits]
-    """Thresholds of the config by rule, where they differ from the rule's own."""
+    limits: Standards
+    """What the config says of each rule."""
     compare_from: datetime | None = None
     """Ask for everything from here on and compare it with what is stored; earlier, and without
     it, only for what is missing."""

@@ -20,7 +20,6 @@ from data_platform.operations.judge import (
     FIRST_ROWS,
     SERIES_DERIVED,
     SERIES_FETCHED,
-    merge_limits,
     to_json_rows,
 )
 from data_platform.operations.lake import Lake
@@ -28,6 +27,7 @@ from data_platform.operations.missing import History, count_lost, find_missing
 from data_platform.quality.continuity import COUNTED_STATUSES, GAP_RULES
 from data_platform.quality.freshness import FRESHNESS_RULES
 from data_platform.quality.rule import FreshnessRule, GapRule, Limits, Rule, Severity
+from data_platform.quality.standards import Standards
 from data_platform.storage.parquet_file import remedy
 from data_platform.storage.stored_files import StoredFile
 
@@ -41,6 +41,8 @@ class Statement:
     name: str
     severity: Severity
     description: str
+    limits: Limits = field(default_factory=dict)
+    """Its thresholds, where the config says nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class Verdict:
 
 
 def _statement(rule: Rule | GapRule | FreshnessRule) -> Statement:
-    return Statement(rule.name, rule.severity, rule.description)
+    return Statement(rule.name, rule.severity, rule.description, rule.limits)
 
 
 FETCHED = Statement(
@@ -112,8 +114,8 @@ class Judged:
     timeframe: Timeframe
     history: History
     """What is wanted of its pairs; those no longer configured are not judged."""
-    limits: Mapping[str, Limits]
-    """Thresholds of the config by rule."""
+    limits: Standards
+    """What the config says of each rule."""
     feature_sets: Collection[str]
     """`<name>-v<version>` of the configured sets; files of others are not judged."""
 
@@ -145,11 +147,11 @@ def table_verdicts(
     rows = _newest_verdicts(lake, judged)
     files = files_verdict(lake, judged, asked)
     if judged.layer != "ohlcv":
-        return [_stored_verdict(DERIVED, rows), files]
+        return [_stored_verdict(DERIVED, judged, rows), files]
     rules = [FETCHED, *(_statement(rule) for rule in CANDLE_RULES)]
     gaps, beside = find_missing(lake, judged.history, judged.series), _beside(lake, judged)
     return [
-        *(_stored_verdict(rule, rows) for rule in rules),
+        *(_stored_verdict(rule, judged, rows) for rule in rules),
         *(_gap_verdict(rule, gaps, judged, beside) for rule in GAP_RULES),
         freshness_verdict(judged, statuses),
         answers_verdict(lake.breakers.read(judged.exchange)),
@@ -205,14 +207,8 @@ def freshness_verdict(judged: Judged, statuses: Sequence[SeriesStatus]) -> Verdi
         }
         for it in sorted(late, key=lambda it: it.late, reverse=True)
     ]
-    limits = merge_limits(rule.name, rule.limits, judged.limits)
-    return Verdict(
-        rule.name,
-        rule.severity,
-        len(late),
-        rows[:FIRST_ROWS],
-        {"seconds": limits[judged.timeframe.name]},
-    )
+    spoken = judged.limits.spoken(rule, judged.series, [it.series for it in late])
+    return Verdict(rule.name, spoken.severity, len(late), rows[:FIRST_ROWS], spoken.limits)
 
 
 def answers_verdict(breaker: BreakerState) -> Verdict:
@@ -233,7 +229,7 @@ def _newest_verdicts(lake: Lake, judged: Judged) -> pl.DataFrame:
     return rows.filter(pl.col("pair").is_in(list(judged.pairs)) & (pl.col("count") > 0))
 
 
-def _stored_verdict(rule: Statement, rows: pl.DataFrame) -> Verdict:
+def _stored_verdict(rule: Statement, judged: Judged, rows: pl.DataFrame) -> Verdict:
     own = rows.filter(pl.col("rule") == rule.name).sort("pair", "period")
     found: list[Row] = []
     partitions: dict[str, str] = {}
@@ -242,17 +238,24 @@ def _stored_verdict(rule: Statement, rows: pl.DataFrame) -> Verdict:
         rows_of_key = [{"partition": key, **row} for row in json.loads(rows_json)]
         found += rows_of_key
         partitions[key] = "; ".join(row["reason"] for row in rows_of_key if "reason" in row)
+    failing = [it for it in judged.series if it.pair.key in set(own["pair"])]
+    spoken = judged.limits.spoken(rule, judged.series, failing)
     count = int(own["count"].sum())
-    return Verdict(rule.name, rule.severity, count, found[:FIRST_ROWS], {}, partitions)
+    return Verdict(rule.name, spoken.severity, count, found[:FIRST_ROWS], spoken.limits, partitions)
 
 
 def _gap_verdict(
     rule: GapRule, gaps: pl.DataFrame, judged: Judged, beside: Mapping[str, int]
 ) -> Verdict:
-    threshold = merge_limits(rule.name, rule.limits, judged.limits)
-    found = rule.find(gaps, judged.timeframe, threshold)
+    parts = [rule.find(gaps.clear(), judged.timeframe, rule.limits)]
+    for standard, own in judged.limits.groups(rule, judged.series):
+        mine = gaps.filter(pl.col("pair").is_in([it.pair.key for it in own]))
+        parts.append(rule.find(mine, judged.timeframe, standard.limits))
+    found = pl.concat(parts).sort("pair", "open_time")
+    failing = [it for it in judged.series if it.pair.key in set(found["pair"])]
+    spoken = judged.limits.spoken(rule, judged.series, failing)
     rows = to_json_rows(found)
-    return Verdict(rule.name, rule.severity, found.height, rows, threshold, beside=beside)
+    return Verdict(rule.name, spoken.severity, found.height, rows, spoken.limits, beside=beside)
 
 
 def _beside(lake: Lake, judged: Judged) -> dict[str, int]:

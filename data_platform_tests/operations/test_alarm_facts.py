@@ -7,6 +7,7 @@ from data_platform.operations.alarm_facts import Concern, Facts, RunTime, gather
 from data_platform.operations.due import FreshnessLimits
 from data_platform.operations.lake import Lake
 from data_platform.operations.missing import History
+from data_platform.quality.standards import Standards
 from data_platform.storage.run_log import Step
 from data_platform_tests.factories import (
     GRACE,
@@ -28,7 +29,7 @@ def facts(lake: Lake, *running: RunTime) -> Facts:
         exchange=SERIES.exchange,
         series=[SERIES],
         history=History("flat", {SERIES.pair: time("2024-03-13")}),
-        fresh=FreshnessLimits(GRACE, timedelta(minutes=5), {}),
+        fresh=FreshnessLimits(GRACE, timedelta(minutes=5), Standards()),
         limits=AlarmLimits(),
     )
     return gather_facts(lake, concern, running, NOW)

@@ -11,6 +11,7 @@ from data_platform.operations.belief import (
     quiet_of,
     status_of_confirmed,
 )
+from data_platform.quality.standards import Change, Standards
 from data_platform.storage.ledger import Gap, Status
 from data_platform_tests.factories import gap_of, series_of, time
 
@@ -52,12 +53,12 @@ def test_only_a_short_hole_is_a_time_without_trades(hours: float, omitted: str) 
 
 
 def test_limit_is_six_hours_on_every_timeframe_unless_the_config_says_otherwise() -> None:
-    coinbase, days = exchange_row("coinbase"), series_of(timeframe="1d").timeframe
-    assert quiet_of(coinbase, days, {}) == OMITTED
-    assert quiet_of(coinbase, days, {}).status(hole(24)) == "outage"
-    given = {"quiet_times": {"1d": 86400.0}}
+    coinbase, days = exchange_row("coinbase"), series_of(timeframe="1d")
+    assert quiet_of(coinbase, days, Standards()) == OMITTED
+    assert quiet_of(coinbase, days, Standards()).status(hole(24)) == "outage"
+    given = Standards({"quiet_times": Change({"1d": 86400.0})})
     assert quiet_of(coinbase, days, given).status(hole(24)) == "no_trades"
-    assert quiet_of(coinbase, SERIES.timeframe, given) == OMITTED
+    assert quiet_of(coinbase, SERIES, given) == OMITTED
 
 
 def test_belief_grows_from_an_hour_to_a_year() -> None:

@@ -9,6 +9,7 @@ from data_platform.operations.due import (
     series_status,
 )
 from data_platform.operations.lake import Lake
+from data_platform.quality.standards import Change, Standards
 from data_platform_tests.factories import (
     GRACE,
     candles_at,
@@ -21,7 +22,7 @@ from data_platform_tests.factories import (
 )
 
 SERIES = series_of()
-FRESH = FreshnessLimits(GRACE, timedelta(minutes=5), {})
+FRESH = FreshnessLimits(GRACE, timedelta(minutes=5), Standards())
 
 
 def status(
@@ -139,7 +140,8 @@ def test_limit_is_the_ruling_plus_refresh_and_grace(
 
 
 def test_limit_of_the_config_replaces_that_of_the_rule(lake: Lake) -> None:
-    fresh = FreshnessLimits(GRACE, timedelta(0), {"candles_fresh": {"1h": 10.0}})
+    own = Standards({"candles_fresh": Change({"1h": 10.0})})
+    fresh = FreshnessLimits(GRACE, timedelta(0), own)
     assert status(lake, "2024-03-15", fresh=fresh).limit == timedelta(seconds=15)
     assert status(lake, "2024-03-15", "1d", fresh).limit == timedelta(seconds=86405)
 

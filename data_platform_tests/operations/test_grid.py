@@ -17,6 +17,7 @@ from data_platform.operations.lake import Lake
 from data_platform.operations.plan import UpdateRules
 from data_platform.operations.recipes import filled_recipe, indicators_recipe
 from data_platform.operations.stale import count_stale, find_stale
+from data_platform.quality.standards import Standards
 from data_platform.storage.journal import ABSENT
 from data_platform.storage.ledger import Status
 from data_platform_tests.damage import damage
@@ -262,7 +263,7 @@ def test_a_damaged_backup_is_named_and_not_taken_for_absent(lake: Lake, root: Pa
 def test_candles_made_of_finer_ones_have_their_gaps_covered_too(lake: Lake) -> None:
     coarse, rules = (
         series_of(timeframe="4h"),
-        UpdateRules(exchange_row("binance"), GRACE, {OWN.pair: TIMES[0]}, {}),
+        UpdateRules(exchange_row("binance"), GRACE, {OWN.pair: TIMES[0]}, Standards()),
     )
     with_gap(lake, "2024-02-10 04:00", "2024-02-11 04:00")
     theirs = candles_at(grid("2024-02-01", "2024-02-20", "4h"), 500.0)

@@ -9,17 +9,18 @@ from data_platform.operations.judge import (
     CANDLE_RULES,
     SERIES_FETCHED,
     judge_candles,
-    merge_limits,
     note_completion,
     to_json_rows,
 )
 from data_platform.operations.lake import Lake
 from data_platform.operations.report import LayerReport, report_of
 from data_platform.quality.rule import RuleInput
+from data_platform.quality.standards import Change, Override, Standards
 from data_platform_tests.damage import fill_disk
 from data_platform_tests.factories import candles_at, grid, partition_of, series_of
 
-HOUR = series_of().timeframe
+SERIES = series_of()
+HOUR = SERIES.timeframe
 END = datetime(2024, 1, 2, tzinfo=UTC)
 
 
@@ -37,7 +38,7 @@ def note(lake: Lake, reason: str | None) -> None:
 
 def test_clean_candles_break_no_rule() -> None:
     candles = candles_at(grid("2024-01-01", "2024-01-02"), price=10_000)
-    verdicts = judge_candles(RuleInput(candles, candles.clear(), HOUR, END), {})
+    verdicts = judge_candles(RuleInput(candles, candles.clear(), HOUR, END), SERIES, Standards())
     assert {it.rule: it.count for it in verdicts} == {it.name: 0 for it in CANDLE_RULES}
 
 
@@ -45,7 +46,7 @@ def test_a_broken_candle_is_named_by_its_rule_and_time() -> None:
     candles = candles_at(grid("2024-01-01", "2024-01-02"), price=10_000)
     at_seven = pl.col("open_time") == datetime(2024, 1, 1, 7, tzinfo=UTC)
     broken = candles.with_columns(high=pl.when(at_seven).then(1.0).otherwise("high"))
-    verdicts = judge_candles(RuleInput(broken, broken.clear(), HOUR, END), {})
+    verdicts = judge_candles(RuleInput(broken, broken.clear(), HOUR, END), SERIES, Standards())
     found = [it for it in verdicts if it.count]
     assert [(it.rule, it.count) for it in found] == [("high_not_below_low", 1)]
     assert json.loads(found[0].rows_json)[0]["open_time"] == "2024-01-01 07:00:00"
@@ -79,13 +80,16 @@ def test_nothing_to_note_writes_nothing(lake: Lake) -> None:
     assert noted(lake) == []
 
 
-def test_the_config_overrides_single_limits_of_a_rule() -> None:
-    own = {"1m": 5.0, "1h": 1.0}
-    assert merge_limits("no_long_gaps", own, {"no_long_gaps": {"1m": 9.0}}) == {
-        "1m": 9.0,
-        "1h": 1.0,
-    }
-    assert merge_limits("no_long_gaps", own, {"other": {"1m": 9.0}}) == own
+def test_a_series_is_judged_by_what_the_config_says_of_it() -> None:
+    candles = candles_at(grid("2024-01-01", "2024-01-02"), price=10_000)
+    strict = Change({"1h": 0.0001}, "error")
+    own = Override("binance", SERIES.pair, None, {"no_price_jumps": strict})
+    for series, found in ((SERIES, True), (series_of("kraken"), False)):
+        given = RuleInput(candles, candles.clear(), HOUR, END)
+        verdicts = judge_candles(given, series, Standards(overrides=(own,)))
+        verdict = next(it for it in verdicts if it.rule == "no_price_jumps")
+        assert (verdict.count > 0, verdict.severity == "error") == (found, found)
+        assert json.loads(verdict.threshold_json)["1h"] == (0.0001 if found else 0.2)
 
 
 def test_a_finding_shows_its_first_ten_rows() -> None:

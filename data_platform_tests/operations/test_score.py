@@ -23,6 +23,7 @@ from data_platform.operations.score import (
 )
 from data_platform.quality.agreement import RULES as AGREEMENT_RULES
 from data_platform.quality.score import COMPONENTS, Profile, Profiles
+from data_platform.quality.standards import Standards
 from data_platform.storage.quarantine import keep_refused
 from data_platform.storage.verdicts import VerdictRow
 from data_platform_tests.factories import (
@@ -41,7 +42,7 @@ HOUR = timedelta(hours=1)
 SERIES = series_of()
 LIMIT = HOUR + timedelta(minutes=5, seconds=5)
 JANUARY = partition_of(SERIES)
-FRESH = FreshnessLimits(timedelta(seconds=5), timedelta(minutes=5), {})
+FRESH = FreshnessLimits(timedelta(seconds=5), timedelta(minutes=5), Standards())
 RULES = ScoreRules(History("flat", {SERIES.pair: time("2024-01-01")}), FRESH, Profiles())
 HOURS = grid("2024-01-01", "2024-02-02")
 NOW = time("2024-02-02")

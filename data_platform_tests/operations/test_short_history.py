@@ -14,6 +14,7 @@ from data_platform.operations.lake import Lake
 from data_platform.operations.missing import GapCount, History, count_gaps
 from data_platform.operations.tick import Pace, plan_tick
 from data_platform.operations.verdicts import Judged, table_verdicts
+from data_platform.quality.standards import Standards
 from data_platform_tests.factories import GRACE, gaps_in, partition_of, stored, time
 from data_platform_tests.operations.venues import Venues, market
 
@@ -39,7 +40,7 @@ def first_tick(venues: Venues, lake: Lake) -> None:
 
 
 def statuses(lake: Lake, now: datetime) -> list[SeriesStatus]:
-    return series_status(lake, BOTH, FreshnessLimits(GRACE, INTERVALS["candles"], {}), now)
+    return series_status(lake, BOTH, FreshnessLimits(GRACE, INTERVALS["candles"], Standards()), now)
 
 
 def tick(venues: Venues, lake: Lake) -> None:
@@ -56,7 +57,7 @@ def tick(venues: Venues, lake: Lake) -> None:
             assert not report.failures
 
 
-ASSET = Judged("kraken", "ohlcv", MINUTE.timeframe, HISTORY, {}, set())
+ASSET = Judged("kraken", "ohlcv", MINUTE.timeframe, HISTORY, Standards(), set())
 
 
 def judged_missing(lake: Lake, now: datetime) -> dict[str, int]:

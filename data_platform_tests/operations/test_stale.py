@@ -21,6 +21,7 @@ from data_platform.operations.lake import Lake
 from data_platform.operations.plan import UpdateRules
 from data_platform.operations.stale import count_stale, find_stale
 from data_platform.operations.watch import nobody_watches
+from data_platform.quality.standards import Standards
 from data_platform.storage.tables import COMMITS
 from data_platform_tests.damage import damage
 from data_platform_tests.factories import (
@@ -101,7 +102,7 @@ def test_growth_of_the_running_month_is_not_stale_and_a_correction_is(late: Lake
 
 
 def test_candles_made_of_finer_ones_wait_for_their_refresh_too(complete: Lake) -> None:
-    rules = UpdateRules(exchange_row("binance"), GRACE, {SERIES.pair: START}, {})
+    rules = UpdateRules(exchange_row("binance"), GRACE, {SERIES.pair: START}, Standards())
     recipe = coarser_recipe(SERIES.timeframe, rules)
     recipes = {FOUR_HOURS.timeframe: [recipe]}
     scope = Scope("binance", {SERIES.pair: START}, [], GRACE, recipes, ())

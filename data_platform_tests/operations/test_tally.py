@@ -15,6 +15,7 @@ from data_platform.operations.lake import Lake
 from data_platform.operations.missing import History
 from data_platform.operations.tally import MonthCount, SeriesCounter
 from data_platform.quality.score import Delay
+from data_platform.quality.standards import Standards
 from data_platform.storage.ledger import Status
 from data_platform.storage.quarantine import keep_refused
 from data_platform_tests.factories import (
@@ -46,7 +47,7 @@ def counter(
 ) -> SeriesCounter:
     clock = time(now) if isinstance(now, str) else now
     history = History(quiet, {series.pair: time(start)})  # type: ignore[arg-type]
-    (status,) = series_status(lake, [series], FreshnessLimits(GRACE, REFRESH, {}), clock)
+    (status,) = series_status(lake, [series], FreshnessLimits(GRACE, REFRESH, Standards()), clock)
     return SeriesCounter(lake, status, history, clock)
 
 

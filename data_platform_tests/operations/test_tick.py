@@ -10,6 +10,7 @@ from data_platform.domain.timeframes import to_timeframe
 from data_platform.operations.due import FreshnessLimits, series_status
 from data_platform.operations.lake import Lake
 from data_platform.operations.tick import Pace, Tick, plan_tick
+from data_platform.quality.standards import Standards
 from data_platform_tests.factories import (
     GRACE,
     candles_at,
@@ -32,7 +33,7 @@ DERIVED = ["filled", "indicators", "features"]
 
 def plan(lake: Lake, now: str, last: Mapping[Refresh, datetime], *timeframes: str) -> Tick | None:
     wanted = [series_of(timeframe=each) for each in timeframes or ("1h",)]
-    fresh = FreshnessLimits(GRACE, INTERVALS["candles"], {})
+    fresh = FreshnessLimits(GRACE, INTERVALS["candles"], Standards())
     statuses = series_status(lake, wanted, fresh, time(now))
     return plan_tick(lake, statuses, Pace(INTERVALS, last, GRACE), time(now))
 

@@ -25,6 +25,7 @@ from data_platform.operations.verdicts import (
     table_verdicts,
 )
 from data_platform.operations.watch import nobody_watches
+from data_platform.quality.standards import Change, Override, Standards
 from data_platform.storage.verdicts import VerdictRow
 from data_platform_tests.damage import DAMAGES, damage
 from data_platform_tests.factories import (
@@ -49,7 +50,7 @@ HOUR = BTC.timeframe
 def judged(layer: str = "ohlcv", *pairs: str) -> Judged:
     keys = pairs or ("BTC-USDT", "ETH-USDT")
     history = History("flat", dict.fromkeys(map(from_key, keys), time("2024-01-01")))
-    return Judged("binance", layer, HOUR, history, {}, {"small-v1"})
+    return Judged("binance", layer, HOUR, history, Standards(), {"small-v1"})
 
 
 def status(late: timedelta) -> SeriesStatus:
@@ -129,7 +130,7 @@ def test_silence_of_a_market_that_omits_quiet_candles_is_not_red_before_it_ends(
     tail = ("2024-01-01 05:00", "2024-01-01 05:40")
     plant_gaps(lake, gap_of(silent, *tail, "open", confirmed=confirmed))
     history = History("omitted", {silent.pair: time("2024-01-01")})
-    found = failed(lake, Judged("coinbase", "ohlcv", silent.timeframe, history, {}, ()))
+    found = failed(lake, Judged("coinbase", "ohlcv", silent.timeframe, history, Standards(), ()))
     found.pop("history_complete", None)
     assert found == counts
 
@@ -273,3 +274,24 @@ def test_exchange_that_is_left_alone_does_not_answer_on_any_candle_asset(
     assert failed(lake, judged())["exchange_answers"] == 1
     lake.breakers.change("binance", lambda _: CLOSED)
     assert "exchange_answers" not in failed(lake, judged())
+
+
+def test_an_exception_for_one_pair_decides_its_gaps_severity_and_what_is_shown(
+    lake: Lake,
+) -> None:
+    for series in (BTC, ETH):
+        plant_gaps(lake, gap_of(series, "2024-01-01", "2024-01-01 03:00", "outage"))
+        store_candles(lake, series, candles_at(grid("2024-01-01 03:00", "2024-01-02")))
+    mild = {"no_long_gaps": Change({"1h": 5.0}), "days_complete": Change({"share": 0.2}, "warn")}
+    own = Standards(overrides=(Override(None, BTC.pair, None, mild),))
+    found = {it.name: it for it in table_verdicts(lake, replace(judged(), limits=own), [], set())}
+    gaps, days = found["no_long_gaps"], found["days_complete"]
+    assert [row["pair"] for row in gaps.rows] == ["ETH-USDT"]
+    assert (gaps.severity, gaps.threshold) == ("error", {"1h": 1.0, "BTC-USDT 1h": 5.0})
+    assert [row["pair"] for row in days.rows] == ["ETH-USDT"]
+    plant(lake, "no_price_jumps", "2024-01", 2)
+    strict = {"no_price_jumps": Change({"1h": 0.1}, "error")}
+    for pair, severity in ((BTC.pair, "error"), (ETH.pair, "warn")):
+        own = Standards(overrides=(Override(None, pair, None, strict),))
+        found = {it.name: it for it in table_verdicts(lake, replace(judged(), limits=own), [], ())}
+        assert (found["no_price_jumps"].count, found["no_price_jumps"].severity) == (2, severity)

@@ -15,6 +15,7 @@ from data_platform.operations.plan import UpdateRules
 from data_platform.operations.report import LayerReport
 from data_platform.operations.update import CandleUpdate
 from data_platform.operations.watch import Watch, nobody_watches
+from data_platform.quality.standards import Standards
 from data_platform.simulator.config import SimulatedExchange, SimulatorConfig
 from data_platform.simulator.server import Simulator
 from data_platform.sources.access import Access, Retry
@@ -107,7 +108,7 @@ def rules_of(
         exchange=exchange_row(partitions[0].series.exchange),
         grace=GRACE,
         starts=dict.fromkeys(pairs, first),
-        limits={},
+        limits=Standards(),
         compare_from=compare_from,
         only=only,
     )
