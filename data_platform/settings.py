@@ -7,7 +7,7 @@ and the meaning of single values (`config/`).
 
 import os
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,13 +18,11 @@ from data_platform.config.alerts import to_channels
 from data_platform.config.exchanges import ExchangeReader, ExchangeSettings
 from data_platform.config.feature_sets import read_feature_set
 from data_platform.config.models import PlatformFile, read_model
-from data_platform.config.standards import refuse_unknown_exchanges
 from data_platform.config.strict_yaml import Document, read_yaml
 from data_platform.config.thresholds import Thresholds, read_thresholds
 from data_platform.config.values import to_base_url
 from data_platform.domain.alerts import Channel
 from data_platform.domain.errors import ConfigError, WrongUseError
-from data_platform.domain.exchanges import EXCHANGES
 from data_platform.features.feature_set import FeatureSet
 from data_platform.indicators.columns import to_recipe
 
@@ -143,7 +141,7 @@ def load_settings(
         refresh=Refresh(**dict(entries.refresh)),
         automation=entries.automation,
         feature_sets=_feature_sets(_beside(path, "features"), indicators),
-        thresholds=_thresholds(_beside(path, "thresholds.yaml"), entries.exchanges),
+        thresholds=read_thresholds(read_yaml(_beside(path, "thresholds.yaml")), entries.exchanges),
         channels=to_channels(_variable(variables, ALERTS_VARIABLE) or ""),
     )
 
@@ -283,13 +281,6 @@ def _indicators(document: Document, entries: PlatformFile) -> tuple[str, ...]:
         except WrongUseError as error:
             raise document.error(("indicators", index), str(error)) from error
     return tuple(names)
-
-
-def _thresholds(path: Path, exchanges: Iterable[str]) -> Thresholds:
-    document = read_yaml(path)
-    # One file serves several configs, so an exchange of none of them may be meant for another.
-    refuse_unknown_exchanges(document, {*exchanges, *(row.name for row in EXCHANGES)})
-    return read_thresholds(document)
 
 
 def _feature_sets(folder: Path, indicators: tuple[str, ...]) -> tuple[FeatureSet, ...]:

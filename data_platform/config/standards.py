@@ -18,6 +18,7 @@ from data_platform.config.models import read_model
 from data_platform.config.strict_yaml import Document, ValuePath
 from data_platform.config.thresholds_file import CheckEntry, ThresholdsFile
 from data_platform.domain.errors import WrongUseError
+from data_platform.domain.exchanges import EXCHANGES
 from data_platform.domain.markets import read_pair
 from data_platform.domain.timeframes import TIMEFRAMES, to_timeframe
 from data_platform.quality import agreement, continuity, freshness, ohlc, outliers, stillness
@@ -65,12 +66,15 @@ def read_standards(document: Document) -> Standards:
     return Standards(general, tuple(override for _, override in overrides))
 
 
-def refuse_unknown_exchanges(document: Document, known: Collection[str]) -> None:
-    """Refuse an exception for an exchange of which nobody has heard.
+def refuse_unknown_exchanges(document: Document, configured: Collection[str]) -> None:
+    """Refuse an exception for an exchange that is neither configured nor known to the platform.
+
+    One file serves several configs, so what is not configured here may be meant for another.
 
     Raises:
         ConfigError: names file and line.
     """
+    known = {*configured, *(row.name for row in EXCHANGES)}
     for text in read_model(document, ThresholdsFile).series:
         exchange = text.partition("/")[0]
         if exchange != _ANY and exchange not in known:

@@ -4,14 +4,14 @@ Stays out: how each part is written (`standards.py`, `scores.py`, `alerts.py`), 
 with its limits (`quality/`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 from data_platform.config.alerts import read_alarm_limits
 from data_platform.config.models import read_model
 from data_platform.config.scores import read_profiles
-from data_platform.config.standards import read_standards
+from data_platform.config.standards import read_standards, refuse_unknown_exchanges
 from data_platform.config.strict_yaml import Document
 from data_platform.config.thresholds_file import ThresholdsFile
 from data_platform.domain.alerts import AlarmLimits
@@ -35,12 +35,17 @@ class Thresholds:
     """When something is bad enough that somebody is told."""
 
 
-def read_thresholds(document: Document) -> Thresholds:
+def read_thresholds(document: Document, exchanges: Collection[str]) -> Thresholds:
     """Return what `configs/thresholds.yaml` sets.
+
+    Args:
+        document: the file.
+        exchanges: names of those that are configured.
 
     Raises:
         ConfigError: an unknown key, or a value out of range; names file and line.
     """
+    refuse_unknown_exchanges(document, exchanges)
     return Thresholds(
         limits=read_standards(document),
         retention=read_retention(document),
