@@ -4,7 +4,7 @@ Belongs here: values of the config put into the operations' own objects. Stays o
 environment (`settings.py`) and Dagster.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from data_platform.config.exchanges import ExchangeSettings

@@ -87,7 +87,7 @@ class OutsideCommitter:
             return Judgement(
                 gaps=tuple(_still_missing(self.lake, partition, merged["open_time"])),
                 covers=TimeRange(period.start, period.end),
-                verdicts=judge_candles(given, self.rules.limits),
+                verdicts=judge_candles(given, partition.series, self.rules.limits),
             )
 
         return judge

@@ -18,6 +18,7 @@ from data_platform.operations.health_report import (
 )
 from data_platform.operations.lake import Lake
 from data_platform.operations.missing import History
+from data_platform.quality.standards import Standards
 from data_platform.rendering.facts import ReportFacts
 from data_platform.storage.scores import ScoreRow
 from data_platform.storage.verdicts import VerdictRow
@@ -42,7 +43,7 @@ RULES = ReportRules(
             "okx",
             History("flat", dict.fromkeys((BTC.pair, ETH.pair), time("2024-01-01"))),
             [ETH, BTC],
-            FreshnessLimits(timedelta(seconds=5), timedelta(minutes=5), {}),
+            FreshnessLimits(timedelta(seconds=5), timedelta(minutes=5), Standards()),
         )
     ]
 )
