@@ -2,12 +2,14 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import polars as pl
+import pytest
 
 from data_platform.domain.candles import merge_candles
 from data_platform.domain.layers import Partition
 from data_platform.domain.periods import to_period
+from data_platform.operations.retention import apply_retention, find_leaving
 from data_platform.storage.journal import CommitNote
-from data_platform.storage.ledger import Gap
+from data_platform.storage.ledger import Gap, Status
 from data_platform_tests.small_line import BTC, ETH, NOW, SOL, SmallLine, series
 
 RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
@@ -102,6 +104,26 @@ def test_old_answer_that_is_doubted_is_asked_for_alone(stored_line: SmallLine) -
     assert ranges([request]) == [("ETH-USDT|2024-02", "ETH-USDT|2024-02")]
     selected = {key.to_user_string() for key in request.asset_selection or ()}
     assert selected == {"binance/ohlcv_1h", "binance/ohlcv_1d"}
+
+
+@pytest.mark.parametrize("status", ["open", "outage"])
+@pytest.mark.parametrize("place", ["here", "away"])
+def test_archived_month_with_a_due_gap_is_asked_for_only_while_its_file_is_here(
+    stored_line: SmallLine, place: str, status: Status
+) -> None:
+    one, day = series(ETH, "1h"), datetime(2024, 2, 9, tzinfo=UTC)
+    is_believed = status == "outage"
+    gap = Gap(one, day, day + timedelta(hours=1), 1, status, is_believed, "planted", 1, NOW)
+    with stored_line.lake() as lake:
+        with lake.state.write() as connection:
+            lake.ledger.record(connection, one, gap.start, gap.end, [gap])
+        keep, later = {"1h": timedelta(days=30)}, datetime(2024, 4, 1, tzinfo=UTC)
+        assert apply_retention(lake, find_leaving(lake, keep, later)) == []
+    if place == "here":
+        assert ranges(nightly(stored_line)) == [("ETH-USDT|2024-02", "ETH-USDT|2024-02")]
+        return
+    (stored_line.settings.data_root / "archive").rename(stored_line.root / "elsewhere")
+    assert nightly(stored_line) == "every month is stored and no derived layer is stale"
 
 
 def recheck(line: SmallLine, day: datetime) -> list[dg.RunRequest] | str:

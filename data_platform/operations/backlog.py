@@ -2,9 +2,10 @@
 
 Reads the journal, the ledger and the state of the files; the nightly schedule asks for what it
 names. A damaged month of candles is among them: its run fails every night until somebody mends it.
+A month that was archived and lies elsewhere now is not: no run could store anything into it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -23,6 +24,7 @@ from data_platform.operations.export import stale_export_months
 from data_platform.operations.journal_book import JournalBook
 from data_platform.operations.lake import Lake
 from data_platform.operations.plan import due_parts
+from data_platform.storage.journal import InputRow
 from data_platform.storage.ledger import WAITING
 
 
@@ -54,15 +56,16 @@ def find_backlog(lake: Lake, scope: Scope, now: datetime) -> set[tuple[Pair, Per
     due = _months_due(waiting, 1, now)
     wanted = [Series(scope.exchange, pair, each) for pair in scope.starts for each in scope.fetched]
     ended = find_delisted(lake, wanted)
-    book = JournalBook.of_exchange(lake, scope.exchange)
+    book, away = JournalBook.of_exchange(lake, scope.exchange), lake.store.away(scope.exchange)
     found = set()
     for pair, start in scope.starts.items():
-        stale = _stale_months(scope, book, pair, now)
+        stale = _stale_months(scope, book, pair, away, now)
         for period in periods_between(start, now):
             series = [Series(scope.exchange, pair, each) for each in scope.fetched]
             cells = [
                 _Cell(each, period, start, _end(each, scope.grace, ended.get(each), now))
                 for each in series
+                if _key(each, period) not in away
             ]
             if period in stale or any(
                 _lacks_candles(lake, cell, rows, due)
@@ -85,7 +88,7 @@ def find_doubts(
         now: the clock, UTC.
     """
     gaps = lake.ledger.gaps_of(scope.exchange, statuses=SETTLED, due_by=now)
-    due = _months_due(gaps, page_size, now)
+    due = _months_due(gaps, page_size, now) - lake.store.away(scope.exchange)
     return {
         (pair, period)
         for pair, start in scope.starts.items()
@@ -107,6 +110,10 @@ class _Cell:
     """End of the closed candles that there can be."""
 
 
+def _key(series: Series, period: Period) -> Key:
+    return series.pair.key, series.timeframe.name, period.key
+
+
 def _end(series: Series, grace: timedelta, ended: Delisting | None, now: datetime) -> datetime:
     closed = closed_before(now, series.timeframe, grace)
     return min(closed, ended.since) if ended else closed
@@ -114,7 +121,7 @@ def _end(series: Series, grace: timedelta, ended: Delisting | None, now: datetim
 
 def _lacks_candles(lake: Lake, cell: _Cell, rows: Mapping[Key, int], due: set[Key]) -> bool:
     series, period = cell.series, cell.period
-    key = (series.pair.key, series.timeframe.name, period.key)
+    key = _key(series, period)
     if key in due or key not in rows:
         return True
     start = max(cell.start, period.start)
@@ -123,19 +130,36 @@ def _lacks_candles(lake: Lake, cell: _Cell, rows: Mapping[Key, int], due: set[Ke
     return lacking > 0 and lake.sums.missing(series, start, end) < lacking
 
 
-def _stale_months(scope: Scope, book: JournalBook, pair: Pair, now: datetime) -> set[Period]:
+def _stale_months(
+    scope: Scope, book: JournalBook, pair: Pair, away: Collection[Key], now: datetime
+) -> set[Period]:
     stale: set[Period] = set()
-    months = list(periods_between(scope.starts[pair], now))
     for timeframe, recipes in scope.recipes.items():
         series = Series(scope.exchange, pair, timeframe)
+        months = [
+            month
+            for month in periods_between(scope.starts[pair], now)
+            if _key(series, month) not in away
+        ]
         for converter in scope.converters:
             stale |= stale_export_months(series, converter, book) & set(months)
         for recipe in recipes:
             for period in months:
                 partition = Partition(recipe.layer, series, period, recipe.feature_set)
-                if period not in stale and is_stale(partition, recipe, book):
+                if period in stale or not is_stale(partition, recipe, book):
+                    continue
+                if not _reads_any(book.inputs(partition), away):
                     stale.add(period)
     return stale
+
+
+def _reads_any(inputs: Sequence[InputRow], months: Collection[Key]) -> bool:
+    return bool(months) and any(
+        _key(it.series, month) in months
+        for it in inputs
+        if it.first is not None and it.last is not None
+        for month in periods_between(it.first, it.last + it.series.timeframe.duration)
+    )
 
 
 def _rows(lake: Lake, exchange: str) -> dict[Key, int]:

@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from data_platform.domain.candles import TimeRange, join_ranges
+from data_platform.domain.candles import TimeRange, join_ranges, subtract_ranges
 from data_platform.domain.errors import WrongUseError
 from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Pair, Series, from_key
-from data_platform.domain.periods import Period, period_of, periods_between
+from data_platform.domain.periods import Period, period_of, periods_between, to_period
 from data_platform.domain.timeframes import TIMEFRAMES, Timeframe, to_timeframe
 from data_platform.operations.journal_book import JournalBook
 from data_platform.operations.lake import Lake
@@ -72,7 +72,8 @@ def find_due(
 
     Gaps that count as missing, whole months that nobody ever asked for between or before stored
     ones included, and those that were believed for long enough. A series of which nothing is
-    stored or known has none: its download has not begun.
+    stored or known has none: its download has not begun. Nor has a month that was archived and
+    lies elsewhere now: nothing could be stored into it.
 
     Args:
         lake: where candles lie.
@@ -89,11 +90,15 @@ def find_due(
         return missing
     believed = lake.ledger.gaps_of(wanted[0].exchange, statuses=BELIEVED, due_by=now)
     gaps = pl.concat([missing, believed]).partition_by(*KEY, as_dict=True)
+    away = lake.store.away(wanted[0].exchange)
     frames = [missing.clear()]
     for series in wanted:
         own = gaps.get((series.timeframe.name, series.pair.key))
         if own is not None:
-            frames.append(due_parts(own, series.timeframe, page_size, now))
+            due = due_parts(own, series.timeframe, page_size, now)
+            names = (series.pair.key, series.timeframe.name)
+            months = [to_period(month) for *key, month in away if tuple(key) == names]
+            frames.append(_outside(due, months))
     return _counted(pl.concat(frames)).sort(*KEY, "start")
 
 
@@ -176,6 +181,19 @@ def read_holes(text: str, exchange: str) -> Mapping[Series, list[TimeRange]]:
         parts = [_to_range(match, series.timeframe) for match in matches if match]
         found[series] = join_ranges([*found.get(series, []), *parts])
     return found
+
+
+def _outside(gaps: pl.DataFrame, months: Sequence[Period]) -> pl.DataFrame:
+    """Return the parts of gaps that lie in none of some months."""
+    if not months:
+        return gaps
+    known = [TimeRange(month.start, month.end) for month in months]
+    parts = [
+        {**gap, "start": part.start, "end": part.end}
+        for gap in gaps.to_dicts()
+        for part in subtract_ranges([TimeRange(gap["start"], gap["end"])], known)
+    ]
+    return pl.DataFrame(parts, gaps.schema)
 
 
 def _counted(gaps: pl.DataFrame) -> pl.DataFrame:

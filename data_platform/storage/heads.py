@@ -28,7 +28,7 @@ from data_platform.storage.journal import (
     to_row,
     to_series,
 )
-from data_platform.storage.layout import Layout
+from data_platform.storage.layout import ARCHIVE, Layout
 from data_platform.storage.state import State
 from data_platform.storage.tables import (
     COMMITS,
@@ -118,6 +118,19 @@ class JournalReader:
         """
         with self.state.read() as connection:
             return stored_months(connection, exchange, timeframe, since)
+
+    def away(self, exchange: str) -> set[tuple[str, str, str]]:
+        """Return the months of candles that were archived and whose files are not here now.
+
+        By pair's key, timeframe's name and month's key: nothing can be stored into them.
+        """
+        with self.state.read() as connection:
+            rows = archived_rows(connection, exchange)
+        return {
+            (row.series.pair.key, row.series.timeframe.name, row.partition.period.key)
+            for row in rows
+            if row.path and not (self.root / row.path).exists()
+        }
 
     def first(self, series: Series, layer: str = "ohlcv") -> datetime | None:
         """Return the first stored open_time of a series, or None."""
@@ -251,6 +264,13 @@ def stored_months(
     if since is not None:
         query = query.where(PARTITIONS.c.period >= since.key)
     return to_frame(connection.execute(query).all(), MONTH_SCHEMA)
+
+
+def archived_rows(connection: sa.Connection, exchange: str) -> list[JournalRow]:
+    """Return the newest row of each month of an exchange's candles that lies in the archive."""
+    key = {"layer": "ohlcv", "exchange": exchange}
+    query = NEWEST.where(*equal(PARTITIONS, key), COMMITS.c.path.startswith(f"{ARCHIVE}/"))
+    return [to_row(found) for found in connection.execute(query).mappings()]
 
 
 def first_time(connection: sa.Connection, series: Series, layer: str) -> datetime | None:

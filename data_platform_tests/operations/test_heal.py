@@ -13,7 +13,7 @@ from data_platform.domain.candles import TimeRange
 from data_platform.domain.errors import TransientError, WrongUseError
 from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Series
-from data_platform.domain.periods import period_of
+from data_platform.domain.periods import period_of, to_period
 from data_platform.domain.timeframes import TIMEFRAMES
 from data_platform.operations.heal import (
     Hole,
@@ -27,6 +27,7 @@ from data_platform.operations.heal import (
 from data_platform.operations.lake import Lake
 from data_platform.operations.missing import History
 from data_platform.operations.report import LayerReport
+from data_platform.storage.archive import archive
 from data_platform.storage.ledger import Gap, Status
 from data_platform_tests.damage import damage
 from data_platform_tests.factories import (
@@ -280,6 +281,25 @@ def test_gap_is_asked_for_when_its_time_has_come(
     plant_gaps(lake, gap_of(SERIES, *DAY, status, confirmed=confirmed, next_try=when))
     parts = [hole.part for hole in look_at(lake).holes]
     assert parts == ([TimeRange(time(DAY[0]), time(DAY[1]))] if is_due else [])
+
+
+def test_a_month_that_was_archived_is_asked_for_only_while_its_file_is_here(
+    lake: Lake, tmp_path: Path
+) -> None:
+    with_a_hole(lake)
+    # It reaches into a month that is to leave the tables.
+    plant_gaps(lake, gap_of(SERIES, "2024-01-31 22:00", "2024-02-01 02:00"))
+    month = Partition("ohlcv", SERIES, to_period("2024-02"))
+    assert archive(lake.store, month)
+    history = History("flat", {SERIES.pair: time("2024-01-01")})
+    whole = find_due(lake, history, [SERIES], PAGE, time("2024-06-01"))
+    assert len(due_months(whole, "binance", SERIES.timeframe)) == 2
+    (lake.store.root / "archive").rename(tmp_path / "elsewhere")
+    due = find_due(lake, history, [SERIES], PAGE, time("2024-06-01"))
+    assert due.select("start", "end", "missing").rows() == [
+        (time("2024-01-31 22:00"), time("2024-02-01"), 2)
+    ]
+    assert due.schema == whole.schema
 
 
 def test_what_lies_behind_the_newest_candle_is_a_ticks_work(lake: Lake) -> None:
