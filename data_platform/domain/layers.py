@@ -29,7 +29,7 @@ class Layer:
 LAYERS: tuple[Layer, ...] = (
     Layer("ohlcv", "candles", 1, ()),
     Layer("filled", "derived", 1, ("ohlcv",)),
-    Layer("indicators", "derived", 1, ("filled",)),
+    Layer("indicators", "derived", 2, ("filled",)),
     Layer("features", "derived", 2, ("indicators",)),
     Layer("vectorbt", "exports", 1, ("ohlcv",)),
     Layer("freqtrade", "exports", 1, ("ohlcv",)),

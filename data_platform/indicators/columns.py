@@ -10,15 +10,36 @@ from functools import cache
 import polars as pl
 
 from data_platform.domain.errors import WrongUseError
-from data_platform.indicators import momentum, trend, volatility, volume
-from data_platform.indicators.indicator import MAX_ROWS, Column, Indicator, Parameter, Recipe
+from data_platform.indicators import (
+    averages,
+    channels,
+    cumulative,
+    momentum,
+    oscillators,
+    trend,
+    volatility,
+    volume,
+)
+from data_platform.indicators.indicator import (
+    ALL,
+    MAX_ROWS,
+    Column,
+    Indicator,
+    Parameter,
+    Recipe,
+    WarmUp,
+)
 from data_platform.indicators.windows import ROW, SEGMENT
 
 INDICATORS: tuple[Indicator, ...] = (
+    *averages.INDICATORS,
     *trend.INDICATORS,
+    *oscillators.INDICATORS,
     *momentum.INDICATORS,
     *volatility.INDICATORS,
+    *channels.INDICATORS,
     *volume.INDICATORS,
+    *cumulative.INDICATORS,
 )
 
 _BY_NAME = {indicator.name: indicator for indicator in INDICATORS}
@@ -31,7 +52,20 @@ def to_recipe(text: str) -> Recipe:
     """Return how the indicator that `text` names is computed.
 
     Args:
-        text: a name and its parameters: `sma_20`, `bb_20_2`, `macd_12_26_9`.
+        text: a name and all its parameters: `sma_20`, `bb_20_2`, `macd_12_26_9`, `obv`.
+
+    Raises:
+        WrongUseError: unknown name or impossible parameters; the message tells what is accepted.
+    """
+    indicator, numbers = parse_name(text)
+    try:
+        return indicator.build(*numbers)
+    except ValueError as error:
+        raise _refusal(text, indicator, error) from error
+
+
+def parse_name(text: str) -> tuple[Indicator, tuple[float, ...]]:
+    """Return the indicator that `text` names, and its parameters.
 
     Raises:
         WrongUseError: unknown name or impossible parameters; the message tells what is accepted.
@@ -47,10 +81,9 @@ def to_recipe(text: str) -> Recipe:
             _to_number(word, parameter)
             for word, parameter in zip(words, indicator.parameters, strict=True)
         ]
-        return indicator.build(*numbers)
     except ValueError as error:
-        spelling = _spelling(indicator)
-        raise WrongUseError(f"indicator {text!r} is not `{spelling}`: {error}.") from error
+        raise _refusal(text, indicator, error) from error
+    return indicator, tuple(numbers)
 
 
 def to_columns(names: Sequence[str]) -> tuple[Column, ...]:
@@ -72,13 +105,17 @@ def output_columns(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(column.name for column in to_columns(names))
 
 
-def warm_up(names: Sequence[str]) -> int:
+def warm_up(names: Sequence[str]) -> WarmUp:
     """Return how many rows `add_indicators` needs before the first row that is wanted.
+
+    `ALL` where an indicator remembers everything: then it needs the rest of that row's segment,
+    which is enough for every other one.
 
     Raises:
         WrongUseError: a name is unknown.
     """
-    return max((to_recipe(name).warm_up for name in names), default=0)
+    needs = [to_recipe(name).warm_up for name in names]
+    return ALL if ALL in needs else max((it for it in needs if it != ALL), default=0)
 
 
 def add_indicators(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
@@ -119,6 +156,12 @@ def _to_number(word: str, parameter: Parameter) -> float:
     if not 0 < number <= top or f"{number:g}" != word:
         raise ValueError(f"{parameter.name} must be above 0 and at most {top:g}, found {word!r}")
     return number
+
+
+def _refusal(text: str, indicator: Indicator, error: ValueError) -> WrongUseError:
+    usual = "" if indicator.default_name == indicator.name else f" as {indicator.default_name}"
+    spelling = f"`{_spelling(indicator)}`{usual}"
+    return WrongUseError(f"indicator {text!r} is not {spelling}: {error}.")
 
 
 def _spelling(indicator: Indicator) -> str:

@@ -1,63 +1,38 @@
-"""Where the price is going: moving averages, MACD, ADX."""
+"""Where the price is going, and how firmly: ADX, Aroon, vortex, parabolic stop, Ichimoku."""
 
 import polars as pl
 
+from data_platform.indicators import arrays
+from data_platform.indicators.averages import CLOSE, exponential, span
 from data_platform.indicators.indicator import (
+    ALL,
+    NUMBER,
     PERCENT,
     PRICE,
+    SIGNED_PERCENT,
     Column,
     Indicator,
     Parameter,
     Recipe,
+    spell,
 )
 from data_platform.indicators.volatility import true_range
 from data_platform.indicators.windows import (
     NEGLIGIBLE,
+    ROW,
+    age_of_highest,
+    by_segment,
+    highest,
     lagged,
+    lowest,
     ratio,
-    rows_to_forget,
+    settled,
     smoothed,
     window_mean,
+    window_sum,
 )
 
-CLOSE = pl.col("close")
-
-
-def simple_moving_average(rows: int) -> Recipe:
-    """Return the recipe of the mean close of `rows` candles."""
-    name = f"sma_{rows}"
-    column = Column(name, PRICE, f"Mean close of the last {rows} candles.")
-    return Recipe((column,), rows - 1, ((window_mean(CLOSE, rows).alias(name),),))
-
-
-def exponential_moving_average(rows: int) -> Recipe:
-    """Return the recipe of the close smoothed with weight 2 / (rows + 1)."""
-    name = f"ema_{rows}"
-    column = Column(name, PRICE, f"Exponentially weighted mean close, span {rows} candles.")
-    steps = ((smoothed(CLOSE, rows, _span(rows)).alias(name),),)
-    return Recipe((column,), _warm_up_of_span(rows), steps)
-
-
-def moving_average_convergence(fast: int, slow: int, signal: int) -> Recipe:
-    """Return the recipe of the MACD line, its signal line and their difference."""
-    if fast >= slow:
-        raise ValueError(f"the fast average ({fast} rows) must be shorter than the slow ({slow})")
-    key = f"{fast}_{slow}_{signal}"
-    line, signal_line, histogram = f"macd_{key}", f"macd_signal_{key}", f"macd_histogram_{key}"
-    columns = (
-        Column(line, PRICE, f"EMA of {fast} candles less EMA of {slow} candles of the close."),
-        Column(signal_line, PRICE, f"EMA of {signal} candles of the MACD line."),
-        Column(histogram, PRICE, "MACD line less its signal line."),
-    )
-    averages = (
-        smoothed(CLOSE, fast, _span(fast)).alias("fast"),
-        smoothed(CLOSE, slow, _span(slow)).alias("slow"),
-    )
-    difference = ((pl.col("fast") - pl.col("slow")).alias(line),)
-    signals = smoothed(pl.col(line), signal, _span(signal), slow - 1).alias(signal_line)
-    bars = ((pl.col(line) - pl.col(signal_line)).alias(histogram),)
-    warm_up = _warm_up_of_span(slow) + _warm_up_of_span(signal)
-    return Recipe(columns, warm_up, (averages, difference, (signals,), bars))
+HIGH, LOW = pl.col("high"), pl.col("low")
 
 
 def average_directional_index(rows: int) -> Recipe:
@@ -72,15 +47,15 @@ def average_directional_index(rows: int) -> Recipe:
         Column(plus, PERCENT, f"Share of upward movement in the range, {rows} candles (Wilder)."),
         Column(minus, PERCENT, f"Share of downward movement in the range, {rows} candles."),
     )
-    up = pl.col("high") - lagged(pl.col("high"))
-    down = lagged(pl.col("low")) - pl.col("low")
+    up, down = HIGH - lagged(HIGH), lagged(LOW) - LOW
+    is_later = pl.col(ROW) >= 1
     moves = (
-        pl.when((up > down) & (up > 0)).then(up).otherwise(0.0).alias("up"),
-        pl.when((down > up) & (down > 0)).then(down).otherwise(0.0).alias("down"),
-        true_range().alias("range"),
+        pl.when((up > down) & (up > 0)).then(up).when(is_later).then(0.0).alias("up"),
+        pl.when((down > up) & (down > 0)).then(down).when(is_later).then(0.0).alias("down"),
+        pl.when(is_later).then(true_range()).alias("range"),
     )
     averages = tuple(
-        smoothed(pl.col(name), rows, 1 / rows, first=1).alias(f"mean_{name}")
+        smoothed(pl.col(name), rows, 1 / rows).alias(f"mean_{name}")
         for name in ("up", "down", "range")
     )
     smallest = NEGLIGIBLE * CLOSE
@@ -90,52 +65,210 @@ def average_directional_index(rows: int) -> Recipe:
     )
     both = pl.col(plus) + pl.col(minus)
     apart = ratio((pl.col(plus) - pl.col(minus)).abs(), both, 100 * NEGLIGIBLE)
-    directional = ((100 * apart).fill_null(0.0).alias("directional"),)
-    strength = smoothed(pl.col("directional"), rows, 1 / rows, first=rows).alias("strength")
-    known = (pl.when(pl.col(plus).is_not_null()).then(pl.col("strength")).alias(adx),)
-    # The ratio may rest on moves from before a stand-still, and the index smooths it once more.
-    warm_up = 2 * rows + rows_to_forget(1 / rows, NEGLIGIBLE * 1e-14)
-    return Recipe(columns, warm_up, (moves, averages, shares, directional, (strength,), known))
+    is_known = pl.col(ROW) >= rows
+    directional = (pl.when(is_known).then((100 * apart).fill_null(0.0)).alias("directional"),)
+    strength = smoothed(pl.col("directional"), rows, 1 / rows)
+    known = (pl.when(pl.col(plus).is_not_null()).then(strength).alias(adx),)
+    warm_up = settled(rows, 1 / rows, first=rows, exact=settled(rows, 1 / rows, first=1))
+    return Recipe(columns, warm_up, (moves, averages, shares, directional, known))
 
 
-def _span(rows: int) -> float:
-    return 2 / (rows + 1)
+def aroon(rows: int) -> Recipe:
+    """Return the recipe of Aroon: how lately the extremes of `rows` + 1 candles were made.
+
+    Of equal extremes the oldest counts.
+    """
+    up, down, both = f"aroon_up_{rows}", f"aroon_down_{rows}", f"aroon_oscillator_{rows}"
+    columns = (
+        Column(up, PERCENT, f"How lately the high of {rows} candles was made: 100 is now."),
+        Column(down, PERCENT, f"How lately the low of {rows} candles was made: 100 is now."),
+        Column(both, SIGNED_PERCENT, "Aroon up less Aroon down."),
+    )
+    steps = (
+        (
+            (100 * (1 - age_of_highest(HIGH, rows + 1) / rows)).alias(up),
+            (100 * (1 - age_of_highest(-LOW, rows + 1) / rows)).alias(down),
+        ),
+        ((pl.col(up) - pl.col(down)).alias(both),),
+    )
+    return Recipe(columns, rows, steps)
 
 
-def _warm_up_of_span(rows: int) -> int:
-    return rows + rows_to_forget(_span(rows))
+def vortex(rows: int) -> Recipe:
+    """Return the recipe of the vortex indicator; null where the window has no range."""
+    plus, minus, both = f"vortex_plus_{rows}", f"vortex_minus_{rows}", f"vortex_difference_{rows}"
+    columns = (
+        Column(plus, NUMBER, f"Moves from low to next high, in true ranges of {rows} candles."),
+        Column(minus, NUMBER, f"Moves from high to next low, in true ranges of {rows} candles."),
+        Column(both, NUMBER, "Vortex plus less vortex minus."),
+    )
+    total = window_sum(pl.col("range"), rows, first=1)
+    steps = (
+        (
+            (HIGH - lagged(LOW)).abs().alias("up"),
+            (LOW - lagged(HIGH)).abs().alias("down"),
+            true_range().alias("range"),
+        ),
+        (
+            ratio(window_sum(pl.col("up"), rows, first=1), total).alias(plus),
+            ratio(window_sum(pl.col("down"), rows, first=1), total).alias(minus),
+        ),
+        ((pl.col(plus) - pl.col(minus)).alias(both),),
+    )
+    return Recipe(columns, rows, steps)
 
 
-_ROWS = (Parameter("rows"),)
-_SCHOOL = "https://chartschool.stockcharts.com/table-of-contents/technical-indicators-and-overlays"
+def parabolic_stop(step: float, limit: float) -> Recipe:
+    """Return the recipe of Wilder's parabolic stop and reverse.
+
+    How long a trend is remembered has no bound, so it is computed from its segment's start.
+    """
+    if step > limit or limit > 1:
+        raise ValueError(f"the step {step:g} must be at most the limit {limit:g}, that at most 1")
+    stop, trend = spell("psar", step, limit), spell("psar_trend", step, limit)
+    columns = (
+        Column(stop, PRICE, "Stop of the running trend; it reverses where the price touches it."),
+        Column(trend, NUMBER, "1 while the trend is up (the stop below), -1 while it is down."),
+    )
+    signed = by_segment(
+        lambda highs, lows: arrays.parabolic_stop(highs, lows, step, limit), HIGH, LOW
+    )
+    steps = (
+        (signed.alias("signed"),),
+        (pl.col("signed").abs().alias(stop), pl.col("signed").sign().alias(trend)),
+    )
+    return Recipe(columns, ALL, steps)
+
+
+def ichimoku(fast: int, base: int, slow: int) -> Recipe:
+    """Return the recipe of Ichimoku's lines as they are known at the row.
+
+    Charts draw the spans `base` candles further right: see `ichimoku_cloud`. The lagging line is
+    the close drawn to the left; no row can know it.
+    """
+    names = [spell(f"ichimoku_{it}", fast, base, slow) for it in ("conversion", "base", "a", "b")]
+    texts = (
+        f"Middle of the range of the last {fast} candles (tenkan-sen).",
+        f"Middle of the range of the last {base} candles (kijun-sen).",
+        "Mean of conversion and base line (senkou span A, not shifted).",
+        f"Middle of the range of the last {slow} candles (senkou span B, not shifted).",
+    )
+    columns = tuple(Column(name, PRICE, text) for name, text in zip(names, texts, strict=True))
+    steps = (
+        tuple(
+            _middle(rows).alias(name)
+            for name, rows in zip((names[0], names[1], names[3]), (fast, base, slow), strict=True)
+        ),
+        (((pl.col(names[0]) + pl.col(names[1])) / 2).alias(names[2]),),
+    )
+    return Recipe(columns, max(fast, base, slow) - 1, steps)
+
+
+def ichimoku_cloud(fast: int, base: int, slow: int) -> Recipe:
+    """Return the recipe of the cloud over the row: the spans as known `base` candles before."""
+    first, second = (spell(f"ichimoku_cloud_{it}", fast, base, slow) for it in ("a", "b"))
+    columns = (
+        Column(first, PRICE, f"Senkou span A of {base} candles ago, where charts draw it."),
+        Column(second, PRICE, f"Senkou span B of {base} candles ago, where charts draw it."),
+    )
+    steps = (
+        (((_middle(fast) + _middle(base)) / 2).alias("a"), _middle(slow).alias("b")),
+        (lagged(pl.col("a"), base).alias(first), lagged(pl.col("b"), base).alias(second)),
+    )
+    return Recipe(columns, base + max(fast, base, slow) - 1, steps)
+
+
+def mass_index(fast: int, rows: int) -> Recipe:
+    """Return the recipe of Dorsey's mass index; null where the range has shrunk to nothing."""
+    name = spell("mass_index", fast, rows)
+    text = f"Sum over {rows} candles of the range's EMA of {fast}, against the EMA of that."
+    once, twice = pl.col("once"), pl.col("twice")
+    steps = (
+        ((HIGH - LOW).alias("range"),),
+        (exponential(pl.col("range"), fast).alias("once"),),
+        (exponential(once, fast).alias("twice"),),
+        (ratio(once, twice, NEGLIGIBLE * HIGH).alias("bulge"),),
+        (window_sum(pl.col("bulge"), rows, first=2 * fast - 2).alias(name),),
+    )
+    weight = span(fast)
+    exact = settled(fast, weight, first=fast - 1, exact=settled(fast, weight))
+    return Recipe((Column(name, NUMBER, text),), exact + rows - 1, steps)
+
+
+def detrended_price(rows: int) -> Recipe:
+    """Return the recipe of the detrended price oscillator: the close of half a window ago."""
+    name, ago = f"dpo_{rows}", rows // 2 + 1
+    text = f"Close of {ago} candles ago less the mean close of the last {rows} candles."
+    steps = (((lagged(CLOSE, ago) - window_mean(CLOSE, rows)).alias(name),),)
+    return Recipe((Column(name, PRICE, text),), max(rows - 1, ago), steps)
+
+
+def _middle(rows: int) -> pl.Expr:
+    return (highest(HIGH, rows) + lowest(LOW, rows)) / 2
+
+
+_RANGE = ("high", "low", "close")
+_ICHIMOKU = (Parameter("fast rows", 9), Parameter("base rows", 26), Parameter("slow rows", 52))
+_ICHIMOKU_SOURCE = "Goichi Hosoda, Ichimoku Kinko Hyo, 1969"
 
 INDICATORS: tuple[Indicator, ...] = (
     Indicator(
-        name="sma",
-        title="Simple moving average",
-        parameters=_ROWS,
-        source=f"{_SCHOOL}/technical-overlays/moving-averages-simple-and-exponential",
-        build=simple_moving_average,
-    ),
-    Indicator(
-        name="ema",
-        title="Exponential moving average",
-        parameters=_ROWS,
-        source=f"{_SCHOOL}/technical-overlays/moving-averages-simple-and-exponential",
-        build=exponential_moving_average,
-    ),
-    Indicator(
-        name="macd",
-        title="Moving average convergence/divergence",
-        parameters=(Parameter("fast rows"), Parameter("slow rows"), Parameter("signal rows")),
-        source="Gerald Appel, Technical Analysis: Power Tools for Active Investors, 2005",
-        build=moving_average_convergence,
-    ),
-    Indicator(
         name="adx",
         title="Average directional index",
-        parameters=_ROWS,
+        inputs=_RANGE,
+        parameters=(Parameter("rows", 14),),
         source="J. Welles Wilder, New Concepts in Technical Trading Systems, 1978, section IV",
         build=average_directional_index,
+    ),
+    Indicator(
+        name="aroon",
+        title="Aroon",
+        inputs=("high", "low"),
+        parameters=(Parameter("rows", 25),),
+        source="Tushar Chande and Stanley Kroll, The New Technical Trader, 1994",
+        build=aroon,
+    ),
+    Indicator(
+        name="vortex",
+        title="Vortex indicator",
+        inputs=_RANGE,
+        parameters=(Parameter("rows", 14),),
+        source="Etienne Botes and Douglas Siepman, The Vortex Indicator, Technical Analysis of "
+        "Stocks & Commodities, January 2010",
+        build=vortex,
+    ),
+    Indicator(
+        name="psar",
+        title="Parabolic stop and reverse",
+        inputs=("high", "low"),
+        parameters=(Parameter("step", 0.02, "factor"), Parameter("limit", 0.2, "factor")),
+        source="J. Welles Wilder, New Concepts in Technical Trading Systems, 1978, section II",
+        build=parabolic_stop,
+    ),
+    Indicator("ichimoku", "Ichimoku", ("high", "low"), _ICHIMOKU, _ICHIMOKU_SOURCE, ichimoku),
+    Indicator(
+        "ichimoku_cloud",
+        "Ichimoku cloud",
+        ("high", "low"),
+        _ICHIMOKU,
+        _ICHIMOKU_SOURCE,
+        ichimoku_cloud,
+    ),
+    Indicator(
+        name="mass_index",
+        title="Mass index",
+        inputs=("high", "low"),
+        parameters=(Parameter("fast rows", 9), Parameter("rows", 25)),
+        source="Donald Dorsey, The Mass Index, Technical Analysis of Stocks & Commodities, 1992",
+        build=mass_index,
+    ),
+    Indicator(
+        name="dpo",
+        title="Detrended price oscillator",
+        inputs=("close",),
+        parameters=(Parameter("rows", 20),),
+        source="https://chartschool.stockcharts.com/table-of-contents/technical-indicators-and-"
+        "overlays/technical-indicators/detrended-price-oscillator-dpo",
+        build=detrended_price,
     ),
 )

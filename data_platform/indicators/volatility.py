@@ -1,15 +1,9 @@
-"""How far the price moves: true range, Bollinger bands."""
+"""How far the price moves: true range, drawdown."""
 
 import polars as pl
 
-from data_platform.indicators.indicator import PRICE, Column, Indicator, Parameter, Recipe
-from data_platform.indicators.windows import (
-    deviations,
-    lagged,
-    rows_to_forget,
-    smoothed,
-    window_mean,
-)
+from data_platform.indicators.indicator import PERCENT, PRICE, Column, Indicator, Parameter, Recipe
+from data_platform.indicators.windows import highest, lagged, settled, smoothed, window_mean
 
 
 def true_range() -> pl.Expr:
@@ -26,44 +20,36 @@ def average_true_range(rows: int) -> Recipe:
         (true_range().alias("range"),),
         (smoothed(pl.col("range"), rows, 1 / rows).alias(name),),
     )
-    return Recipe((column,), rows + rows_to_forget(1 / rows), steps)
+    return Recipe((column,), settled(rows, 1 / rows, exact=1), steps)
 
 
-def bollinger_bands(rows: int, width: float) -> Recipe:
-    """Return the recipe of the mean close and `width` population standard deviations around it."""
-    key = f"{rows}_{width:g}"
-    upper, middle, lower = f"bb_upper_{key}", f"bb_middle_{key}", f"bb_lower_{key}"
-    columns = (
-        Column(upper, PRICE, f"Middle band plus {width:g} standard deviations."),
-        Column(middle, PRICE, f"Mean close of the last {rows} candles."),
-        Column(lower, PRICE, f"Middle band less {width:g} standard deviations."),
-    )
-    close, center = pl.col("close"), pl.col(middle)
-    squares = [part**2 for part in deviations(close, center, rows)]
+def ulcer_index(rows: int) -> Recipe:
+    """Return the recipe of Martin's ulcer index: how deep and long the close is under its top."""
+    name = f"ulcer_{rows}"
+    text = f"Root mean square of the drawdowns from the {rows}-candle top, last {rows} candles."
+    close, fall = pl.col("close"), pl.col("fall")
     steps = (
-        (window_mean(close, rows).alias(middle),),
-        ((sum(squares[1:], squares[0]) / rows).sqrt().alias("deviation"),),
-        (
-            (center + width * pl.col("deviation")).alias(upper),
-            (center - width * pl.col("deviation")).alias(lower),
-        ),
+        ((100 * (close / highest(close, rows) - 1)).alias("fall"),),
+        (window_mean(fall**2, rows, first=rows - 1).sqrt().alias(name),),
     )
-    return Recipe(columns, rows - 1, steps)
+    return Recipe((Column(name, PERCENT, text),), 2 * rows - 2, steps)
 
 
 INDICATORS: tuple[Indicator, ...] = (
     Indicator(
         name="atr",
         title="Average true range",
-        parameters=(Parameter("rows"),),
+        inputs=("high", "low", "close"),
+        parameters=(Parameter("rows", 14),),
         source="J. Welles Wilder, New Concepts in Technical Trading Systems, 1978, section III",
         build=average_true_range,
     ),
     Indicator(
-        name="bb",
-        title="Bollinger bands",
-        parameters=(Parameter("rows"), Parameter("standard deviations", "factor")),
-        source="John Bollinger, Bollinger on Bollinger Bands, 2001: population deviation",
-        build=bollinger_bands,
+        name="ulcer",
+        title="Ulcer index",
+        inputs=("close",),
+        parameters=(Parameter("rows", 14),),
+        source="Peter Martin and Byron McCann, The Investor's Guide to Fidelity Funds, 1989",
+        build=ulcer_index,
     ),
 )

@@ -22,6 +22,7 @@ from data_platform.features.feature_set import (
 )
 from data_platform.features.timeframes import coarse_range
 from data_platform.indicators.columns import add_indicators, warm_up
+from data_platform.indicators.indicator import ALL, WarmUp
 from data_platform.operations.derive import Ingredients, Recipe
 from data_platform.operations.grid import backup_of, gather_filled
 from data_platform.operations.journal_book import LEDGER, QUIET, Read, to_input
@@ -105,10 +106,14 @@ def layer_version(layer: str, parameters: object = None) -> str:
     return f"{version}-{hashlib.sha256(repr(parameters).encode()).hexdigest()[:12]}"
 
 
-def _with_history(lake: Lake, layer: str, partition: Partition, rows: int) -> pl.DataFrame:
+def _with_history(lake: Lake, layer: str, partition: Partition, rows: WarmUp) -> pl.DataFrame:
     series, period = partition.series, partition.period
-    before = lake.store.read_before(layer, series, period.start, rows)
     own = lake.store.read_range(layer, series, period.start, period.end)
+    if rows == ALL:
+        first = own["segment"][0] if own.height else period.start
+        before = lake.store.read_range(layer, series, first, period.start)
+    else:
+        before = lake.store.read_before(layer, series, period.start, rows)
     if before.is_empty() or own.is_empty():
         # An empty frame may lack the layer's columns: nothing is stored that could tell them.
         return before if own.is_empty() else own
@@ -130,8 +135,14 @@ def _coarse_range(frame: pl.DataFrame, series: Series, coarse: Timeframe) -> Tim
     return coarse_range(times[0], times[-1] + own.duration, own, coarse)
 
 
-def _since(read: Read, frame: pl.DataFrame, start: datetime, rows: int) -> dict[Read, datetime]:
-    """Return from when on a read matters: nothing before as many rows as were wanted does."""
+def _since(read: Read, frame: pl.DataFrame, start: datetime, rows: WarmUp) -> dict[Read, datetime]:
+    """Return from when on a read matters: nothing before as many rows as were wanted does.
+
+    Where all rows are wanted, these are the ones of the segment: what was before its start does
+    not matter, and where that start moves, so does the month's own content.
+    """
+    if rows == ALL:
+        return {read: frame["open_time"][0]} if frame.height else {}
     before = frame.filter(pl.col("open_time") < start).height if frame.height else 0
     if before < rows:
         return {}

@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -39,3 +40,10 @@ def filled(candles: pl.DataFrame) -> pl.DataFrame:
 def broken(candles: pl.DataFrame) -> pl.DataFrame:
     """Return the same rows in five segments, one of them too short for any indicator."""
     return as_filled(candles, 700, 705, 1500, 1540)
+
+
+@pytest.fixture(scope="session")
+def ta_lib() -> pl.DataFrame:
+    """Return candles with columns that TA-Lib made of them: golden/README.md."""
+    golden = pl.read_parquet(Path(__file__).parents[1] / "golden" / "ta_lib.parquet")
+    return as_filled(golden.with_columns(open=pl.col("close"))).hstack(golden[:, 5:])

@@ -51,7 +51,9 @@ def test_the_names_of_indicators_are_unique() -> None:
         "bb_20_0",
         "bb_20_2.0",
         "bb_20_101",
-        "wma_20",
+        "hma_20",
+        "obv_1",
+        "kama_10",
         "20",
         "sma_20\n",
     ],
@@ -59,13 +61,21 @@ def test_the_names_of_indicators_are_unique() -> None:
 def test_a_name_that_is_none_is_refused_with_the_spelling(text: str) -> None:
     with pytest.raises(WrongUseError, match="indicator") as caught:
         to_recipe(text)
-    assert "_<rows>" in str(caught.value) or "_<fast rows>" in str(caught.value)
+    assert "`obv`" in str(caught.value) or "_<" in str(caught.value)
 
 
 def test_an_unknown_name_is_refused_with_every_accepted_one() -> None:
     with pytest.raises(WrongUseError) as caught:
-        to_recipe("wma_20")
-    assert all(f"{indicator.name}_<" in str(caught.value) for indicator in INDICATORS)
+        to_recipe("hma_20")
+    names = str(caught.value).split("Accepted: ")[1].rstrip(".").split(", ")
+    assert [name.split("_<")[0] for name in names] == [indicator.name for indicator in INDICATORS]
+
+
+def test_a_name_without_parameters_is_refused_with_the_usual_one() -> None:
+    # One column has one name: what is left out is not guessed.
+    with pytest.raises(WrongUseError, match="as kama_10_2_30") as caught:
+        to_recipe("kama")
+    assert "`kama_<rows>_<fast rows>_<slow rows>`" in str(caught.value)
 
 
 def test_a_width_may_be_a_decimal() -> None:

@@ -75,3 +75,35 @@ def test_the_channel_index_is_lamberts(filled: pl.DataFrame) -> None:
     expected = (windows[:, -1] - means) / (0.015 * distances)
     values = add_indicators(frame, ("cci_20",))["cci_20"].to_numpy()
     assert values[19:] == pytest.approx(expected, abs=1e-8)
+
+
+def test_the_range_of_williams_is_the_stochastic_seen_from_the_top(filled: pl.DataFrame) -> None:
+    result = add_indicators(filled, ("williams_r_14", "stoch_14_3"))
+    expected = (result["stoch_k_14_3"] - 100).to_list()[13:]
+    assert result["williams_r_14"].to_list()[13:] == pytest.approx(expected, abs=1e-10)
+
+
+def test_the_strength_has_a_place_in_its_own_range(filled: pl.DataFrame) -> None:
+    result = add_indicators(filled, ("rsi_5", "stoch_rsi_5_2_2"))
+    strength = result["rsi_5"].to_list()
+    place = result["stoch_rsi_5_2_2"].to_list()
+    for row in range(9, 100):
+        window = strength[row - 4 : row + 1]
+        expected = (window[-1] - min(window)) / (max(window) - min(window))
+        assert place[row] == pytest.approx(expected, abs=1e-12)
+    smooth = result["stoch_rsi_k_5_2_2"].to_list()
+    assert smooth[10] == pytest.approx((place[9] + place[10]) / 2)
+    assert result["stoch_rsi_d_5_2_2"][11] == pytest.approx((smooth[10] + smooth[11]) / 2)
+
+
+def test_the_ultimate_oscillator_weighs_three_windows() -> None:
+    # Pressure and range: 2 of 2 from the rise, 0 of 1 from the fall.
+    frame = of_closes([1.0, 3.0, 2.0])
+    values = add_indicators(frame, ("uo_1_2_2_4_2_1",))["uo_1_2_2_4_2_1"].to_list()
+    assert values == [None, None, pytest.approx(100 * (4 * 0 + 2 * 2 / 3 + 2 / 3) / 7)]
+
+
+def test_rates_of_change_are_percent() -> None:
+    result = add_indicators(of_closes([2.0, 3.0, 1.0]), ("roc_1", "log_roc_2"))
+    assert result["roc_1"].to_list() == [None, 50.0, pytest.approx(-200 / 3)]
+    assert result["log_roc_2"].to_list() == [None, None, pytest.approx(-69.31471805599453)]

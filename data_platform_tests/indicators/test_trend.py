@@ -4,14 +4,8 @@ import polars as pl
 import pytest
 
 from data_platform.domain.candles import FILLED_SCHEMA
-from data_platform.indicators.columns import add_indicators
-
-# Worked example of the exponential average of 10 days, published with two decimals:
-# https://chartschool.stockcharts.com/table-of-contents/technical-indicators-and-overlays/
-# technical-overlays/moving-averages-simple-and-exponential
-CLOSES = [22.2734, 22.194, 22.0847, 22.1741, 22.184, 22.1344, 22.2337, 22.4323, 22.2436, 22.2933]
-CLOSES += [22.1542, 22.3926, 22.3816, 22.6109, 23.3558, 24.0519, 23.753, 23.8324]
-PUBLISHED_EMA = [22.22, 22.21, 22.24, 22.27, 22.33, 22.52, 22.80, 22.97, 23.13]
+from data_platform.domain.errors import WrongUseError
+from data_platform.indicators.columns import add_indicators, to_recipe
 
 
 def of_closes(closes: list[float]) -> pl.DataFrame:
@@ -21,29 +15,6 @@ def of_closes(closes: list[float]) -> pl.DataFrame:
         for row, close in enumerate(closes)
     ]
     return pl.DataFrame(rows, schema=FILLED_SCHEMA, orient="row")
-
-
-def test_the_exponential_average_is_the_published_one() -> None:
-    values = add_indicators(of_closes(CLOSES), ("ema_10",))["ema_10"].to_list()
-    assert values[:9] == [None] * 9
-    assert [round(value, 2) for value in values[9:]] == PUBLISHED_EMA
-
-
-def test_the_simple_average_is_the_mean() -> None:
-    values = add_indicators(of_closes([1.0, 2.0, 6.0, 3.0]), ("sma_3",))["sma_3"].to_list()
-    assert values == [None, None, 3.0, pytest.approx(11 / 3, rel=1e-15)]
-
-
-def test_macd_is_the_difference_of_two_averages_and_its_own_average(filled: pl.DataFrame) -> None:
-    result = add_indicators(filled, ("ema_3", "ema_6", "macd_3_6_2"))
-    line = (result["ema_3"] - result["ema_6"]).to_list()
-    assert result["macd_3_6_2"].to_list() == line
-    expected = (line[5] + line[6]) / 2
-    for row in range(7, 50):
-        expected += (line[row] - expected) * 2 / 3
-        assert result["macd_signal_3_6_2"][row] == pytest.approx(expected, abs=1e-9)
-        histogram = result["macd_histogram_3_6_2"][row]
-        assert histogram == pytest.approx(line[row] - expected, abs=1e-9)
 
 
 def wilder(values: list[float], rows: int) -> list[float]:
@@ -83,3 +54,56 @@ def test_a_range_that_goes_nowhere_is_no_trend() -> None:
     result = add_indicators(frame, ("adx_14",)).tail(10)
     assert result["adx_14"].to_list() == [0.0] * 10
     assert result["plus_di_14"].to_list() == [0.0] * 10
+
+
+def test_the_stop_is_under_a_rising_price_and_turns_where_it_is_touched(
+    filled: pl.DataFrame,
+) -> None:
+    result = add_indicators(filled, ("psar_0.02_0.2",)).slice(1)
+    is_up = result["psar_trend_0.02_0.2"] > 0
+    stop = result["psar_0.02_0.2"]
+    assert (stop.filter(is_up) <= result["low"].filter(is_up)).all()
+    assert (stop.filter(~is_up) >= result["high"].filter(~is_up)).all()
+    assert 50 < int((is_up != is_up.shift(1)).sum()) < 1000
+
+
+@pytest.mark.parametrize("name", ["psar_0.3_0.2", "psar_0.5_2"])
+def test_an_acceleration_beyond_its_limit_is_refused(name: str) -> None:
+    with pytest.raises(WrongUseError, match="must be at most the limit"):
+        to_recipe(name)
+
+
+def test_of_equal_extremes_the_oldest_counts() -> None:
+    result = add_indicators(of_closes([3.0, 1.0, 3.0, 2.0, 1.0]), ("aroon_4",))
+    assert result["aroon_up_4"][4] == 0.0
+    assert result["aroon_down_4"][4] == 25.0
+    assert result["aroon_oscillator_4"][4] == -25.0
+
+
+def test_a_steady_rise_is_all_upward_vortex() -> None:
+    result = add_indicators(of_closes([1.0, 2.0, 3.0, 4.0]), ("vortex_2",))
+    assert result["vortex_plus_2"].to_list() == [None, None, 1.0, 1.0]
+    assert result["vortex_difference_2"].to_list() == [None, None, 0.0, 0.0]
+
+
+def test_ichimokus_cloud_is_what_was_known_before() -> None:
+    frame = of_closes([1.0, 5.0, 2.0, 8.0, 4.0, 6.0])
+    result = add_indicators(frame, ("ichimoku_1_2_3", "ichimoku_cloud_1_2_3"))
+    assert result["ichimoku_conversion_1_2_3"].to_list() == [1.0, 5.0, 2.0, 8.0, 4.0, 6.0]
+    assert result["ichimoku_base_1_2_3"].to_list() == [None, 3.0, 3.5, 5.0, 6.0, 5.0]
+    assert result["ichimoku_a_1_2_3"].to_list() == [None, 4.0, 2.75, 6.5, 5.0, 5.5]
+    assert result["ichimoku_b_1_2_3"].to_list() == [None, None, 3.0, 5.0, 5.0, 6.0]
+    for span in ("a", "b"):
+        drawn = result[f"ichimoku_cloud_{span}_1_2_3"].to_list()
+        assert drawn == [None, None, *result[f"ichimoku_{span}_1_2_3"].to_list()[:4]]
+
+
+def test_a_range_that_does_not_change_has_a_mass_of_its_rows() -> None:
+    frame = of_closes([5.0] * 60).with_columns(high=pl.lit(6.0), low=pl.lit(4.0))
+    values = add_indicators(frame, ("mass_index_9_25",))["mass_index_9_25"]
+    assert values[40] == pytest.approx(25.0)
+
+
+def test_the_detrended_price_is_of_half_a_window_ago() -> None:
+    values = add_indicators(of_closes([1.0, 2.0, 3.0, 7.0, 8.0]), ("dpo_2",))["dpo_2"].to_list()
+    assert values == [None, None, 1.0 - 2.5, 2.0 - 5.0, 3.0 - 7.5]

@@ -1,3 +1,5 @@
+from datetime import UTC, datetime, timedelta
+
 import polars as pl
 import pytest
 
@@ -32,3 +34,48 @@ def test_without_trades_there_is_no_flow(filled: pl.DataFrame) -> None:
 def test_an_unchanged_price_moves_no_money(filled: pl.DataFrame) -> None:
     flat = filled.head(100).with_columns(high=pl.lit(3.0), low=pl.lit(1.0), close=pl.lit(2.0))
     assert add_indicators(flat, ("mfi_14",))["mfi_14"].null_count() == 100
+
+
+def rows_of(*rows: tuple[float, float, float, float]) -> pl.DataFrame:
+    """Return candles of high, low, close and volume, one an hour from 22:00."""
+    start = datetime(2024, 1, 1, 22, tzinfo=UTC)
+    return pl.DataFrame(
+        [(start + timedelta(hours=at), row[2], *row, start) for at, row in enumerate(rows)],
+        schema={
+            "open_time": pl.Datetime("ms", "UTC"),
+            **dict.fromkeys(("open", "high", "low", "close", "volume"), pl.Float64()),
+            "segment": pl.Datetime("ms", "UTC"),
+        },
+        orient="row",
+    )
+
+
+def test_the_price_of_the_day_begins_anew_at_midnight() -> None:
+    frame = rows_of((3, 3, 3, 1), (6, 6, 6, 2), (9, 9, 9, 0), (8, 8, 8, 4), (4, 4, 4, 4))
+    values = add_indicators(frame, ("vwap_session",))["vwap_session"].to_list()
+    assert values == [3.0, 5.0, None, 8.0, 6.0]
+
+
+def test_the_rolling_price_weighs_by_volume() -> None:
+    frame = rows_of((3, 3, 3, 1), (6, 6, 6, 2), (9, 9, 9, 0))
+    values = add_indicators(frame, ("vwap_2",))["vwap_2"].to_list()
+    assert values == [None, 5.0, 6.0]
+
+
+def test_money_flows_by_where_candles_close() -> None:
+    frame = rows_of((4, 0, 3, 2), (4, 0, 0, 1), (5, 5, 5, 1))
+    values = add_indicators(frame, ("cmf_1", "cmf_3"))
+    assert values["cmf_1"].to_list() == [0.5, -1.0, 0.0]
+    assert values["cmf_3"].to_list() == [None, None, (1 - 1 + 0) / 4]
+
+
+def test_force_is_change_times_volume() -> None:
+    frame = rows_of((1, 1, 1, 9), (3, 3, 3, 2), (2, 2, 2, 5))
+    assert add_indicators(frame, ("force_1",))["force_1"].to_list() == [None, 4.0, -5.0]
+
+
+def test_a_move_through_little_volume_is_easy() -> None:
+    frame = rows_of((2, 0, 1, 5), (4, 2, 3, 2), (5, 3, 4, 0))
+    result = add_indicators(frame, ("ease_of_movement", "ease_of_movement_mean_1"))
+    assert result["ease_of_movement"].to_list() == [None, 1e8 * 4 * 2 / 4, None]
+    assert result["ease_of_movement_mean_1"].to_list() == [None, 2e8, None]

@@ -1,18 +1,26 @@
 import math
 import random
 
+import numpy as np
 import polars as pl
 import pytest
 
 from data_platform.indicators.windows import (
     ROW,
     SEGMENT,
+    age_of_highest,
+    by_array,
+    by_segment,
+    deviation,
     deviations,
     highest,
     lagged,
     lowest,
+    mean_distance,
+    memory,
     ratio,
     rows_to_forget,
+    settled,
     smoothed,
     window_mean,
     window_sum,
@@ -89,7 +97,7 @@ def test_smoothing_begins_anew_in_each_segment() -> None:
 
 
 def test_smoothing_of_values_known_later_starts_later() -> None:
-    found = evaluate(numbered(VALUES), smoothed(pl.col("x"), 2, 0.5, first=2))
+    found = evaluate(numbered(VALUES), smoothed(pl.when(pl.col(ROW) >= 2).then("x"), 2, 0.5))
     assert found == [None, None, None, 6.0, 11.0, 21.5]
 
 
@@ -107,3 +115,31 @@ def test_a_ratio_of_nothing_is_null() -> None:
     frame = pl.DataFrame({"x": [0.0, 1.0, 2.0], "y": [0.0, 0.5, 4.0]})
     assert evaluate(frame, ratio(pl.col("x"), pl.col("y"))) == [None, 2.0, 0.5]
     assert evaluate(frame, ratio(pl.col("x"), pl.col("y"), 1.0)) == [None, None, 0.5]
+
+
+def test_what_arrays_do_not_know_is_null() -> None:
+    frame = numbered([1.0, 0.0, 4.0])
+    assert evaluate(frame, by_array(lambda it: 1 / it, pl.col("x"))) == [1.0, math.inf, 0.25]
+    assert evaluate(frame, by_array(lambda it: it * np.nan, pl.col("x"))) == [None] * 3
+
+
+def test_arrays_of_a_segment_end_with_it() -> None:
+    frame = numbered(VALUES, 4, 2)
+    assert evaluate(frame, by_segment(np.cumsum, pl.col("x"))) == [1.0, 3.0, 7.0, 15.0, 16.0, 48.0]
+
+
+def test_distances_are_from_the_window() -> None:
+    frame = numbered(VALUES).with_columns(center=window_mean(pl.col("x"), 2))
+    x, center = pl.col("x"), pl.col("center")
+    assert evaluate(frame, mean_distance(x, center, 2))[:3] == [None, 0.5, 1.0]
+    assert evaluate(frame, deviation(x, center, 2))[:3] == [None, 0.5, 1.0]
+    assert evaluate(frame, age_of_highest(-x, 3))[:4] == [None, None, 2.0, 2.0]
+
+
+@pytest.mark.parametrize("alpha", [1.0, 0.5, 1 / 14, 2 / 27])
+def test_what_is_smoothed_looks_back_over_all_that_it_remembers(alpha: float) -> None:
+    rows = memory(alpha)
+    assert rows & (rows - 1) == 0
+    assert rows_to_forget(alpha) <= rows < 2 * max(rows_to_forget(alpha), 1)
+    assert settled(5, alpha) == 5 + rows - 1
+    assert settled(5, alpha, first=3, exact=100) == 100 + rows - 1

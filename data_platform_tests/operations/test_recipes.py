@@ -30,7 +30,7 @@ from data_platform_tests.factories import (
     stored,
     time,
 )
-from data_platform_tests.operations.lines import contents, derive_line, from_scratch
+from data_platform_tests.operations.lines import contents, derive_line, from_scratch, written
 from data_platform_tests.operations.scripted import ScriptedSource
 
 MINUTES = series_of("coinbase", "BTC/USD", "1m")
@@ -216,6 +216,55 @@ def test_missing_coarser_timeframe_is_unknown_not_an_error(lake: Lake) -> None:
     assert rows["is_complete"].to_list() == [False] * 48
 
 
+CUMULATIVE = (filled_recipe(), indicators_recipe(("obv", "sma_5")))
+
+
+def broken_hours() -> pl.DataFrame:
+    """Return candles of three months, with a gap in January that ends a segment."""
+    times = without(grid("2024-01-01", "2024-04-01"), "2024-01-10", "2024-01-10 20:00")
+    return candles_at(times)
+
+
+def test_sum_over_all_history_goes_on_through_months_and_begins_after_a_break(lake: Lake) -> None:
+    hours = series_of()
+    candles = broken_hours()
+    for month in MONTHS:
+        own = pl.col("open_time").dt.strftime("%Y-%m") == month.key
+        store_candles(lake, hours, candles.filter(own))
+        derive_line(lake, hours, MONTHS, CUMULATIVE)
+    rows = stored(lake, hours, "indicators")
+    totals = dict(rows.select("open_time", "obv").rows())
+    assert time("2024-01-10 19:00") not in totals
+    total, before = 0.0, 0.0
+    after = candles.filter(pl.col("open_time") >= time("2024-01-10 20:00"))
+    for at, close in after.select("open_time", "close").rows():
+        total += 1.5 if close > before else -1.5
+        before = close
+        assert totals[at] == total
+
+
+@pytest.mark.parametrize(
+    ("corrected", "rewritten"),
+    [
+        ("2024-02-10", {"indicators 2024-02", "indicators 2024-03"}),
+        ("2024-01-20", {"indicators 2024-01", "indicators 2024-02", "indicators 2024-03"}),
+        ("2024-01-05", {"indicators 2024-01"}),
+    ],
+)
+def test_correction_makes_every_later_month_of_the_segment_stale(
+    lake: Lake, corrected: str, rewritten: set[str]
+) -> None:
+    hours = series_of()
+    candles = broken_hours()
+    store_candles(lake, hours, candles)
+    derive_line(lake, hours, MONTHS, CUMULATIVE)
+    one = candles.filter(pl.col("open_time") == time(corrected)).with_columns(volume=pl.lit(99.0))
+    store_candles(lake, hours, one)
+    found = written(derive_line(lake, hours, MONTHS, CUMULATIVE))
+    assert {it for it in found if it.startswith("indicators")} == rewritten
+    assert not written(derive_line(lake, hours, MONTHS, CUMULATIVE))
+
+
 def test_month_of_another_configuration_before_is_no_obstacle(lake: Lake) -> None:
     series = series_of(timeframe="1d")
     store_candles(lake, series, candles_at(grid("2024-01-01", "2024-03-01", "1d")))
@@ -244,7 +293,7 @@ def test_versions_tell_parameters_apart() -> None:
     assert layer_version("filled") == "1"
     assert layer_version("indicators", ("sma_5",)) == layer_version("indicators", ("sma_5",))
     assert layer_version("indicators", ("sma_5",)) != layer_version("indicators", ("sma_6",))
-    assert layer_version("indicators", ()).startswith("1-")
+    assert layer_version("indicators", ()).startswith("2-")
 
 
 def test_input_of_nothing_is_absent() -> None:

@@ -1,0 +1,210 @@
+"""Windows and recursions over one segment's values, as numpy arrays: what no expression covers.
+
+Every function takes and returns float64 arrays of one length; NaN is not known. Each window's
+numbers are added in the same order wherever history begins, so a result has the same bits however
+history is cut. A window of N rows is put together from its halves: log2(N) additions a row, where
+a Polars expression of the same tree takes N (55 ms for 128 rows of 525,600 against 4 ms; polars
+2.1, 2026-11-28).
+"""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Kernel = Callable[..., Array]
+
+BLOCK = 16_384
+"""Rows that are worked on at once where each row looks at all of its window: they stay in cache."""
+
+
+def summed(values: Array, rows: int) -> Array:
+    """Return the sum over each value and the `rows` - 1 before it; NaN where there are fewer."""
+    total, power, length, taken, left = None, values, 1, 0, rows
+    while True:
+        if left % 2:
+            total = power if total is None else total + _shifted(power, taken)
+            taken += length
+        left //= 2
+        if not left:
+            return total if total is not None else power
+        power, length = power + _shifted(power, length), 2 * length
+
+
+def weighted_sum(values: Array, rows: int) -> Array:
+    """Return the sum over each window with the weights 1 (its oldest value) to `rows`."""
+    # `power` holds windows of `length` rows with weights 1 to `length`, `plain` their plain sums.
+    total: Array | None = None
+    power, plain, length, taken, left = values, values, 1, 0, rows
+    while True:
+        if left % 2:
+            if total is None:
+                total = power
+            else:
+                # The newer rows weigh more by as many as come in behind them.
+                total = total + length * summed(values, taken) + _shifted(power, taken)
+            taken += length
+        left //= 2
+        if not left:
+            return total if total is not None else power
+        power = power + length * plain + _shifted(power, length)
+        plain, length = plain + _shifted(plain, length), 2 * length
+
+
+def highest(values: Array, rows: int) -> Array:
+    """Return the maximum over each value and the `rows` - 1 before it; NaN as `summed`."""
+    length = 1
+    while 2 * length <= rows:
+        values, length = np.maximum(values, _shifted(values, length)), 2 * length
+    return np.maximum(values, _shifted(values, rows - length))
+
+
+def age_of_highest(values: Array, rows: int) -> Array:
+    """Return how many rows ago the maximum of `highest` was; of equal ones the oldest counts."""
+    ages, length = np.zeros(len(values)), 1
+    while length < rows:
+        step = min(length, rows - length)
+        before, aged = _shifted(values, step), _shifted(ages, step) + step
+        # Not "<": where the window reaches before the first value, the result is not known.
+        newer = values > before
+        ages, values = np.where(newer, ages, aged), np.maximum(values, before)
+        length += step
+    return ages
+
+
+def mean_of_distances(values: Array, centers: Array, rows: int, power: int) -> Array:
+    """Return the mean over each window of |value - center of the window's last row| ** `power`.
+
+    Args:
+        values: what the windows hold.
+        centers: of each row's window.
+        rows: the window's length.
+        power: 1 or 2.
+    """
+    result = np.full(len(values), np.nan)
+    buffer = np.empty(BLOCK)
+    for start in range(rows - 1, len(values), BLOCK):
+        end = min(start + BLOCK, len(values))
+        distance, center = buffer[: end - start], centers[start:end]
+        total = np.zeros(end - start)
+        for age in range(rows):
+            np.subtract(values[start - age : end - age], center, out=distance)
+            if power == 1:
+                np.abs(distance, out=distance)
+            else:
+                np.multiply(distance, distance, out=distance)
+            total += distance
+        result[start:end] = total / rows
+    return result
+
+
+def smoothed(values: Array, rows: int, alpha: float, length: int) -> Array:
+    """Return y = alpha * value + (1 - alpha) * y before, from the mean of the first `rows` known.
+
+    Written as the sum that it is, over the newest `length` rows: what is older has been forgotten.
+
+    Args:
+        values: after NaN it begins anew.
+        rows: how many values make the start.
+        alpha: the weight of the newest value.
+        length: a power of two; (1 - alpha) ** length must be nothing beside 1.
+    """
+    result = np.full(len(values), np.nan)
+    known = ~np.isnan(values)
+    turns = np.flatnonzero(np.diff(known, prepend=False, append=False))
+    for begin, end in turns.reshape(-1, 2).tolist():
+        start = begin + rows - 1
+        if start >= end:
+            continue
+        parts = alpha * values[start:end]
+        parts[0] = summed(values[begin : start + 1], rows)[-1] / rows
+        kept, reach = 1 - alpha, 1
+        while reach < min(length, len(parts)):
+            parts[reach:] += kept * parts[:-reach]
+            kept, reach = kept * kept, 2 * reach
+        result[start:end] = parts
+    return result
+
+
+def adaptive_average(values: Array, weights: Array, start: int) -> Array:
+    """Return y = weight * value + (1 - weight) * y before, each row with a weight of its own.
+
+    Args:
+        values: without NaN.
+        weights: of each row, known from `start` on.
+        start: the first row of the result; y before it is that row's value.
+    """
+    result = np.full(len(values), np.nan)
+    if start >= len(values):
+        return result
+    pairs = zip(values[start:].tolist(), weights[start:].tolist(), strict=True)
+    average, averages = float(values[start - 1]), []
+    for value, weight in pairs:
+        average += weight * (value - average)
+        averages.append(average)
+    result[start:] = averages
+    return result
+
+
+def parabolic_stop(highs: Array, lows: Array, step: float, limit: float) -> Array:
+    """Return Wilder's parabolic stop of each row from the second on, negative under a downtrend.
+
+    The first trend is down if the low fell from the first row to the second by more than the
+    high rose, else up.
+
+    Args:
+        highs: above 0.
+        lows: above 0.
+        step: how much the acceleration grows with each new extreme.
+        limit: what it does not exceed.
+    """
+    rows = list(zip(highs.tolist(), lows.tolist(), strict=True))
+    if len(rows) < 2:  # noqa: PLR2004  # no trend yet
+        return np.full(len(rows), np.nan)
+    fall, rise = rows[0][1] - rows[1][1], rows[1][0] - rows[0][0]
+    is_up = not (fall > 0 and fall > rise)
+    # A downtrend is an uptrend upside down: of the negative lows and highs.
+    stop = rows[0][1] if is_up else -rows[0][0]
+    top, bottom = rows[1] if is_up else (-rows[1][1], -rows[1][0])
+    extreme, speed, stops = top, step, [np.nan]
+    for high, low in rows[1:]:
+        top_before, bottom_before = top, bottom
+        top, bottom = (high, low) if is_up else (-low, -high)
+        if bottom <= stop:
+            is_up = not is_up
+            bottom_before, top, bottom = -top_before, -bottom, -top
+            stop = min(-extreme, bottom_before, bottom)
+            extreme, speed = top, step
+        stops.append(stop)
+        if top > extreme:
+            extreme, speed = top, min(speed + step, limit)
+        stop = min(stop + speed * (extreme - stop), bottom_before, bottom)
+    return np.array(stops)
+
+
+def per_segment(kernel: Kernel, numbers: NDArray[np.int64], *arrays: Array) -> Array:
+    """Return what a kernel returns of each segment's part of the arrays, put together.
+
+    Args:
+        kernel: takes as many arrays as are given.
+        numbers: each row's number within its segment, from 0.
+        arrays: of one length.
+    """
+    edges = [*np.flatnonzero(numbers == 0).tolist(), len(numbers)]
+    if len(edges) <= 2:  # noqa: PLR2004  # one segment, or no rows at all
+        return kernel(*arrays)
+    result = np.empty(len(numbers))
+    for start, end in pairwise(edges):
+        result[start:end] = kernel(*(values[start:end] for values in arrays))
+    return result
+
+
+def _shifted(values: Array, rows: int) -> Array:
+    if not rows:
+        return values
+    result = np.empty(len(values))
+    result[:rows] = np.nan
+    result[rows:] = values[: max(len(values) - rows, 0)]
+    return result

@@ -1,0 +1,248 @@
+"""Channels around the price, and where the close lies in them: Bollinger, Keltner, Donchian."""
+
+import polars as pl
+
+from data_platform.indicators.averages import CLOSE, exponential, span
+from data_platform.indicators.indicator import (
+    FLAG,
+    NUMBER,
+    PRICE,
+    SIGNED_PERCENT,
+    Column,
+    Indicator,
+    Parameter,
+    Recipe,
+    WarmUp,
+    spell,
+)
+from data_platform.indicators.volatility import true_range
+from data_platform.indicators.windows import (
+    deviation,
+    highest,
+    lowest,
+    ratio,
+    settled,
+    smoothed,
+    window_mean,
+)
+
+UPPER, MIDDLE, LOWER = pl.col("upper"), pl.col("middle"), pl.col("lower")
+HIGH, LOW = pl.col("high"), pl.col("low")
+
+Steps = tuple[tuple[pl.Expr, ...], ...]
+
+
+def bollinger_bands(rows: int, width: float) -> Recipe:
+    """Return the recipe of the mean close and `width` population standard deviations around it."""
+    texts = (
+        f"Middle band plus {width:g} standard deviations.",
+        f"Mean close of the last {rows} candles.",
+        f"Middle band less {width:g} standard deviations.",
+    )
+    return _bands(spell("bb", rows, width), texts, rows - 1, _bollinger(rows, width))
+
+
+def bollinger_place(rows: int, width: float) -> Recipe:
+    """Return the recipe of the bands' width, the close's place in them, and whether it is outside.
+
+    The place is null where the bands have no width.
+    """
+    key = spell("bb", rows, width)
+    return _place(key, "the bands", rows - 1, (*_bollinger(rows, width), (MIDDLE.alias("base"),)))
+
+
+def keltner_channel(rows: int, range_rows: int, factor: float) -> Recipe:
+    """Return the recipe of the close's EMA and `factor` average true ranges around it."""
+    key = spell("keltner", rows, range_rows, factor)
+    texts = (
+        f"Middle line plus {factor:g} average true ranges.",
+        f"Exponentially weighted mean close, span {rows} candles.",
+        f"Middle line less {factor:g} average true ranges.",
+    )
+    warm_up = _keltner_warm_up(rows, range_rows)
+    return _bands(key, texts, warm_up, _keltner(rows, range_rows, factor))
+
+
+def keltner_place(rows: int, range_rows: int, factor: float) -> Recipe:
+    """Return the recipe of the channel's width, the close's place, and whether it is outside."""
+    key, warm_up = spell("keltner", rows, range_rows, factor), _keltner_warm_up(rows, range_rows)
+    steps = (*_keltner(rows, range_rows, factor), (MIDDLE.alias("base"),))
+    return _place(key, "the channel", warm_up, steps)
+
+
+def keltner_original(rows: int) -> Recipe:
+    """Return the recipe of Keltner's own lines: mean typical price, and mean range around it."""
+    texts = (
+        f"Mean of (4 high - 2 low + close) / 3 of the last {rows} candles.",
+        f"Mean typical price of the last {rows} candles.",
+        f"Mean of (4 low - 2 high + close) / 3 of the last {rows} candles.",
+    )
+    return _bands(spell("keltner_original", rows), texts, rows - 1, _original(rows))
+
+
+def keltner_original_place(rows: int) -> Recipe:
+    """Return the recipe of the lines' width, the close's place, and whether it is outside."""
+    steps = (*_original(rows), (MIDDLE.alias("base"),))
+    return _place(spell("keltner_original", rows), "the channel", rows - 1, steps)
+
+
+def donchian_channel(rows: int) -> Recipe:
+    """Return the recipe of the highest high, the lowest low, and the middle between them."""
+    texts = (
+        f"Highest high of the last {rows} candles.",
+        "Middle between the upper and the lower line.",
+        f"Lowest low of the last {rows} candles.",
+    )
+    return _bands(spell("donchian", rows), texts, rows - 1, _donchian(rows))
+
+
+def donchian_place(rows: int) -> Recipe:
+    """Return the recipe of the channel's width against the mean close, and the close's place."""
+    steps = (*_donchian(rows), (window_mean(CLOSE, rows).alias("base"),))
+    whole = _place(spell("donchian", rows), "the channel", rows - 1, steps)
+    # The close never leaves this channel.
+    return Recipe(whole.columns[:2], whole.warm_up, whole.steps)
+
+
+def _bollinger(rows: int, width: float) -> Steps:
+    spread = width * pl.col("deviation")
+    return (
+        (window_mean(CLOSE, rows).alias("middle"),),
+        (deviation(CLOSE, MIDDLE, rows).alias("deviation"),),
+        ((MIDDLE + spread).alias("upper"), (MIDDLE - spread).alias("lower")),
+    )
+
+
+def _keltner(rows: int, range_rows: int, factor: float) -> Steps:
+    spread = factor * pl.col("mean_range")
+    return (
+        (true_range().alias("range"),),
+        (
+            exponential(CLOSE, rows).alias("middle"),
+            smoothed(pl.col("range"), range_rows, 1 / range_rows).alias("mean_range"),
+        ),
+        ((MIDDLE + spread).alias("upper"), (MIDDLE - spread).alias("lower")),
+    )
+
+
+def _keltner_warm_up(rows: int, range_rows: int) -> int:
+    # The first true range after a cut lacks the close before it.
+    return max(settled(rows, span(rows)), settled(range_rows, 1 / range_rows, exact=1))
+
+
+def _original(rows: int) -> Steps:
+    return (
+        (
+            ((HIGH + LOW + CLOSE) / 3).alias("typical"),
+            ((4 * HIGH - 2 * LOW + CLOSE) / 3).alias("above"),
+            ((4 * LOW - 2 * HIGH + CLOSE) / 3).alias("below"),
+        ),
+        (
+            window_mean(pl.col("typical"), rows).alias("middle"),
+            window_mean(pl.col("above"), rows).alias("upper"),
+            window_mean(pl.col("below"), rows).alias("lower"),
+        ),
+    )
+
+
+def _donchian(rows: int) -> Steps:
+    return (
+        (highest(HIGH, rows).alias("upper"), lowest(LOW, rows).alias("lower")),
+        (((UPPER - LOWER) / 2 + LOWER).alias("middle"),),
+    )
+
+
+def _bands(key: str, texts: tuple[str, str, str], warm_up: WarmUp, steps: Steps) -> Recipe:
+    name, numbers = _split(key)
+    columns = tuple(
+        Column(f"{name}_{line}_{numbers}", PRICE, text)
+        for line, text in zip(("upper", "middle", "lower"), texts, strict=True)
+    )
+    lines = (UPPER, MIDDLE, LOWER)
+    named = tuple(it.alias(column.name) for it, column in zip(lines, columns, strict=True))
+    return Recipe(columns, warm_up, (*steps, named))
+
+
+def _place(key: str, what: str, warm_up: WarmUp, steps: Steps) -> Recipe:
+    name, numbers = _split(key)
+    columns = (
+        Column(f"{name}_width_{numbers}", SIGNED_PERCENT, f"Width of {what}, of its middle."),
+        Column(f"{name}_percent_{numbers}", NUMBER, f"Place of the close in {what}, 0 to 1."),
+        Column(f"{name}_is_above_{numbers}", FLAG, f"The close lies above {what}."),
+        Column(f"{name}_is_below_{numbers}", FLAG, f"The close lies below {what}."),
+    )
+    values = (
+        100 * ratio(UPPER - LOWER, pl.col("base")),
+        ratio(CLOSE - LOWER, UPPER - LOWER),
+        CLOSE > UPPER,
+        CLOSE < LOWER,
+    )
+    named = tuple(it.alias(column.name) for it, column in zip(values, columns, strict=True))
+    return Recipe(columns, warm_up, (*steps, named))
+
+
+def _split(key: str) -> tuple[str, str]:
+    name = key.rstrip("0123456789._")
+    return name, key[len(name) + 1 :]
+
+
+_BANDS = (Parameter("rows", 20), Parameter("standard deviations", 2, "factor"))
+_KELTNER = (
+    Parameter("rows", 20),
+    Parameter("range rows", 10),
+    Parameter("average true ranges", 2, "factor"),
+)
+_ROWS = (Parameter("rows", 20),)
+_RANGE = ("high", "low", "close")
+_BOLLINGER_SOURCE = "John Bollinger, Bollinger on Bollinger Bands, 2001: population deviation"
+_KELTNER_SOURCE = "Linda Raschke and Laurence Connors, Street Smarts, 1995"
+_ORIGINAL_SOURCE = "Chester Keltner, How to Make Money in Commodities, 1960"
+_DONCHIAN_SOURCE = "Richard Donchian, High Finance in Copper, Financial Analysts Journal, 1960"
+
+INDICATORS: tuple[Indicator, ...] = (
+    Indicator("bb", "Bollinger bands", ("close",), _BANDS, _BOLLINGER_SOURCE, bollinger_bands),
+    Indicator(
+        "bb_place",
+        "Width of the Bollinger bands, %b",
+        ("close",),
+        _BANDS,
+        _BOLLINGER_SOURCE,
+        bollinger_place,
+    ),
+    Indicator("keltner", "Keltner channel", _RANGE, _KELTNER, _KELTNER_SOURCE, keltner_channel),
+    Indicator(
+        "keltner_place",
+        "Place in the Keltner channel",
+        _RANGE,
+        _KELTNER,
+        _KELTNER_SOURCE,
+        keltner_place,
+    ),
+    Indicator(
+        "keltner_original",
+        "Keltner's ten-day moving average rule",
+        _RANGE,
+        _ROWS,
+        _ORIGINAL_SOURCE,
+        keltner_original,
+    ),
+    Indicator(
+        "keltner_original_place",
+        "Place in Keltner's own channel",
+        _RANGE,
+        _ROWS,
+        _ORIGINAL_SOURCE,
+        keltner_original_place,
+    ),
+    Indicator(
+        "donchian", "Donchian channel", _RANGE[:2], _ROWS, _DONCHIAN_SOURCE, donchian_channel
+    ),
+    Indicator(
+        "donchian_place",
+        "Place in the Donchian channel",
+        _RANGE,
+        _ROWS,
+        _DONCHIAN_SOURCE,
+        donchian_place,
+    ),
+)
