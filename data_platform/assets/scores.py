@@ -8,7 +8,7 @@ from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.due import SeriesStatus
 from data_platform.operations.lake import Lake
 from data_platform.operations.report import LayerReport
-from data_platform.operations.score import Look, add_scores, note_scores
+from data_platform.operations.score import add_scores, note_scores
 
 
 def score_candles(line: Line, lake: Lake, timeframe: Timeframe, report: LayerReport) -> None:
@@ -43,4 +43,4 @@ def score_running_months(line: Line, lake: Lake, statuses: Sequence[SeriesStatus
         StorageError: the state database refuses.
     """
     now, rules = line.clock(), line.settings.score_rules_of(line.exchange)
-    return note_scores(lake, statuses, rules, now, Look(since=period_of(now).previous))
+    return note_scores(lake, statuses, rules, now, period_of(now).previous)

@@ -5,23 +5,27 @@ Holds when a month is counted anew; what is counted stands in `tally.py`, the ar
 moved, whoever moved it: one look that finds nothing new reads a few tables and writes nothing.
 """
 
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 
 from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Series
 from data_platform.domain.periods import Period, period_of, periods_between
-from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.due import FreshnessLimits, SeriesStatus, series_status
 from data_platform.operations.lake import Lake
 from data_platform.operations.missing import History
 from data_platform.operations.report import LayerReport, PartitionScore
-from data_platform.operations.tally import SeriesCounter, StoredMonth
+from data_platform.operations.score_sources import (
+    COARSER_AGREE,
+    EXCHANGES_AGREE,
+    MonthKey,
+    ScoreSources,
+    read_sources,
+)
+from data_platform.operations.tally import SeriesCounter
 from data_platform.quality.score import (
     COMPONENTS,
-    Comparison,
     Components,
     Delay,
     Profiles,
@@ -29,14 +33,7 @@ from data_platform.quality.score import (
     to_components,
     weigh,
 )
-from data_platform.storage.ledger_months import LedgerMonths, MonthChanges
 from data_platform.storage.scores import ScoreRow
-
-COARSER_AGREE = "coarser_candles_agree"
-EXCHANGES_AGREE = "exchanges_agree"
-"""The rules whose verdicts tell consistency and accuracy."""
-
-_BASIS_LETTERS = 16
 
 Scored = tuple[Partition, ScoreRow]
 
@@ -50,25 +47,12 @@ class ScoreRules:
     profiles: Profiles
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """Which months are looked at."""
-
-    asked: frozenset[Partition] = frozenset()
-    """Counted again in any case: those that rows may have come for."""
-    since: Period | None = None
-    """Only this month and later ones; None: all."""
-
-
-EVERYWHERE = Look()
-
-
 def note_scores(
     lake: Lake,
     statuses: Sequence[SeriesStatus],
     rules: ScoreRules,
     now: datetime,
-    look: Look = EVERYWHERE,
+    since: Period | None = None,
 ) -> int:
     """Bring the scores of some series up to date; arguments as `find_moved`.
 
@@ -78,7 +62,7 @@ def note_scores(
     Raises:
         StorageError: the state database refuses.
     """
-    moved = list(find_moved(lake, statuses, rules, now, look))
+    moved = list(find_moved(lake, statuses, rules, now, since))
     if moved:
         with lake.state.write() as connection:
             lake.scores.record(connection, moved)
@@ -90,7 +74,7 @@ def find_moved(
     statuses: Sequence[SeriesStatus],
     rules: ScoreRules,
     now: datetime,
-    look: Look = EVERYWHERE,
+    since: Period | None = None,
 ) -> Iterator[Scored]:
     """Yield every month whose score is another now than it was noted last.
 
@@ -101,16 +85,16 @@ def find_moved(
         statuses: how far some series of one exchange are, as of `now`.
         rules: starts and weights.
         now: the clock, UTC.
-        look: which months.
+        since: only this month and later ones; None: all.
     """
     if not statuses:
         return
     timeframes = {status.series.timeframe for status in statuses}
     only = next(iter(timeframes)) if len(timeframes) == 1 else None
-    book = _Book.of_exchange(lake, statuses[0].series.exchange, only, look.since)
+    sources = read_sources(lake, statuses[0].series.exchange, only, since)
     for status in statuses:
         counter = SeriesCounter(lake, status, rules.history, now)
-        yield from _Scorer(book, counter, rules.profiles).moved(look)
+        yield from _Scorer(sources, counter, rules.profiles).moved(since)
 
 
 def add_scores(
@@ -130,9 +114,8 @@ def add_scores(
     """
     if not report.partitions:
         return
-    refused = frozenset(part.partition for part in report.partitions if part.refused)
     statuses = series_status(lake, wanted, rules.fresh, now)
-    note_scores(lake, statuses, rules, now, Look(asked=refused))
+    note_scores(lake, statuses, rules, now)
     series = report.partitions[0].partition.series
     since = min(part.partition.period for part in report.partitions)
     scores = {
@@ -150,66 +133,26 @@ def add_scores(
     ]
 
 
-_Key = tuple[str, str, str]
-"""Timeframe's name, pair's key, month's key."""
-
-_Compared = tuple[int, int, datetime]
-"""Rows that do not agree, rows looked at, and when."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Book:
-    """What is known of the months of an exchange, read at once."""
-
-    stored: dict[_Key, StoredMonth]
-    changes: Mapping[tuple[str, str], MonthChanges]
-    compared: dict[tuple[str, _Key], _Compared]
-    noted: dict[_Key, ScoreRow]
-
-    @classmethod
-    def of_exchange(
-        cls, lake: Lake, exchange: str, timeframe: Timeframe | None, since: Period | None
-    ) -> "_Book":
-        rules = (COARSER_AGREE, EXCHANGES_AGREE)
-        months = lake.store.months(exchange, timeframe, since).rows()
-        counts = lake.verdicts.counts(exchange, rules, timeframe, since).rows()
-        noted = lake.scores.newest(exchange, timeframe, since).rows()
-        return cls(
-            {(name, pair, period): (*held,) for name, pair, period, *held in months},
-            LedgerMonths(lake.state).of_exchange(exchange, timeframe, since),
-            {
-                (rule, (name, pair, period)): (*found,)
-                for name, pair, period, rule, *found in counts
-            },
-            {
-                (name, pair, period): ScoreRow(date.fromisoformat(day), *row)
-                for name, pair, period, day, *row in noted
-            },
-        )
-
-    def comparison(self, rule: str, key: _Key) -> Comparison | None:
-        found = self.compared.get((rule, key))
-        return Comparison(*found[:2]) if found else None
-
-
 class _Scorer:
     """Scores the months of one series."""
 
-    def __init__(self, book: _Book, counter: SeriesCounter, profiles: Profiles) -> None:
-        self._book, self._counter, self._profiles = book, counter, profiles
+    def __init__(self, sources: ScoreSources, counter: SeriesCounter, profiles: Profiles) -> None:
+        self._sources, self._counter, self._profiles = sources, counter, profiles
         self._running = period_of(counter.now)
         self._series = counter.status.series
         self._names = (self._series.timeframe.name, self._series.pair.key)
         self._weights = repr(profiles)
 
-    def moved(self, look: Look) -> Iterator[Scored]:
+    def moved(self, since: Period | None) -> Iterator[Scored]:
         wanted, now = self._counter.wanted, self._counter.now
-        start = max(wanted.start, look.since.start) if look.since else wanted.start
+        start = max(wanted.start, since.start) if since else wanted.start
         for period in periods_between(start, max(wanted.end, now)):
             key = (*self._names, period.key)
-            noted, basis = self._book.noted.get(key), self._basis(key, period)
+            noted, basis = self._sources.noted.get(key), self._basis(key, period)
             partition = Partition("ohlcv", self._series, period)
-            if noted is None or noted.basis != basis or partition in look.asked:
+            # Refused rows that could not be read may be readable by now.
+            is_doubtful = noted is not None and noted.validity is None and noted.stored > 0
+            if noted is None or noted.basis != basis or is_doubtful:
                 row = self._counted(partition, basis)
             elif period == self._running or noted.timeliness is not None:
                 row = self._timed(noted, period)
@@ -234,34 +177,21 @@ class _Scorer:
 
     def _tally(self, partition: Partition) -> Tally:
         key = (*self._names, partition.period.key)
-        found = self._counter.count(partition.period, self._book.stored.get(key))
+        found = self._counter.count(partition.period, self._sources.stored.get(key))
         return Tally(
             expected=found.expected,
             stored=found.stored,
             refused=found.refused,
-            coarser=self._book.comparison(COARSER_AGREE, key),
-            exchanges=self._book.comparison(EXCHANGES_AGREE, key),
+            coarser=self._sources.comparison(COARSER_AGREE, key),
+            exchanges=self._sources.comparison(EXCHANGES_AGREE, key),
             delay=self._delay(partition.period),
         )
 
-    def _basis(self, key: _Key, period: Period) -> str:
-        """Return a digest of all that a month is counted from.
-
-        But for lateness, which moves by itself, and refused rows, which come with a fetch.
-        """
-        last, month = self._counter.status.last, self._counter.month(period)
-        known = (
-            *self._book.stored.get(key, ()),
-            self._book.changes.get(self._names, {}).get(period),
-            *self._book.compared.get((COARSER_AGREE, key), ()),
-            *self._book.compared.get((EXCHANGES_AGREE, key), ()),
-            month.start,
-            month.end,
-            last and min(last, period.end),
-            self._weights,
-        )
-        told = "|".join(map(str, known))
-        return hashlib.sha256(told.encode()).hexdigest()[:_BASIS_LETTERS]
+    def _basis(self, key: MonthKey, period: Period) -> str:
+        last = self._counter.status.last
+        reach = min(last, period.end) if last else None
+        month = self._counter.month(period)
+        return self._sources.basis(key, period, month, f"{reach} {self._weights}")
 
     def _to_row(self, tally: Tally, found: Components, basis: str) -> ScoreRow:
         now, profiles = self._counter.now, self._profiles

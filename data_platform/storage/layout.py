@@ -74,6 +74,11 @@ class Layout:
         folder = _hive(partition) if partition else Path("**")
         return self.root.glob(str(Path(QUARANTINE, folder, "*.parquet")))
 
+    def find_quarantine_of(self, layer: str, exchange: str) -> Iterator[Path]:
+        """Yield the files of refused rows of a layer of an exchange."""
+        folder = Path(QUARANTINE, layer, f"exchange={_word(exchange)}")
+        return self.root.glob(str(folder / "*" / "*" / "*" / "*.parquet"))
+
     @property
     def snapshots(self) -> Path:
         """Return the folder of the snapshots' manifests."""

@@ -82,13 +82,31 @@ def read_refused(layout: Layout, partition: Partition) -> pl.DataFrame:
     return rows.unique(maintain_order=True).sort("open_time", nulls_last=True)
 
 
+def refused_files(layout: Layout, exchange: str) -> dict[tuple[str, str, str], list[str]]:
+    """Return the names of an exchange's files of refused candles, sorted.
+
+    Returns:
+        By timeframe's name, pair's key and month's key; a name is that of its content.
+    """
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for path in sorted(layout.find_quarantine_of("ohlcv", exchange)):
+        names = _names(layout, path)
+        key = names["timeframe"], names["pair"], names["period"]
+        found.setdefault(key, []).append(path.stem)
+    return found
+
+
 def _to_refused(layout: Layout, path: Path) -> RefusedFile:
-    names = dict(part.split("=", 1) for part in layout.relative(path).split("/") if "=" in part)
+    names = _names(layout, path)
     series = to_series(names["exchange"], names["timeframe"], names["pair"])
     layer = layout.relative(path).split("/")[1]
     partition = Partition(layer, series, to_period(names["period"]), names.get("set"))
     kept_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     return RefusedFile(path.stem[:_NAME_LETTERS], partition, kept_at, _read(path))
+
+
+def _names(layout: Layout, path: Path) -> dict[str, str]:
+    return dict(part.split("=", 1) for part in layout.relative(path).split("/") if "=" in part)
 
 
 def _read(path: Path) -> pl.DataFrame:

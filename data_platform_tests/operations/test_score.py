@@ -13,14 +13,11 @@ from data_platform.operations.missing import History
 from data_platform.operations.report import LayerReport, PartitionScore
 from data_platform.operations.report import report_of as report_of_partition
 from data_platform.operations.score import (
-    COARSER_AGREE,
-    EVERYWHERE,
-    EXCHANGES_AGREE,
-    Look,
     ScoreRules,
     add_scores,
     note_scores,
 )
+from data_platform.operations.score_sources import COARSER_AGREE, EXCHANGES_AGREE
 from data_platform.quality.agreement import RULES as AGREEMENT_RULES
 from data_platform.quality.score import COMPONENTS, Profile, Profiles
 from data_platform.quality.standards import Standards
@@ -50,9 +47,10 @@ NOW = time("2024-02-02")
 
 
 def noted(
-    lake: Lake, now: datetime = NOW, look: Look = EVERYWHERE, rules: ScoreRules = RULES
+    lake: Lake, now: datetime = NOW, since: str | None = None, rules: ScoreRules = RULES
 ) -> int:
-    return note_scores(lake, series_status(lake, [SERIES], FRESH, now), rules, now, look)
+    statuses = series_status(lake, [SERIES], FRESH, now)
+    return note_scores(lake, statuses, rules, now, month_of(since) if since else None)
 
 
 def components(lake: Lake, month: str = "2024-01") -> dict[str, float]:
@@ -110,7 +108,7 @@ def test_a_hole_moves_completeness_alone(lake: Lake) -> None:
 def test_refused_twins_move_validity_alone(sound: Lake) -> None:
     noted(sound)
     refuse(sound, 6)
-    assert noted(sound, look=Look(asked=frozenset({JANUARY}))) == 1
+    assert noted(sound) == 1
     assert components(sound) == {
         "completeness": 1.0,
         "validity": 744 / 750,
@@ -208,9 +206,9 @@ def test_at_most_one_row_is_kept_for_each_month_and_day(sound: Lake) -> None:
 
 
 def test_a_look_may_begin_at_a_month(sound: Lake) -> None:
-    assert noted(sound, look=Look(since=month_of("2024-02"))) == 1
+    assert noted(sound, since="2024-02") == 1
     assert sound.scores.newest("binance")["period"].to_list() == ["2024-02"]
-    assert noted(sound, look=Look(since=month_of("2024-02"))) == 0
+    assert noted(sound, since="2024-02") == 0
 
 
 def test_nobody_wanted_is_nothing_scored(lake: Lake) -> None:
@@ -257,3 +255,15 @@ def test_a_line_that_stands_still_for_long_is_not_written_at_each_tick(sound: La
     noted(sound, later)
     # Ten seconds change its timeliness of 0.015 by less than a thousandth.
     assert noted(sound, later + timedelta(seconds=10)) == 0
+
+
+def test_a_validity_that_could_not_be_told_is_told_once_it_can(sound: Lake) -> None:
+    refuse(sound, 6)
+    (file,) = sound.store.layout.find_quarantine(JANUARY)
+    whole = file.read_bytes()
+    file.write_bytes(b"torn")
+    noted(sound)
+    assert "validity" not in components(sound)
+    file.write_bytes(whole)
+    assert noted(sound) == 1
+    assert components(sound)["validity"] == 744 / 750

@@ -4,8 +4,9 @@ import polars as pl
 import pytest
 
 from data_platform.domain.errors import StorageError
+from data_platform.domain.periods import Period
 from data_platform.storage.layout import Layout
-from data_platform.storage.quarantine import keep_refused
+from data_platform.storage.quarantine import keep_refused, refused_files
 from data_platform_tests.storage.lake import candles, everything, partition
 
 REFUSED = candles([1, 2]).with_columns(reason=pl.lit("high below low"))
@@ -47,3 +48,17 @@ def test_rows_of_any_quality_can_be_kept(tmp_path: Path) -> None:
     path = keep_refused(Layout(tmp_path), partition(), odd)
     assert path is not None
     assert pl.read_parquet(path, hive_partitioning=False).equals(odd)
+
+
+def test_files_of_candles_are_listed_by_month(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    assert refused_files(layout, "binance") == {}
+    path = keep_refused(layout, partition(), REFUSED)
+    other = keep_refused(layout, partition(period=Period(2024, 2)), REFUSED)
+    assert path is not None
+    assert other is not None
+    assert refused_files(layout, "binance") == {
+        ("1h", "BTC-USDT", "2024-01"): [path.stem],
+        ("1h", "BTC-USDT", "2024-02"): [other.stem],
+    }
+    assert refused_files(layout, "okx") == {}
