@@ -14,6 +14,7 @@ Where do I go to...?
 | what a score is made of, and when | `quality/score.py`, `operations/score.py` |
 | a converter | `converters/`, a module with `CONVERTER` and its line in `converters/__init__.py` |
 | a file format of foreign candles | `converters/foreign.py`, a reader and its line in `READERS` |
+| what a request file may hold | `domain/request_files.py` |
 | how an exchange is asked | `sources/ccxt_source.py` |
 | how fast it is asked, when no more | `sources/rate_budget.py`, `sources/breaker.py` |
 | what an exchange's error means | `sources/faults.py` |

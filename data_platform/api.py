@@ -15,7 +15,7 @@ import polars as pl
 from data_platform.domain.errors import WrongUseError
 from data_platform.domain.timeframes import to_timeframe
 from data_platform.operations.lake import require_lake
-from data_platform.operations.lookup import Known, Question, Time, look_up
+from data_platform.operations.lookup import Question, Time, add_close, look_up
 from data_platform.settings import load_settings
 from data_platform.storage.partition_store import PartitionStore
 from data_platform.storage.state import State
@@ -151,7 +151,7 @@ def load_indicators(  # noqa: PLR0913  # as `load_ohlcv`
     """
     shelf = (None, as_of, snapshot)
     loaded = _load(Question("indicators", market, timeframe, start, end, *shelf, allow_missing))
-    return _handed_out(_with_close(loaded, timeframe), frame)
+    return _handed_out(add_close(loaded, to_timeframe(timeframe)), frame)
 
 
 @overload
@@ -219,26 +219,17 @@ def load_features(  # noqa: PLR0913  # as `load_ohlcv`, and the set
     """
     shelf = (feature_set, as_of, snapshot)
     loaded = _load(Question("features", market, timeframe, start, end, *shelf, allow_missing))
-    return _handed_out(_with_close(loaded, timeframe), frame)
+    return _handed_out(add_close(loaded, to_timeframe(timeframe)), frame)
 
 
 def _load(question: Question) -> pl.DataFrame:
     settings = load_settings()
-    known = Known(
-        {name: exchange.pairs for name, exchange in settings.exchanges.items()},
-        settings.feature_sets,
-    )
     require_lake(settings.data_root)
     state = State(settings.state_url)
     try:
-        return look_up(PartitionStore(settings.data_root, state), known, question)
+        return look_up(PartitionStore(settings.data_root, state), settings.known, question)
     finally:
         state.close()
-
-
-def _with_close(rows: pl.DataFrame, timeframe: str) -> pl.DataFrame:
-    close = pl.col("open_time") + to_timeframe(timeframe).duration
-    return rows.with_columns(close.alias("available_at"))
 
 
 def _handed_out(rows: pl.DataFrame, frame: str) -> "pl.DataFrame | pd.DataFrame":

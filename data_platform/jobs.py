@@ -1,5 +1,6 @@
 """Jobs: named selections for the UI, cron and CI, healing, and the housekeeping of runs."""
 
+import time
 from collections.abc import Sequence
 from functools import partial
 
@@ -17,10 +18,13 @@ from data_platform.operations.heal import due_months, find_due
 from data_platform.operations.lake import Lake
 from data_platform.operations.missing import History
 from data_platform.operations.report import LayerReport, note_step
+from data_platform.operations.requests import Desk, answer_requests, waiting_requests
 from data_platform.operations.update import CandleUpdate
 from data_platform.partitions import to_partition_key
 from data_platform.resources import source_key
 from data_platform.runs import BACKFILL_TAG, HEAL_TAG, prune_superseded_runs
+
+REQUEST_JOB = "answer_requests_job"
 
 Job = UnresolvedAssetJobDefinition | dg.JobDefinition
 
@@ -30,6 +34,7 @@ def build_jobs(lines: Sequence[Line]) -> list[Job]:
     return [
         build_catalog_job(),
         build_prune_job(),
+        build_request_job(lines),
         *(job for line in lines for job in build_line_jobs(line)),
         *map(build_heal_job, lines),
     ]
@@ -109,14 +114,18 @@ def build_heal_job(line: Line) -> dg.JobDefinition:
     return heal_gaps_job
 
 
+def history_of(line: Line) -> History:
+    """Return what is wanted of the past of an exchange's series."""
+    return History(line.exchange.row.quiet_candle, line.exchange.starts)
+
+
 def find_due_of(line: Line, lake: Lake) -> pl.DataFrame:
     """Return every part of a gap of an exchange's candles that is to be asked for now."""
     exchange = line.exchange
-    history = History(exchange.row.quiet_candle, exchange.starts)
     wanted = [
         Series(exchange.name, pair, each) for pair in exchange.pairs for each in exchange.fetched
     ]
-    return find_due(lake, history, wanted, exchange.row.page_size, line.clock())
+    return find_due(lake, history_of(line), wanted, exchange.row.page_size, line.clock())
 
 
 def _record(context: dg.OpExecutionContext, line: Line, lake: Lake, report: LayerReport) -> None:
@@ -145,6 +154,32 @@ def build_catalog_job() -> UnresolvedAssetJobDefinition:
         selection=dg.AssetSelection.assets("catalog"),
         description="Rebuild the DuckDB catalogue: views and macros, no data.",
     )
+
+
+def build_request_job(lines: Sequence[Line]) -> dg.JobDefinition:
+    """Return the job that answers the request files that wait."""
+
+    @dg.op(name="answer_requests", required_resource_keys={"lake"})
+    def answer_waiting(context: dg.OpExecutionContext) -> None:
+        lake: Lake = context.resources.lake.open(context.run_id)
+        histories = {it.exchange.name: history_of(it) for it in lines}
+        settings = lines[0].settings
+        column = settings.thresholds.profiles.default_column
+        desk = Desk(lake, settings.known, histories, column)
+        paths = waiting_requests(desk.folder, time.time())
+        for answer in answer_requests(desk, paths, lines[0].clock()):
+            words = answer.error or f"{answer.rows} rows in {answer.output_path}"
+            context.log.info("%s %s: %s", answer.request_id, answer.status, words)
+
+    @dg.job(
+        name=REQUEST_JOB,
+        description="Answer the files in requests/ below the lake's root, each by a file in "
+        "requests/answers/.",
+    )
+    def answer_requests_job() -> None:
+        answer_waiting()
+
+    return answer_requests_job
 
 
 def build_prune_job() -> dg.JobDefinition:

@@ -15,12 +15,23 @@ from typing import TYPE_CHECKING, Literal
 
 from data_platform.config.agreement import refuse_slow_refresh, refuse_wrong_backups
 from data_platform.config.alerts import to_channels
+from data_platform.config.environment import (
+    ALERTS_VARIABLE,
+    CONFIG_VARIABLE,
+    DATA_VARIABLE,
+    HOME_VARIABLE,
+    SIMULATOR_VARIABLE,
+    STATE_VARIABLE,
+    read_data_root,
+    read_simulator,
+    read_state_url,
+    read_variable,
+)
 from data_platform.config.exchanges import ExchangeReader, ExchangeSettings
 from data_platform.config.feature_sets import read_feature_set
 from data_platform.config.models import PlatformFile, read_model
 from data_platform.config.strict_yaml import Document, read_yaml
 from data_platform.config.thresholds import Thresholds, read_thresholds
-from data_platform.config.values import to_base_url
 from data_platform.domain.alerts import Channel
 from data_platform.domain.errors import ConfigError, WrongUseError
 from data_platform.features.feature_set import FeatureSet
@@ -28,13 +39,17 @@ from data_platform.indicators.columns import to_recipe
 
 if TYPE_CHECKING:
     from data_platform.operations.backlog import Scope
+    from data_platform.operations.lookup import Known
     from data_platform.operations.plan import UpdateRules
     from data_platform.operations.score import ScoreRules
 
 # Other rooms know this module only: what the config's room has resolved is named here for them.
 __all__ = [
+    "DATA_VARIABLE",
+    "HOME_VARIABLE",
     "PROJECT_ROOT",
     "SIMULATOR_VARIABLE",
+    "STATE_VARIABLE",
     "ExchangeSettings",
     "Refresh",
     "Settings",
@@ -47,13 +62,6 @@ __all__ = [
 ]
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
-
-CONFIG_VARIABLE = "DATA_PLATFORM_CONFIG"
-DATA_VARIABLE = "DATA_PLATFORM_DATA"
-SIMULATOR_VARIABLE = "DATA_PLATFORM_SIMULATOR"
-STATE_VARIABLE = "DATA_PLATFORM_STATE"
-ALERTS_VARIABLE = "DATA_PLATFORM_ALERTS"
-HOME_VARIABLE = "DAGSTER_HOME"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +95,14 @@ class Settings:
     thresholds: Thresholds
     channels: tuple[Channel, ...]
     """Where alerts go, besides their file."""
+
+    @property
+    def known(self) -> "Known":
+        """Return what people may ask to read."""
+        from data_platform.operations.lookup import Known
+
+        pairs = {name: exchange.pairs for name, exchange in self.exchanges.items()}
+        return Known(pairs, self.feature_sets)
 
     def rules_of(self, exchange: ExchangeSettings) -> "UpdateRules":
         """Return how candles of an exchange are planned and judged."""
@@ -130,19 +146,19 @@ def load_settings(
     path = (config or _config_path(variables)).expanduser().absolute()
     document = read_yaml(path)
     entries = read_model(document, PlatformFile)
-    data_root = _data_root(variables)
+    data_root = read_data_root(variables)
     indicators = _indicators(document, entries)
     return Settings(
         config_path=path,
         data_root=data_root,
-        state_url=_state_url(variables, data_root),
-        exchanges=_exchanges(document, entries, _simulator(variables), clock),
+        state_url=read_state_url(variables, data_root),
+        exchanges=_exchanges(document, entries, read_simulator(variables), clock),
         indicators=indicators,
         refresh=Refresh(**dict(entries.refresh)),
         automation=entries.automation,
         feature_sets=_feature_sets(_beside(path, "features"), indicators),
         thresholds=read_thresholds(read_yaml(_beside(path, "thresholds.yaml")), entries.exchanges),
-        channels=to_channels(_variable(variables, ALERTS_VARIABLE) or ""),
+        channels=to_channels(read_variable(variables, ALERTS_VARIABLE) or ""),
     )
 
 
@@ -152,7 +168,7 @@ def dagster_home(environ: Mapping[str, str] | None = None) -> Path:
     Raises:
         ConfigError: the variable does not name an absolute path, which Dagster insists on.
     """
-    named = _variable(os.environ if environ is None else environ, HOME_VARIABLE)
+    named = read_variable(os.environ if environ is None else environ, HOME_VARIABLE)
     if named is None:
         return Path(".dagster").absolute()
     path = Path(named).expanduser()
@@ -176,7 +192,7 @@ def demo_environment() -> dict[str, str]:
 
 def warn_without_home(environ: Mapping[str, str] | None = None) -> None:
     """Warn when `DAGSTER_HOME` is unset: Dagster then forgets every run when it ends."""
-    if _variable(os.environ if environ is None else environ, HOME_VARIABLE) is None:
+    if read_variable(os.environ if environ is None else environ, HOME_VARIABLE) is None:
         warnings.warn(
             f"{HOME_VARIABLE} is not set: runs are recorded in a temporary folder and forgotten; "
             "set it to an absolute path, for example with `make`.",
@@ -199,7 +215,7 @@ def worker_environment(
 
 
 def _config_path(environ: Mapping[str, str]) -> Path:
-    named = _variable(environ, CONFIG_VARIABLE)
+    named = read_variable(environ, CONFIG_VARIABLE)
     if named is None:
         here = Path("configs/platform.yaml")
         return here if here.exists() else PROJECT_ROOT / here
@@ -209,49 +225,6 @@ def _config_path(environ: Mapping[str, str]) -> Path:
             f"{CONFIG_VARIABLE}={named}: there is no such file; name a YAML file or unset it."
         )
     return path
-
-
-def _data_root(environ: Mapping[str, str]) -> Path:
-    named = _variable(environ, DATA_VARIABLE) or "data"
-    path = Path(named).expanduser().absolute()
-    if path.exists() and not path.is_dir():
-        raise ConfigError(f"{DATA_VARIABLE}={named}: expected a folder, found a file.")
-    return path
-
-
-def _state_url(environ: Mapping[str, str], data_root: Path) -> str:
-    named = _variable(environ, STATE_VARIABLE)
-    if named is None:
-        return f"sqlite:///{data_root / 'state.db'}"
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    try:
-        make_url(named)
-    except (ArgumentError, ValueError):
-        # Neither the value nor the cause is named: both may hold a password.
-        raise ConfigError(
-            f"{STATE_VARIABLE}: not a SQLAlchemy URL. Accepted: like sqlite:////srv/state.db or "
-            "postgresql+psycopg://user@host/name."
-        ) from None
-    return named
-
-
-def _simulator(environ: Mapping[str, str]) -> str | None:
-    named = _variable(environ, SIMULATOR_VARIABLE)
-    if named is None:
-        return None
-    try:
-        return to_base_url(named)
-    except WrongUseError as error:
-        raise ConfigError(f"{SIMULATOR_VARIABLE}: {error}") from error
-
-
-def _variable(environ: Mapping[str, str], name: str) -> str | None:
-    value = environ.get(name)
-    if value is not None and (not value.strip() or "\0" in value):
-        raise ConfigError(f"{name} is set but empty; give it a value or unset it.")
-    return value
 
 
 def _exchanges(

@@ -14,6 +14,7 @@ from data_platform.cli.demo import demo
 from data_platform.cli.dictionary import dictionary
 from data_platform.cli.doctor import doctor
 from data_platform.cli.download import download
+from data_platform.cli.export import export
 from data_platform.cli.generate_sample import generate_sample
 from data_platform.cli.history import history
 from data_platform.cli.import_candles import import_command
@@ -64,6 +65,7 @@ COMMANDS = (
         dictionary,
         doctor,
         download,
+        export,
         generate_sample,
         history,
         import_command,

@@ -13,7 +13,7 @@ import polars as pl
 
 from data_platform.domain.errors import WrongUseError
 from data_platform.domain.markets import Market, Pair, Series, from_key, to_exchange, to_pair
-from data_platform.domain.timeframes import to_timeframe
+from data_platform.domain.timeframes import Timeframe, to_timeframe
 from data_platform.features.feature_set import FeatureSet
 from data_platform.storage.complete import Shelf, Wanted, read_available, read_complete
 from data_platform.storage.heads import JournalReader
@@ -78,6 +78,11 @@ def look_up(store: HistoryReader, known: Known, question: Question) -> pl.DataFr
     wanted = Wanted(question.layer, series, start, end, chosen)
     shelf = _shelf(store, question)
     return (read_available if question.allow_missing else read_complete)(shelf, wanted)
+
+
+def add_close(rows: pl.DataFrame, timeframe: Timeframe) -> pl.DataFrame:
+    """Return the rows with `available_at`: the candle's close, before which nobody knows them."""
+    return rows.with_columns((pl.col("open_time") + timeframe.duration).alias("available_at"))
 
 
 def _shelf(store: HistoryReader, question: Question) -> Shelf:

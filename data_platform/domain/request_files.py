@@ -1,0 +1,120 @@
+"""What a request file and its answer hold, and the JSON Schema that each comes to.
+
+A program that has no Python asks for candles by dropping a request into `data/requests/`; the
+answer lies in `data/requests/answers/`. Holds shapes, units and meanings.
+`python -m data_platform.domain.request_files` writes the shipped schemas anew.
+"""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+
+SCHEMAS = Path(__file__).parents[1] / "schemas"
+
+REQUEST_ID = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
+"""Names a file and a folder: no path leads out of them."""
+
+
+def _spell_time(time: datetime) -> str:
+    return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%S}Z"
+
+
+_TIME = {"type": "string", "format": "date-time", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"}
+
+Time = Annotated[datetime, PlainSerializer(_spell_time), WithJsonSchema(_TIME)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Parameters(_Part):
+    """Which rows."""
+
+    market: str = Field(
+        min_length=1, description="Exchange and pair: binance/BTC-USDT or binance/BTCUSDT."
+    )
+    timeframe: str = Field(min_length=1, description="1m to 1d; 1H, 4H, 1D are accepted.")
+    start: str = Field(min_length=1, description="First opening time, ISO 8601, UTC.")
+    end: str = Field(min_length=1, description="End, exclusive, ISO 8601, UTC.")
+    format: Literal["parquet", "csv", "json", "feather"] = Field(
+        default="parquet", description="Of the file that is written."
+    )
+    feature_set: str | None = Field(
+        default=None, description="name or name-v1, of features where several are configured."
+    )
+    allow_missing: bool = Field(
+        default=False, description="Leave out months that are not stored instead of failing."
+    )
+
+
+class RequestFile(_Part):
+    """One request, `data/requests/<any name>.json`."""
+
+    request_id: str = Field(
+        pattern=f"^{REQUEST_ID}$", description="Names the answer; the same again is answered again."
+    )
+    requester: str = Field(min_length=1, max_length=200, description="Who asks, for people.")
+    request_type: Literal["ohlcv", "indicators", "features"] = Field(
+        description="The layer that is read."
+    )
+    parameters: Parameters = Field(description="Which rows.")
+    priority: Literal["high", "normal", "low"] = Field(
+        default="normal", description="Of those that wait, the higher ones are answered first."
+    )
+
+
+class AnsweredGap(_Part):
+    """A run of candles that should be there and is not."""
+
+    start: Time = Field(description="First missing opening time, UTC.")
+    end: Time = Field(description="End, exclusive, UTC.")
+    missing: Count = Field(description="Candles.")
+    status: str = Field(description="As the ledger calls it: open, refused or outage.")
+
+
+class AnswerFile(_Part):
+    """The answer to one request, `data/requests/answers/<request_id>.json`."""
+
+    request_id: str = Field(
+        description="Of the request; its file's name where it could not be understood."
+    )
+    status: Literal["completed", "failed"] = Field(
+        description="`completed`: the file holds every row that is stored of the range."
+    )
+    error: str | None = Field(description="Why it failed and what to do; null otherwise.")
+    answered_at: Time = Field(description="UTC.")
+    output_path: str | None = Field(description="The file, absolute; null when it failed.")
+    rows: Count = Field(description="Rows in it.")
+    quality_score: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        description="Score of its months, weighed by their candles; null: none is known."
+    )
+    first_timestamp: Time | None = Field(description="Opening time of the first row, UTC.")
+    last_timestamp: Time | None = Field(description="Opening time of the last row, UTC.")
+    gaps: list[AnsweredGap] = Field(
+        description="What the range lacks and should have; times without trades are none."
+    )
+
+
+REQUEST_FILES: dict[str, type[BaseModel]] = {
+    "data_request": RequestFile,
+    "data_answer": AnswerFile,
+}
+
+
+def json_schema(name: str) -> dict[str, Any]:
+    """Return the JSON Schema of one of `REQUEST_FILES`, draft 2020-12."""
+    mode: Literal["validation", "serialization"]
+    mode = "validation" if name == "data_request" else "serialization"
+    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return {**dialect, **REQUEST_FILES[name].model_json_schema(mode=mode)}
+
+
+if __name__ == "__main__":
+    for each in REQUEST_FILES:
+        target = SCHEMAS / f"{each}.schema.json"
+        target.write_text(json.dumps(json_schema(each), indent=2) + "\n")

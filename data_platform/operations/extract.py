@@ -1,0 +1,100 @@
+"""Hand out any part of the lake as one file: Parquet, CSV, JSON or Feather.
+
+The rows are those of the read functions, nothing filled or rounded: every float in a text is the
+shortest that reads back as the same float. A file is there whole or not at all.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+
+from data_platform.domain.markets import Pair, Series
+from data_platform.storage.atomic import publish_file
+
+Kind = Literal["parquet", "csv", "json", "feather"]
+
+KINDS: tuple[Kind, ...] = ("parquet", "csv", "json", "feather")
+
+_TICK = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """One series from a time to another, and as what it is handed out."""
+
+    series: Series
+    layer: str
+    start: datetime
+    end: datetime
+    """Exclusive."""
+    kind: Kind
+
+    @property
+    def place(self) -> Path:
+        """Return `binance/BTCUSDT_1h_20240101_20250130.parquet`: first and last day, inclusive.
+
+        Other layers than candles have a folder of their own, `binance/features/...`.
+        """
+        folder = Path(self.series.exchange)
+        folder = folder if self.layer == "ohlcv" else folder / self.layer
+        days = f"{self.start:%Y%m%d}_{self.end - _TICK:%Y%m%d}"
+        name = f"{spell_pair(self.series.pair)}_{self.series.timeframe}_{days}"
+        return folder / f"{name}.{self.kind}"
+
+
+def spell_pair(pair: Pair) -> str:
+    """Return `BTCUSDT`; of a pair with other signs than letters and digits its key."""
+    plain = f"{pair.base}{pair.quote}"
+    return plain if plain.isascii() and plain.isalnum() and ":" not in pair.symbol else pair.key
+
+
+def write_cut(rows: pl.DataFrame, cut: Cut, folder: Path) -> Path:
+    """Write rows as the file that a cut names; one of the same name gives way.
+
+    Args:
+        rows: what is handed out, sorted by `open_time`.
+        cut: what it is.
+        folder: where to; its place below is the cut's.
+
+    Returns:
+        The file.
+
+    Raises:
+        StorageError: it cannot be written; one of the same name is as it was.
+    """
+    path = folder / cut.place
+    publish_file(lambda target: _WRITERS[cut.kind](rows, target), path)
+    return path
+
+
+def _write_parquet(rows: pl.DataFrame, path: Path) -> None:
+    rows.write_parquet(path, compression="zstd")
+
+
+def _write_feather(rows: pl.DataFrame, path: Path) -> None:
+    rows.write_ipc(path, compression="lz4")
+
+
+def _write_csv(rows: pl.DataFrame, path: Path) -> None:
+    _spelled(rows).write_csv(path)
+
+
+def _write_json(rows: pl.DataFrame, path: Path) -> None:
+    _spelled(rows).write_json(path)
+
+
+def _spelled(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.with_columns(pl.selectors.datetime().dt.strftime("%Y-%m-%dT%H:%M:%S%.3fZ"))
+
+
+_WRITERS: dict[Kind, Callable[[pl.DataFrame, Path], None]] = {
+    "parquet": _write_parquet,
+    "csv": _write_csv,
+    "json": _write_json,
+    "feather": _write_feather,
+}
+"""What each kind is: zstd, text with a header, an array of objects, lz4."""
