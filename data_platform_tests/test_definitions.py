@@ -112,7 +112,7 @@ def test_automation_starts_as_the_config_says(tmp_path: Path) -> None:
     repository = build_definitions(settings).get_repository_def()
     sensors = [_state(it) for it in repository.sensor_defs]
     schedules = [_state(it) for it in repository.schedule_defs]
-    assert sensors == ["running"] * 6
+    assert sensors == ["running"] * 7
     assert schedules == ["running"] * 3
 
 
