@@ -10,6 +10,8 @@ Where do I go to...?
 | a limit of a check, a weight of a score | `configs/thresholds.yaml` |
 | an indicator | `indicators/`, a function and its line in `INDICATORS` at the foot |
 | a feature set | `configs/features/`, one file |
+| how gaps may be filled | `features/fill_policy.py` |
+| what counts as seeing the future | `features/causality.py` |
 | a check | `quality/`, a `find_` function and its line in `RULES` at the foot |
 | what a score is made of, and when | `quality/score.py`, `operations/score.py` |
 | a converter | `converters/`, a module with `CONVERTER` and its line in `converters/__init__.py` |

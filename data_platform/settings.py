@@ -28,7 +28,7 @@ from data_platform.config.environment import (
     read_variable,
 )
 from data_platform.config.exchanges import ExchangeReader, ExchangeSettings
-from data_platform.config.feature_sets import read_feature_set
+from data_platform.config.feature_sets import read_feature_set, refuse_unknown_markets
 from data_platform.config.models import PlatformFile, read_model
 from data_platform.config.strict_yaml import Document, read_yaml
 from data_platform.config.thresholds import Thresholds, read_thresholds
@@ -91,7 +91,7 @@ class Settings:
     automation: Literal["stopped", "running"]
     """Whether sensors and schedules start by themselves."""
     feature_sets: tuple[FeatureSet, ...]
-    """Sorted by name, at least one; every indicator they need is among `indicators`."""
+    """Sorted by name and version, at least one."""
     thresholds: Thresholds
     channels: tuple[Channel, ...]
     """Where alerts go, besides their file."""
@@ -147,16 +147,16 @@ def load_settings(
     document = read_yaml(path)
     entries = read_model(document, PlatformFile)
     data_root = read_data_root(variables)
-    indicators = _indicators(document, entries)
+    exchanges = _exchanges(document, entries, read_simulator(variables), clock)
     return Settings(
         config_path=path,
         data_root=data_root,
         state_url=read_state_url(variables, data_root),
-        exchanges=_exchanges(document, entries, read_simulator(variables), clock),
-        indicators=indicators,
+        exchanges=exchanges,
+        indicators=_indicators(document, entries),
         refresh=Refresh(**dict(entries.refresh)),
         automation=entries.automation,
-        feature_sets=_feature_sets(_beside(path, "features"), indicators),
+        feature_sets=_feature_sets(_beside(path, "features"), exchanges),
         thresholds=read_thresholds(read_yaml(_beside(path, "thresholds.yaml")), entries.exchanges),
         channels=to_channels(read_variable(variables, ALERTS_VARIABLE) or ""),
     )
@@ -256,11 +256,22 @@ def _indicators(document: Document, entries: PlatformFile) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _feature_sets(folder: Path, indicators: tuple[str, ...]) -> tuple[FeatureSet, ...]:
+def _feature_sets(
+    folder: Path, exchanges: Mapping[str, ExchangeSettings]
+) -> tuple[FeatureSet, ...]:
     files = sorted(folder.glob("*.yaml"))
     if not files:
         raise ConfigError(f"{folder}: expected at least one feature set (<name>.yaml), found none.")
-    return tuple(read_feature_set(read_yaml(file), indicators) for file in files)
+    pairs = {name: exchange.pairs for name, exchange in exchanges.items()}
+    found: dict[str, FeatureSet] = {}
+    for file in files:
+        document = read_yaml(file)
+        one = read_feature_set(document)
+        refuse_unknown_markets(document, one, pairs)
+        if one.key in found:
+            raise document.error(("version",), f"{one.key} stands in another file already.")
+        found[one.key] = one
+    return tuple(sorted(found.values(), key=lambda it: (it.name, it.version)))
 
 
 def _beside(config: Path, name: str) -> Path:

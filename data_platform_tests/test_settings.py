@@ -387,9 +387,34 @@ def test_the_project_ships_a_feature_set() -> None:
     assert [feature_set.key for feature_set in settings.feature_sets] == ["base-v1"]
 
 
-def test_a_feature_set_may_only_use_indicators_that_are_stored(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"base\.yaml:\d+: indicators\[1\]: 'macd_12_26_9'"):
-        load(tmp_path, SMALL + "indicators: [rsi_14]\n")
+def test_a_feature_set_may_use_indicators_that_are_not_stored(tmp_path: Path) -> None:
+    text = "exchanges: {okx: {pairs: [BTC/USDT]}}\nindicators: [rsi_14]\n"
+    (tmp_path / "features").mkdir()
+    (tmp_path / "features/mine.yaml").write_text("name: mine\nversion: 1\nindicators: [ema_7]\n")
+    assert load(tmp_path, text).feature_sets == (FeatureSet("mine", 1, indicators=("ema_7",)),)
+
+
+def test_several_sets_and_versions_stand_side_by_side_and_none_twice(tmp_path: Path) -> None:
+    text = "exchanges: {okx: {pairs: [BTC/USDT]}}\n"
+    folder = tmp_path / "features"
+    folder.mkdir()
+    for name, version in (("mine", 2), ("mine-v1", 1), ("other", 1)):
+        word = name.partition("-")[0]
+        (folder / f"{name}.yaml").write_text(f"name: {word}\nversion: {version}\n")
+    keys = [one.key for one in load(tmp_path, text).feature_sets]
+    assert keys == ["mine-v1", "mine-v2", "other-v1"]
+    (folder / "mine-v2.yaml").write_text("name: mine\nversion: 2\n")
+    with pytest.raises(ConfigError, match=r"mine\.yaml:2: version: mine-v2 stands in another"):
+        load(tmp_path, text)
+
+
+def test_a_market_of_a_feature_set_must_be_configured(tmp_path: Path) -> None:
+    text = "exchanges: {okx: {pairs: [BTC/USDT]}}\n"
+    (tmp_path / "features").mkdir()
+    one = "name: mine\nversion: 1\nmarkets: {eth: {pair: ETH/USDT, returns: [1]}}\n"
+    (tmp_path / "features/mine.yaml").write_text(one)
+    with pytest.raises(ConfigError, match=r"mine\.yaml:3: markets.eth.pair: ETH/USDT is not"):
+        load(tmp_path, text)
 
 
 def test_a_folder_without_feature_sets_is_refused(tmp_path: Path) -> None:

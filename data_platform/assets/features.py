@@ -3,23 +3,23 @@
 import dagster as dg
 
 from data_platform.assets.line import Line, build_derived, line_asset
+from data_platform.config.scope import set_recipes
 from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.dictionary import set_columns
-from data_platform.operations.recipes import features_recipe
 
 
 def build_features(line: Line, timeframe: Timeframe) -> dg.AssetsDefinition:
     """Return the feature asset of one timeframe."""
-    sets = line.settings.feature_sets
+    sets = [one for one in line.settings.feature_sets if one.holds(timeframe)]
     coarser = {each for one in sets for each in one.joins.get(timeframe, {})}
     decorate = line_asset(
         line,
         "features",
         timeframe,
         description=(
-            f"Feature sets of {timeframe} candles: {', '.join(one.key for one in sets)}. Coarser "
-            "timeframes join by their close, so a row never sees a candle that was still open; "
-            "what is not known is null."
+            f"Feature sets of {timeframe} candles: {', '.join(one.key for one in sets) or 'none'}. "
+            "Coarser timeframes and other markets join by their close, so a row never sees a "
+            "candle that was still open; what is not known is null."
         ),
         columns=list(
             {column.name: column for one in sets for column in set_columns(one, timeframe)}.values()
@@ -30,5 +30,5 @@ def build_features(line: Line, timeframe: Timeframe) -> dg.AssetsDefinition:
             if each == timeframe or each in coarser
         ],
     )
-    recipes = [features_recipe(one, timeframe) for one in sets]
-    return build_derived(line, timeframe, recipes, decorate)
+    recipes = set_recipes(sets, timeframe, line.settings.indicators)
+    return build_derived(line, "features", timeframe, recipes, decorate)

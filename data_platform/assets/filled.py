@@ -24,4 +24,4 @@ def build_filled(line: Line, timeframe: Timeframe) -> dg.AssetsDefinition:
         columns=filled_columns(),
         reads=[("ohlcv", timeframe)],
     )
-    return build_derived(line, timeframe, [filled_recipe(backup)], decorate)
+    return build_derived(line, "filled", timeframe, [filled_recipe(backup)], decorate)

@@ -22,4 +22,4 @@ def build_indicators(line: Line, timeframe: Timeframe) -> dg.AssetsDefinition:
         columns=[*filled_columns(), *indicator_columns(names)],
         reads=[("filled", timeframe)],
     )
-    return build_derived(line, timeframe, [indicators_recipe(names)], decorate)
+    return build_derived(line, "indicators", timeframe, [indicators_recipe(names)], decorate)

@@ -126,6 +126,7 @@ def partitions_of(
 
 def build_derived(
     line: Line,
+    layer: str,
     timeframe: Timeframe,
     recipes: Sequence[Recipe],
     decorate: Callable[[Materialize], dg.AssetsDefinition],
@@ -134,11 +135,11 @@ def build_derived(
 
     Args:
         line: the exchange.
+        layer: a name of `LAYERS`.
         timeframe: of the candles.
         recipes: how the layer is made; several for several feature sets.
         decorate: of `line_asset`.
     """
-    layer = recipes[0].layer
 
     @decorate
     def derived(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:

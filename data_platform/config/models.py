@@ -152,8 +152,18 @@ class PlatformFile(StrictModel):
     )
 
 
+class MarketEntry(StrictModel):
+    """Another market whose columns a feature set joins."""
+
+    pair: PairField
+    exchange: NameField | None = None
+    returns: list[WindowField] = []
+    volatility: list[SpreadField] = []
+    indicators: list[str] = []
+
+
 class FeatureSetFile(StrictModel):
-    """One feature set; its name is also the file's."""
+    """One feature set; the file is called as it is, or `<name>-v<version>`."""
 
     name: NameField
     version: Annotated[int, Field(ge=1)]
@@ -161,6 +171,9 @@ class FeatureSetFile(StrictModel):
     volatility: list[SpreadField] = []
     indicators: list[str] = []
     joins: dict[str, dict[str, list[str]]] = {}
+    markets: dict[NameField, MarketEntry] = {}
+    fill: str = "carry_10"
+    timeframes: list[TimeframeField] = []
 
 
 def read_model(document: Document, model: type[M]) -> M:

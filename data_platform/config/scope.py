@@ -77,7 +77,7 @@ def to_scope(
             *([coarser_recipe(finer, rules)] if finer else []),
             filled_recipe(exchange.backup),
             indicators_recipe(indicators),
-            *(features_recipe(each, timeframe) for each in feature_sets),
+            *set_recipes(feature_sets, timeframe, indicators),
         ]
 
     return Scope(
@@ -112,3 +112,17 @@ def to_report_rules(
         for name, it in exchanges.items()
     ]
     return ReportRules(watched, thresholds.profiles.default_column)
+
+
+def set_recipes(
+    feature_sets: Sequence[FeatureSet], timeframe: Timeframe, indicators: Sequence[str]
+) -> list[Recipe]:
+    """Return how the feature sets of a timeframe are made.
+
+    Args:
+        feature_sets: every one that is configured.
+        timeframe: of their rows; sets that are not made for it are left out.
+        indicators: names of what the indicators layer stores.
+    """
+    made = [each for each in feature_sets if each.holds(timeframe)]
+    return [features_recipe(each, timeframe, indicators) for each in made]

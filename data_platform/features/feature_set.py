@@ -4,14 +4,17 @@ A set never changes its meaning under one version: whoever changes a file raises
 and the older one stays readable beside it.
 """
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import polars as pl
 
-from data_platform.domain.candles import FILLED_SCHEMA, TIME
+from data_platform.domain.candles import FILLED_SCHEMA
 from data_platform.domain.errors import WrongUseError
 from data_platform.domain.timeframes import Timeframe
+from data_platform.features.fill_policy import CARRY_10, to_honest_policy
+from data_platform.features.markets import MarketColumns, add_market
 from data_platform.features.returns import (
     add_returns,
     add_volatility,
@@ -48,8 +51,15 @@ class FeatureSet:
     """Indicators of the candle's own timeframe: `rsi_14`."""
     joins: Mapping[Timeframe, Mapping[Timeframe, tuple[str, ...]]] = field(default_factory=dict)
     """Timeframe -> coarser timeframe -> the coarser one's indicators that are joined."""
+    markets: tuple[MarketColumns, ...] = ()
+    """Other markets whose columns are joined, of the candle that closes at the same time."""
+    fill: str = CARRY_10.name
+    """The name of a fill policy that does not see the future."""
+    timeframes: tuple[Timeframe, ...] = ()
+    """For which it is made; empty: for every one."""
 
     def __post_init__(self) -> None:
+        to_honest_policy(self.fill)
         _check_windows("returns", self.returns, 1)
         _check_windows("volatility", self.volatility, 2)
         for timeframe, coarser in self.joins.items():
@@ -64,6 +74,26 @@ class FeatureSet:
         """Return the spelling in paths: `base-v1`."""
         return f"{self.name}-v{self.version}"
 
+    @property
+    def parameters(self) -> str:
+        """Return what it holds, but for its name and version, in one spelling."""
+        # What a later version of the program adds must not change sets that do not use it.
+        told = {
+            it.name: spelled
+            for it in fields(self)
+            if it.name not in ("name", "version") and (spelled := _spelled(getattr(self, it.name)))
+        }
+        if self.fill == CARRY_10.name:
+            told.pop("fill")
+        return json.dumps(told, sort_keys=True)
+
+    def holds(self, timeframe: Timeframe) -> bool:
+        """Return whether it is made for a timeframe."""
+        return not self.timeframes or timeframe in self.timeframes
+
+    def __str__(self) -> str:
+        return self.key
+
 
 def history_rows(feature_set: FeatureSet) -> int:
     """Return how many rows `build_features` needs before the first row that is wanted."""
@@ -77,7 +107,12 @@ def feature_columns(feature_set: FeatureSet, timeframe: Timeframe) -> tuple[Colu
         Column(f"has_{group}", MASK, f"All {group} columns of the row are known.")
         for group in groups
     )
-    complete = Column("is_complete", MASK, "Every feature of the row is known.")
+    complete = Column(
+        "is_complete",
+        MASK,
+        "Every feature of the row is known; false while windows fill, as after a gap of more than "
+        "10 candles: exclude such rows.",
+    )
     features = (column for columns in groups.values() for column in columns)
     return (*features, *masks, complete)
 
@@ -90,33 +125,41 @@ def feature_schema(feature_set: FeatureSet, timeframe: Timeframe) -> pl.Schema:
     return pl.Schema({**kept, **added})
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What is joined to the rows of a series: the indicators layer of others."""
+
+    coarse: Mapping[Timeframe, pl.DataFrame] = field(default_factory=dict)
+    """By coarser timeframe, at least `coarse_range` as far as it is stored; one that is left out
+    is unknown throughout."""
+    markets: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    """By the alias of the other market, with its `history`; as above."""
+
+
 def build_features(
-    feature_set: FeatureSet,
-    frame: pl.DataFrame,
-    coarse: Mapping[Timeframe, pl.DataFrame],
-    timeframe: Timeframe,
+    feature_set: FeatureSet, frame: pl.DataFrame, beside: Beside, timeframe: Timeframe
 ) -> pl.DataFrame:
     """Return the features of one series.
 
-    Row t uses what is known at its close: rows <= t of its own segment, coarser candles that
-    have closed by then. What is not known is null, and false in the masks.
+    Row t uses what is known at its close: rows <= t of its own segment, coarser candles and other
+    markets' that have closed by then. What is not known is null, and false in the masks.
 
     Args:
         feature_set: what to build.
         frame: the indicators layer, sorted: the wanted rows and up to `history_rows` before.
-        coarse: the indicators layer of coarser timeframes, at least `coarse_range` of the frame
-            as far as it is stored; a timeframe that is left out is unknown throughout.
+        beside: the indicators layer of what is joined.
         timeframe: the frame's timeframe.
 
     Returns:
         Same rows; the columns of `feature_schema`.
 
     Raises:
-        WrongUseError: the indicators layer lacks a column that the set names.
+        WrongUseError: a frame lacks a column that the set names.
     """
     _check_columns(feature_set, frame, output_columns(feature_set.indicators), timeframe)
     work = add_volatility(add_returns(frame, feature_set.returns), feature_set.volatility)
-    work = _with_coarser(feature_set, work, coarse, timeframe)
+    work = _with_coarser(feature_set, work, beside, timeframe)
+    work = _with_markets(feature_set, work, beside, timeframe)
     groups = _groups(feature_set, timeframe)
     names = [column.name for columns in groups.values() for column in columns]
     # A ratio of extreme prices overflows; what is no number is not known.
@@ -129,24 +172,32 @@ def build_features(
 
 
 def _with_coarser(
-    feature_set: FeatureSet,
-    frame: pl.DataFrame,
-    coarse: Mapping[Timeframe, pl.DataFrame],
-    timeframe: Timeframe,
+    feature_set: FeatureSet, frame: pl.DataFrame, beside: Beside, timeframe: Timeframe
 ) -> pl.DataFrame:
     for coarser, names in feature_set.joins.get(timeframe, {}).items():
         columns = output_columns(names)
-        schema = {
-            "open_time": TIME,
-            "is_filled": pl.Boolean(),
-            **dict.fromkeys(columns, pl.Float64()),
-        }
-        coarse_frame = coarse.get(coarser, pl.DataFrame(schema=schema))
+        coarse_frame = beside.coarse.get(coarser, _unknown(columns))
         _check_columns(feature_set, coarse_frame, columns, coarser)
         # Whether a missing candle is carried shows once a later one has come: live it is unknown.
         came = coarse_frame.filter(~pl.col("is_filled"))
         frame = add_coarser(frame, came, timeframe, coarser, columns)
     return frame
+
+
+def _with_markets(
+    feature_set: FeatureSet, frame: pl.DataFrame, beside: Beside, timeframe: Timeframe
+) -> pl.DataFrame:
+    for joined in feature_set.markets:
+        columns = output_columns(joined.indicators)
+        other = beside.markets.get(joined.alias, _unknown(columns))
+        _check_columns(feature_set, other, columns, timeframe)
+        frame = add_market(frame, other, joined)
+    return frame
+
+
+def _unknown(columns: Sequence[str]) -> pl.DataFrame:
+    kept = {name: FILLED_SCHEMA[name] for name in KEPT}
+    return pl.DataFrame(schema={**kept, **dict.fromkeys(columns, pl.Float64())})
 
 
 def _known(columns: Sequence[Column]) -> pl.Expr:
@@ -168,7 +219,19 @@ def _groups(feature_set: FeatureSet, timeframe: Timeframe) -> dict[str, tuple[Co
             )
             for column in to_columns(names)
         )
+    groups |= {joined.alias: joined.columns for joined in feature_set.markets}
     return {group: columns for group, columns in groups.items() if columns}
+
+
+def _spelled(value: object) -> object:
+    """Return a value of a set as JSON knows it."""
+    if isinstance(value, Mapping):
+        return {str(key): _spelled(each) for key, each in value.items()}
+    if isinstance(value, tuple):
+        return [_spelled(each) for each in value]
+    if isinstance(value, MarketColumns):
+        return {it.name: _spelled(getattr(value, it.name)) for it in fields(value)}
+    return value if isinstance(value, int | str | None) else str(value)
 
 
 def _check_columns(

@@ -11,7 +11,7 @@ from datetime import datetime
 
 import polars as pl
 
-from data_platform.domain.errors import DamagedFileError, DataPlatformError
+from data_platform.domain.errors import DamagedFileError, DataPlatformError, WrongUseError
 from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Series
 from data_platform.domain.periods import period_of
@@ -201,6 +201,7 @@ def _ledger_of(
 
 
 def _derive(lake: Lake, partition: Partition, recipe: Recipe, book: JournalBook) -> bool:
+    _refuse_changed_set(partition, recipe, book)
     if not is_stale(partition, recipe, book):
         return False
     # Looked up before the inputs are read: what is committed meanwhile shows next time.
@@ -224,6 +225,22 @@ def _derive(lake: Lake, partition: Partition, recipe: Recipe, book: JournalBook)
     )
     book.forget(partition)
     return result.written
+
+
+def _refuse_changed_set(partition: Partition, recipe: Recipe, book: JournalBook) -> None:
+    """Refuse to put other features under the name and version of stored ones."""
+    if recipe.feature_set is None:
+        return
+    program = recipe.code_version.partition("-")[0]
+    for row in book.rows(partition.layer, partition.series):
+        is_set = row.feature_set == recipe.feature_set and row.rows
+        is_other = row.code_version not in (None, recipe.code_version)
+        if is_set and is_other and str(row.code_version).partition("-")[0] == program:
+            raise WrongUseError(
+                f"{partition}: {recipe.feature_set} is stored with other parameters (version "
+                f"{row.code_version}, now {recipe.code_version}). A set never changes its meaning: "
+                "raise `version` in its file, so that both stay readable, or restore the file."
+            )
 
 
 def _stored_of_same(

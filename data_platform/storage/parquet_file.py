@@ -130,12 +130,18 @@ def decode_many(contents: list[bytes], columns: list[str] | None = None) -> pl.D
     """
     # One scan over all: 600 small files take 0.04 s, one by one 0.19 s (2026-11-25).
     buffers: list[IO[bytes]] = [io.BytesIO(each) for each in contents]
-    if len({pl.read_parquet_metadata(buffer).get(_COLUMNS_KEY) for buffer in buffers}) > 1:
-        return pl.concat([decode(each, columns) for each in contents], how="diagonal")
+    heads = [pl.read_parquet_metadata(buffer).get(_COLUMNS_KEY, "[]") for buffer in buffers]
+    held = [set(json.loads(head)) for head in heads]
+    if len(set(heads)) > 1:
+        wanted = [None if columns is None else [it for it in columns if it in own] for own in held]
+        pairs = zip(contents, wanted, strict=True)
+        return pl.concat([decode(*each) for each in pairs], how="diagonal")
     for buffer in buffers:
         buffer.seek(0)
     scan = pl.scan_parquet(buffers, hive_partitioning=False)
-    return (scan if columns is None else scan.select(columns)).collect()
+    if columns is None:
+        return scan.collect()
+    return scan.select(it for it in columns if it in held[0]).collect()
 
 
 def inspect(partition: Partition, content: bytes, where: str, rows: int = 0) -> pl.DataFrame:

@@ -23,6 +23,7 @@ from data_platform.storage import footer, parquet_file
 from data_platform.storage.heads import JournalReader, rows_of_series
 from data_platform.storage.journal import ABSENT, JournalRow
 from data_platform.storage.layout import is_archived
+from data_platform.storage.needed_months import needed_months
 
 _log = logging.getLogger(__name__)
 
@@ -103,11 +104,8 @@ class PartitionReader(JournalReader):
         Raises:
             DamagedFileError: a journalled file is gone, torn or changed.
         """
-        rows = self._rows(layer, series, start, end, feature_set)
-        frame = self._read_rows(layer, rows, columns)
-        times = pl.col("open_time")
-        inside = frame.filter((times >= start) & (times < end))
-        return inside if columns is None else inside.select(columns)
+        asked = (layer, series, start, end, 0)
+        return self.read_with_history(*asked, feature_set=feature_set, columns=columns)
 
     def read_before(
         self,
@@ -120,30 +118,43 @@ class PartitionReader(JournalReader):
     ) -> pl.DataFrame:
         """Return the newest `rows` stored rows with open_time < time, sorted.
 
+        As `read_with_history`, of a range without any time.
+        """
+        return self.read_with_history(layer, series, time, time, rows, feature_set=feature_set)
+
+    def read_with_history(  # noqa: PLR0913  # a range, and by name what of it
+        self,
+        layer: str,
+        series: Series,
+        start: datetime,
+        end: datetime,
+        rows: int,
+        *,
+        feature_set: str | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pl.DataFrame:
+        """Return the rows with start <= open_time < end and the newest `rows` before, sorted.
+
         Args:
             layer: which table.
             series: whose rows.
-            time: end, exclusive.
-            rows: how many; fewer are returned when fewer are stored.
+            start: first time.
+            end: end, exclusive.
+            rows: how many before; fewer are returned when fewer are stored.
             feature_set: `<name>-v<version>` in the layer features.
+            columns: only these; None: all, null where an older partition lacks one.
 
         Raises:
             DamagedFileError: a journalled file is gone, torn or changed.
         """
         with self.state.read() as connection:
             found = rows_of_series(connection, layer, series, feature_set)
-        wanted: list[JournalRow] = []
-        certain = 0
-        for row in reversed(found):
-            if certain >= rows:
-                break
-            if row.first is None or row.last is None or row.first >= time:
-                continue
-            wanted.insert(0, row)
-            # Of the month that holds `time` only a part counts, and which part is not known yet.
-            certain += row.rows if row.last < time else 0
-        frame = self._read_rows(layer, wanted, None)
-        return frame.filter(pl.col("open_time") < time).tail(rows)
+        frame = self._read_rows(layer, needed_months(found, start, end, rows), columns)
+        times = pl.col("open_time")
+        inside = frame.filter((times >= start) & (times < end))
+        if rows:
+            inside = pl.concat([frame.filter(times < start).tail(rows), inside])
+        return inside if columns is None else inside.select(it for it in columns if it in inside)
 
     def times(self, layer: str, series: Series, start: datetime, end: datetime) -> pl.Series:
         """Return the stored opening times with start <= open_time < end, sorted.
@@ -161,13 +172,15 @@ class PartitionReader(JournalReader):
         Raises:
             DamagedFileError: a journalled file is torn or changed.
         """
-        rows = self._rows(layer, series, start, end)
+        with self.state.read() as connection:
+            found = rows_of_series(connection, layer, series, None)
+        rows = needed_months(found, start, end, 0)
         there = [row for row in rows if self._is_there(row)]
         away = [row for row in rows if is_archived(row.path) and row not in there]
-        found = self._read_rows(layer, there, ["open_time"])["open_time"]
+        times = self._read_rows(layer, there, ["open_time"])["open_time"]
         if away:
-            found = pl.concat([found, *(_grid(row) for row in away)]).sort()
-        return found.filter(found.is_between(start, end, closed="left"))
+            times = pl.concat([times, *(_grid(row) for row in away)]).sort()
+        return times.filter(times.is_between(start, end, closed="left"))
 
     def files(
         self,
@@ -188,19 +201,6 @@ class PartitionReader(JournalReader):
         with self.state.read() as connection:
             rows = rows_of_series(connection, layer, series, feature_set)
         return [self.root / row.path for row in rows if row.path and row.period in wanted]
-
-    def _rows(
-        self,
-        layer: str,
-        series: Series,
-        start: datetime,
-        end: datetime,
-        feature_set: str | None = None,
-    ) -> list[JournalRow]:
-        with self.state.read() as connection:
-            rows = rows_of_series(connection, layer, series, feature_set)
-        # By the month, not by the rows: a file may have grown since its journal row was written.
-        return [row for row in rows if row.period and _overlaps(row.period, start, end)]
 
     def _is_there(self, row: JournalRow) -> bool:
         return row.path is not None and (self.root / row.path).exists()
@@ -291,7 +291,3 @@ def _away(partition: Partition, path: Path) -> ArchivedError:
         f"{partition} was archived by retention, and {path} is not there. Put the folder archive/ "
         "back, or mount it there; its candles are known and are not fetched again."
     )
-
-
-def _overlaps(period: Period, start: datetime, end: datetime) -> bool:
-    return period.start < end and start < period.end

@@ -6,6 +6,7 @@ from data_platform.domain.timeframes import Timeframe, to_timeframe
 from data_platform.features.feature_set import (
     KEPT,
     MASK,
+    Beside,
     FeatureSet,
     build_features,
     feature_columns,
@@ -34,10 +35,10 @@ def known_at(frame: pl.DataFrame, timeframe: Timeframe, row: pl.DataFrame) -> pl
 
 
 def test_the_result_has_the_announced_schema(fine: pl.DataFrame, coarse: Coarse) -> None:
-    result = build_features(SET, fine, coarse, MINUTE)
+    result = build_features(SET, fine, Beside(coarse), MINUTE)
     assert result.schema == feature_schema(SET, MINUTE)
     assert result.select(KEPT).equals(fine.select(KEPT))
-    assert build_features(SET, fine.clear(), {}, MINUTE).schema == feature_schema(SET, MINUTE)
+    assert build_features(SET, fine.clear(), Beside(), MINUTE).schema == feature_schema(SET, MINUTE)
 
 
 @pytest.mark.parametrize("row", [0, 19, 58, 59, 299, 1010, 1999, 2009, 2010, 3400])
@@ -46,8 +47,8 @@ def test_no_feature_changes_when_the_future_is_cut_off(
 ) -> None:
     now = fine.slice(row, 1)
     past = {timeframe: known_at(frame, timeframe, now) for timeframe, frame in coarse.items()}
-    expected = build_features(SET, fine, coarse, MINUTE).head(row + 1)
-    assert build_features(SET, fine.head(row + 1), past, MINUTE).equals(expected)
+    expected = build_features(SET, fine, Beside(coarse), MINUTE).head(row + 1)
+    assert build_features(SET, fine.head(row + 1), Beside(past), MINUTE).equals(expected)
 
 
 @pytest.mark.parametrize("row", [0, 59, 1010, 2010, 3000])
@@ -66,8 +67,8 @@ def test_no_feature_changes_with_another_future(
         timeframe: other(frame, known_at(frame, timeframe, now).height)
         for timeframe, frame in coarse.items()
     }
-    expected = build_features(SET, fine, coarse, MINUTE).head(row + 1)
-    found = build_features(SET, other(fine, row + 1), futures, MINUTE).head(row + 1)
+    expected = build_features(SET, fine, Beside(coarse), MINUTE).head(row + 1)
+    found = build_features(SET, other(fine, row + 1), Beside(futures), MINUTE).head(row + 1)
     assert found.equals(expected)
 
 
@@ -76,20 +77,20 @@ def test_the_result_does_not_depend_on_where_history_is_cut(
     fine: pl.DataFrame, coarse: Coarse, start: int
 ) -> None:
     history = history_rows(SET)
-    whole = build_features(SET, fine, coarse, MINUTE).slice(start)
-    cut = build_features(SET, fine.slice(start - history), coarse, MINUTE).slice(history)
+    whole = build_features(SET, fine, Beside(coarse), MINUTE).slice(start)
+    cut = build_features(SET, fine.slice(start - history), Beside(coarse), MINUTE).slice(history)
     assert cut.equals(whole)
 
 
 def test_less_history_would_change_the_result(fine: pl.DataFrame, coarse: Coarse) -> None:
     history = history_rows(SET) - 1
-    whole = build_features(SET, fine, coarse, MINUTE).slice(500)
-    cut = build_features(SET, fine.slice(500 - history), coarse, MINUTE).slice(history)
+    whole = build_features(SET, fine, Beside(coarse), MINUTE).slice(500)
+    cut = build_features(SET, fine.slice(500 - history), Beside(coarse), MINUTE).slice(history)
     assert not cut.equals(whole)
 
 
 def test_masks_say_what_is_known(fine: pl.DataFrame, coarse: Coarse) -> None:
-    result = build_features(SET, fine, coarse, MINUTE)
+    result = build_features(SET, fine, Beside(coarse), MINUTE)
     groups = {
         "returns": [f"{kind}_{rows}" for kind in ("return", "log_return") for rows in SET.returns],
         "volatility": ["volatility_10", "volatility_30"],
@@ -108,7 +109,7 @@ def test_masks_say_what_is_known(fine: pl.DataFrame, coarse: Coarse) -> None:
 
 
 def test_across_a_break_nothing_is_known(fine: pl.DataFrame, coarse: Coarse) -> None:
-    result = build_features(SET, fine, coarse, MINUTE)
+    result = build_features(SET, fine, Beside(coarse), MINUTE)
     begins = result.filter(pl.col("open_time") == pl.col("segment"))
     assert begins.height == 2
     own = begins.select(pl.col("^(return|log_return|volatility|rsi_14$|macd).*$"))
@@ -119,7 +120,7 @@ def test_across_a_break_nothing_is_known(fine: pl.DataFrame, coarse: Coarse) -> 
 def test_a_timeframe_that_is_not_stored_is_unknown_throughout(
     fine: pl.DataFrame, coarse: Coarse
 ) -> None:
-    result = build_features(SET, fine, {HOUR: coarse[HOUR]}, MINUTE)
+    result = build_features(SET, fine, Beside({HOUR: coarse[HOUR]}), MINUTE)
     assert result.schema == feature_schema(SET, MINUTE)
     assert result["sma_20_5m"].null_count() == result.height
     assert not result["has_5m"].any()
@@ -127,7 +128,7 @@ def test_a_timeframe_that_is_not_stored_is_unknown_throughout(
 
 
 def test_a_timeframe_without_joins_has_none(coarse: Coarse) -> None:
-    result = build_features(SET, coarse[HOUR], {}, HOUR)
+    result = build_features(SET, coarse[HOUR], Beside(), HOUR)
     assert "has_5m" not in result.columns
     assert result["is_complete"].any()
 
@@ -137,21 +138,21 @@ def test_nothing_is_nan_or_infinite(fine: pl.DataFrame, coarse: Coarse) -> None:
     wild = fine.with_columns(
         close=pl.when(pl.int_range(pl.len()) % 7 == 0).then(1e-300).otherwise(1e300)
     )
-    result = build_features(SET, wild, coarse, MINUTE)
+    result = build_features(SET, wild, Beside(coarse), MINUTE)
     for name, dtype in result.schema.items():
         assert dtype != pl.Float64 or result[name].is_finite().all()
 
 
 def test_a_column_that_is_not_stored_is_refused_by_name(fine: pl.DataFrame) -> None:
     with pytest.raises(WrongUseError, match=r"trial-v2 needs rsi_14 of 1m.*`indicators`"):
-        build_features(SET, fine.drop("rsi_14"), {}, MINUTE)
+        build_features(SET, fine.drop("rsi_14"), Beside(), MINUTE)
 
 
 def test_a_coarser_column_that_is_not_stored_is_refused_by_name(
     fine: pl.DataFrame, coarse: Coarse
 ) -> None:
     with pytest.raises(WrongUseError, match="needs sma_20 of 5m"):
-        build_features(SET, fine, {FIVE: coarse[FIVE].drop("sma_20")}, MINUTE)
+        build_features(SET, fine, Beside({FIVE: coarse[FIVE].drop("sma_20")}), MINUTE)
 
 
 def test_columns_are_described_once_each() -> None:
@@ -186,7 +187,7 @@ def test_an_impossible_set_is_refused_by_key(values: dict[str, object], named: s
 
 
 def test_an_empty_set_carries_only_the_candle(fine: pl.DataFrame) -> None:
-    result = build_features(FeatureSet("bare", 1), fine, {}, MINUTE)
+    result = build_features(FeatureSet("bare", 1), fine, Beside(), MINUTE)
     assert result.columns == [*KEPT, "is_complete"]
     assert result["is_complete"].all()
     assert history_rows(FeatureSet("bare", 1)) == 0
@@ -202,7 +203,7 @@ def test_coarser_candle_that_was_only_carried_is_unknown(
     # Of 20 missing candles of 5m, ten are carried; live, nobody knows yet that more will come.
     carried = coarse[FIVE].filter("is_filled")["open_time"]
     assert carried.len() == 10
-    result = build_features(SET, fine, coarse, MINUTE)
+    result = build_features(SET, fine, Beside(coarse), MINUTE)
     behind = pl.col("open_time").dt.offset_by("1m").dt.truncate("5m").dt.offset_by("-5m")
     beside = result.filter(behind.is_in(carried.implode()))
     assert beside.height == 50

@@ -1,0 +1,68 @@
+"""The rows before a range that its formulas need, read from the lake and noted as inputs.
+
+Dagster sees a month depend on the same month only; what its first rows need lies in earlier ones.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import polars as pl
+
+from data_platform.domain.candles import TimeRange
+from data_platform.domain.markets import Series
+from data_platform.indicators.indicator import ALL, WarmUp
+from data_platform.operations.journal_book import Read
+from data_platform.operations.lake import Lake
+
+
+def most(one: WarmUp, other: WarmUp) -> WarmUp:
+    """Return the larger of two needs."""
+    if one == ALL or other == ALL:
+        return ALL
+    return max(one, other)
+
+
+def with_history(
+    lake: Lake,
+    read: tuple[str, Series],
+    wanted: TimeRange,
+    rows: WarmUp,
+    columns: Sequence[str] | None = None,
+) -> pl.DataFrame:
+    """Return the rows of a range and those before it, sorted.
+
+    Args:
+        lake: where they lie.
+        read: layer and series.
+        wanted: the range.
+        rows: how many before the range's first; fewer are returned when fewer are stored. `ALL`:
+            those of its segment.
+        columns: only these; None: all.
+    """
+    if rows != ALL:
+        return lake.store.read_with_history(*read, wanted.start, wanted.end, rows, columns=columns)
+    own = lake.store.read_range(*read, wanted.start, wanted.end, columns=columns)
+    if own.is_empty() or own["segment"][0] >= wanted.start:
+        return own
+    before = lake.store.read_range(*read, own["segment"][0], wanted.start, columns=columns)
+    # Earlier months may still hold the columns of another configuration.
+    return pl.concat([before, own], how="diagonal")
+
+
+def since(read: Read, frame: pl.DataFrame, start: datetime, rows: WarmUp) -> dict[Read, datetime]:
+    """Return from when on a read matters: nothing before as many rows as were wanted does.
+
+    Where all rows are wanted, these are the ones of the segment: what was before its start does
+    not matter, and where that start moves, so does the range's own content.
+    """
+    if rows == ALL:
+        return {read: min(frame["open_time"][0], start)} if frame.height else {}
+    before = frame.filter(pl.col("open_time") < start).height if frame.height else 0
+    if before < rows:
+        return {}
+    return {read: frame["open_time"][0] if frame.height else start}
+
+
+def from_start(frame: pl.DataFrame, start: datetime) -> pl.DataFrame:
+    """Return the rows from a time on."""
+    return frame.filter(pl.col("open_time") >= start)
