@@ -28,7 +28,7 @@ from data_platform.config.environment import (
     read_variable,
 )
 from data_platform.config.exchanges import ExchangeReader, ExchangeSettings
-from data_platform.config.feature_sets import read_feature_set, refuse_unknown_markets
+from data_platform.config.feature_sets import read_feature_sets
 from data_platform.config.models import PlatformFile, read_model
 from data_platform.config.strict_yaml import Document, read_yaml
 from data_platform.config.thresholds import Thresholds, read_thresholds
@@ -148,6 +148,7 @@ def load_settings(
     entries = read_model(document, PlatformFile)
     data_root = read_data_root(variables)
     exchanges = _exchanges(document, entries, read_simulator(variables), clock)
+    pairs = {name: exchange.pairs for name, exchange in exchanges.items()}
     return Settings(
         config_path=path,
         data_root=data_root,
@@ -156,7 +157,7 @@ def load_settings(
         indicators=_indicators(document, entries),
         refresh=Refresh(**dict(entries.refresh)),
         automation=entries.automation,
-        feature_sets=_feature_sets(_beside(path, "features"), exchanges),
+        feature_sets=read_feature_sets(_beside(path, "features"), pairs),
         thresholds=read_thresholds(read_yaml(_beside(path, "thresholds.yaml")), entries.exchanges),
         channels=to_channels(read_variable(variables, ALERTS_VARIABLE) or ""),
     )
@@ -254,24 +255,6 @@ def _indicators(document: Document, entries: PlatformFile) -> tuple[str, ...]:
         except WrongUseError as error:
             raise document.error(("indicators", index), str(error)) from error
     return tuple(names)
-
-
-def _feature_sets(
-    folder: Path, exchanges: Mapping[str, ExchangeSettings]
-) -> tuple[FeatureSet, ...]:
-    files = sorted(folder.glob("*.yaml"))
-    if not files:
-        raise ConfigError(f"{folder}: expected at least one feature set (<name>.yaml), found none.")
-    pairs = {name: exchange.pairs for name, exchange in exchanges.items()}
-    found: dict[str, FeatureSet] = {}
-    for file in files:
-        document = read_yaml(file)
-        one = read_feature_set(document)
-        refuse_unknown_markets(document, one, pairs)
-        if one.key in found:
-            raise document.error(("version",), f"{one.key} stands in another file already.")
-        found[one.key] = one
-    return tuple(sorted(found.values(), key=lambda it: (it.name, it.version)))
 
 
 def _beside(config: Path, name: str) -> Path:

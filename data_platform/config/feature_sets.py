@@ -4,16 +4,42 @@ Stays out: what a feature is (`features/`).
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 
 from data_platform.config.models import FeatureSetFile, MarketEntry, read_model
-from data_platform.config.strict_yaml import Document, ValuePath
-from data_platform.domain.errors import WrongUseError
+from data_platform.config.strict_yaml import Document, ValuePath, read_yaml
+from data_platform.domain.errors import ConfigError, WrongUseError
 from data_platform.domain.markets import Pair
 from data_platform.domain.timeframes import TIMEFRAMES, Timeframe, to_timeframe
 from data_platform.features.feature_set import FeatureSet
 from data_platform.features.fill_policy import to_honest_policy
 from data_platform.features.markets import MarketColumns
 from data_platform.indicators.columns import to_recipe
+
+
+def read_feature_sets(
+    folder: Path, pairs: Mapping[str, Collection[Pair]]
+) -> tuple[FeatureSet, ...]:
+    """Return every feature set of a folder, by name and version.
+
+    Args:
+        folder: one set a file.
+        pairs: of each configured exchange, of which a set may join any.
+
+    Raises:
+        ConfigError: there is no set, one stands twice, or one is refused.
+    """
+    found: dict[str, FeatureSet] = {}
+    for file in sorted(folder.glob("*.yaml")):
+        document = read_yaml(file)
+        one = read_feature_set(document)
+        refuse_unknown_markets(document, one, pairs)
+        if one.key in found:
+            raise document.error(("version",), f"{one.key} stands in another file already.")
+        found[one.key] = one
+    if not found:
+        raise ConfigError(f"{folder}: expected at least one feature set (<name>.yaml), found none.")
+    return tuple(sorted(found.values(), key=lambda it: (it.name, it.version)))
 
 
 def read_feature_set(document: Document) -> FeatureSet:

@@ -17,9 +17,8 @@ from data_platform.operations.lake import Lake
 
 def most(one: WarmUp, other: WarmUp) -> WarmUp:
     """Return the larger of two needs."""
-    if one == ALL or other == ALL:
-        return ALL
-    return max(one, other)
+    numbers = [it for it in (one, other) if it != ALL]
+    return max(numbers) if len(numbers) == len((one, other)) else ALL
 
 
 def with_history(
