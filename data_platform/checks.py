@@ -6,14 +6,18 @@ completed: by then everything else is done and recorded.
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
 
+from data_platform.assets.candles import TICK_TAG
 from data_platform.assets.line import FIRST_FAILURES, Line, asset_key
+from data_platform.config.scope import to_neighbourhood
 from data_platform.domain.layers import LAYERS, Partition
 from data_platform.domain.markets import Series
 from data_platform.domain.timeframes import Timeframe
+from data_platform.operations.agreement import COARSER, renew_verdicts
 from data_platform.operations.due import FreshnessLimits, series_status
 from data_platform.operations.lake import Lake
 from data_platform.operations.missing import History
@@ -30,6 +34,10 @@ from data_platform.operations.verdicts import (
     table_verdicts,
 )
 from data_platform.partitions import from_partition_key
+
+AGREEMENT_BUDGET = timedelta(milliseconds=300)
+"""How long a run may hold months against others that are not its own; a tick has none of its own,
+or every tick would judge all pairs anew for one candle more."""
 
 COMPLETION = (FETCHED.name, DERIVED.name, FILES.name)
 """The checks whose failure in a partition of the run makes the run fail."""
@@ -50,6 +58,7 @@ def build_checks(line: Line) -> dg.AssetChecksDefinition:
         context.log.addFilter(lambda record: "expected outputs" not in record.getMessage())
         lake: Lake = context.resources.lake.open(context.run.run_id)
         wanted, run_keys = context.selected_asset_check_keys, _partition_keys(context)
+        _hold_against_others(lake, line, context, run_keys)
         failed: dict[Partition, str] = {}
         assets = {check.asset_key for check in wanted}
         for judged, verdict in verdicts_of(lake, line, assets, run_keys):
@@ -87,6 +96,7 @@ def judged_asset(line: Line, layer: str, timeframe: Timeframe) -> Judged:
 def to_evaluation(key: dg.AssetKey, verdict: Verdict) -> dg.AssetCheckEvaluation:
     """Return a verdict in Dagster's words, with count, first ten rows and threshold for the UI."""
     is_error, beside = verdict.severity == "error", dict(verdict.beside)
+    measured = dict(verdict.measured)
     return dg.AssetCheckEvaluation(
         asset_key=key,
         check_name=verdict.name,
@@ -97,6 +107,7 @@ def to_evaluation(key: dg.AssetKey, verdict: Verdict) -> dg.AssetCheckEvaluation
             "first_rows": dg.MetadataValue.json(list(verdict.rows)),
             "threshold": dg.MetadataValue.json(dict(verdict.threshold)),
             **({"not_counted": dg.MetadataValue.json(beside)} if beside else {}),
+            **({"measured": dg.MetadataValue.json(measured)} if measured else {}),
         },
     )
 
@@ -123,12 +134,42 @@ def verdicts_of(
                 yield judged, verdict
 
 
+def _hold_against_others(
+    lake: Lake, line: Line, context: dg.AssetCheckExecutionContext, run_keys: set[str] | None
+) -> None:
+    """Judge again what rests on several series and has moved, in whatever run it did.
+
+    A tick has no time for more than a part of it; checks started alone judge everything.
+    """
+    keys = set() if TICK_TAG in context.run.tags else run_keys
+    left = renew_verdicts(
+        lake,
+        to_neighbourhood(
+            line.exchange, line.settings.exchanges.values(), line.settings.thresholds.limits
+        ),
+        None if keys is None else _candle_partitions(line, keys),
+        AGREEMENT_BUDGET,
+    )
+    if left:
+        context.log.info("%d months wait to be held against others: the next runs go on.", left)
+
+
+def _candle_partitions(line: Line, keys: set[str]) -> set[Partition]:
+    cells = [from_partition_key(key) for key in keys]
+    return {
+        Partition("ohlcv", Series(line.exchange.name, pair, timeframe), period)
+        for pair, period in cells
+        for timeframe in line.exchange.timeframes
+    }
+
+
 def _statements(line: Line) -> Iterator[tuple[dg.AssetKey, Statement]]:
     for layer in LAYERS:
         for timeframe in line.exchange.timeframes:
             key = asset_key(line.exchange.name, layer.name, timeframe)
             for statement in CANDLE_STATEMENTS if layer.name == "ohlcv" else DERIVED_STATEMENTS:
-                yield key, statement
+                if statement.name != COARSER.name or timeframe in line.exchange.fetched[1:]:
+                    yield key, statement
 
 
 def _spec(key: dg.AssetKey, statement: Statement) -> dg.AssetCheckSpec:

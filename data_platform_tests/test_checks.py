@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import dagster as dg
+import polars as pl
 import pytest
 from dagster import DagsterRunStatus
 
@@ -12,6 +13,7 @@ from data_platform.domain.markets import Pair
 from data_platform.domain.periods import to_period
 from data_platform.partitions import PartitionRange
 from data_platform.runs import failure_reasons
+from data_platform.storage.journal import CommitNote
 from data_platform.storage.verdicts import VerdictRow
 from data_platform_tests.damage import damage
 from data_platform_tests.small_line import (
@@ -27,7 +29,9 @@ from data_platform_tests.small_line import (
 )
 
 CANDLES = dg.AssetKey(["binance", "ohlcv_1h"])
-CANDLE_CHECKS = 19
+CANDLE_CHECKS = 21
+"""Of a timeframe that is held against no finer one."""
+
 DERIVED_CHECKS = 2
 UNUSUAL = {"no_outlying_returns"}
 """The made-up SOL/USDT rose by 12 % in the hour from 2024-02-28 12:00, ten times its deviation."""
@@ -80,7 +84,8 @@ def test_every_asset_is_judged_once_in_a_run_of_the_whole_line(stored_line: Smal
     counts = Counter(event.event_type_value for event in events if event)
     tables = len(ALL_LAYERS) * len(TIMEFRAMES)
     derived = tables - len(TIMEFRAMES)
-    checks = CANDLE_CHECKS * len(TIMEFRAMES) + DERIVED_CHECKS * derived
+    # Of 1h, 4h and 1d one is fetched and has a finer one that is fetched, too.
+    checks = CANDLE_CHECKS * len(TIMEFRAMES) + 1 + DERIVED_CHECKS * derived
     assert counts["ASSET_CHECK_EVALUATION"] == checks
     # Events are what a run costs: none beside those that carry something.
     assert counts["STEP_OUTPUT"] == tables
@@ -94,7 +99,7 @@ def test_verdicts_of_a_clean_line_pass(stored_line: SmallLine) -> None:
     assert failed(found) == UNUSUAL
     assert found["no_outlying_returns"].severity == dg.AssetCheckSeverity.WARN
     for check in found.values():
-        assert set(check.metadata) == {"count", "first_rows", "threshold"}
+        assert set(check.metadata) - {"measured"} == {"count", "first_rows", "threshold"}
 
 
 def test_old_broken_month_stays_red_when_a_fresh_one_passes(stored_line: SmallLine) -> None:
@@ -111,6 +116,40 @@ def test_old_broken_month_stays_red_when_a_fresh_one_passes(stored_line: SmallLi
     assert len(rows) == 10
     assert {row["partition"] for row in rows} == {"ETH-USDT|2024-02"}
     assert failed(found) == UNUSUAL
+
+
+def test_day_that_is_not_what_its_hours_make_is_red_with_its_time(stored_line: SmallLine) -> None:
+    days = Partition("ohlcv", series(ETH, "1d"), to_period("2024-02"))
+    wrong = pl.col("open_time") == datetime(2024, 2, 10, tzinfo=UTC)
+    with stored_line.lake() as lake:
+        held = lake.store.read(days)
+        assert held is not None
+        high = pl.when(wrong).then(pl.col("high") * 2).otherwise("high")
+        lake.store.commit(
+            days,
+            held.frame.with_columns(high=high),
+            merge=None,
+            audit=lambda given: (given, given.clear()),
+            note=CommitNote(source="planted"),
+        )
+    daily = dg.AssetKey(["binance", "ohlcv_1d"])
+    key = dg.AssetCheckKey(daily, "coarser_candles_agree")
+    job = stored_line.definitions.resolve_implicit_job_def_def_for_assets([daily])
+    assert job is not None
+    result = job.execute_in_process(
+        instance=stored_line.instance, asset_selection=[daily], partition_key="BTC-USDT|2024-03"
+    )
+    (found,) = [it for it in result.get_asset_check_evaluations() if it.asset_check_key == key]
+    assert not found.passed
+    assert found.severity == dg.AssetCheckSeverity.WARN
+    rows = found.metadata["first_rows"].value
+    assert isinstance(rows, list)
+    assert (rows[0]["partition"], rows[0]["open_time"]) == (
+        "ETH-USDT|2024-02",
+        "2024-02-10 00:00:00",
+    )
+    # Three pairs, all of February and the first day of March.
+    assert found.metadata["measured"].value == {"checked": 3 * 30, "not_compared": 0}
 
 
 def test_month_that_nobody_fetched_fails_the_gap_checks_with_its_times(

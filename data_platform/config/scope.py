@@ -1,10 +1,10 @@
-"""What the settings of an exchange mean to the operations: rules and recipes.
+"""What the settings of an exchange mean to the operations: rules, recipes and neighbours.
 
 Belongs here: values of the config put into the operations' own objects. Stays out: files, the
 environment (`settings.py`) and Dagster.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
 from data_platform.config.exchanges import ExchangeSettings
@@ -18,6 +18,7 @@ from data_platform.operations.derive import Recipe
 from data_platform.operations.due import FreshnessLimits
 from data_platform.operations.health_report import ReportRules, Watched
 from data_platform.operations.missing import History
+from data_platform.operations.neighbours import Neighbourhood
 from data_platform.operations.plan import UpdateRules
 from data_platform.operations.recipes import features_recipe, filled_recipe, indicators_recipe
 from data_platform.operations.score import ScoreRules
@@ -126,3 +127,24 @@ def set_recipes(
     """
     made = [each for each in feature_sets if each.holds(timeframe)]
     return [features_recipe(each, timeframe, indicators) for each in made]
+
+
+def to_neighbourhood(
+    exchange: ExchangeSettings,
+    exchanges: Iterable[ExchangeSettings],
+    standards: Standards,
+) -> Neighbourhood:
+    """Return which series of an exchange are held against which others.
+
+    Args:
+        exchange: whose series are judged.
+        exchanges: all that are configured.
+        standards: what the config says of every rule.
+    """
+    others = [each for each in exchanges if each.name != exchange.name]
+    return Neighbourhood(
+        own=tuple(exchange.series),
+        derived=frozenset(exchange.derive),
+        others=tuple(series for other in others for series in other.series),
+        standards=standards,
+    )

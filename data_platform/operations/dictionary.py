@@ -36,6 +36,21 @@ def filled_columns() -> list[TableColumn]:
     return _described(FILLED_SCHEMA)
 
 
+def consensus_columns() -> list[TableColumn]:
+    """Return the columns of the macro `consensus`."""
+    prices = [
+        TableColumn(name, "Float64", f"Median over the exchanges. {COLUMN_DESCRIPTIONS[name]}")
+        for name in CANDLE_SCHEMA.names()[1:]
+    ]
+    time = CANDLE_SCHEMA["open_time"]
+    return [
+        TableColumn("open_time", str(time), COLUMN_DESCRIPTIONS["open_time"]),
+        *prices,
+        TableColumn("exchanges", "Int64", "Exchanges that have a candle of this time."),
+        TableColumn("available_at", str(time), "The candle's close, UTC."),
+    ]
+
+
 def indicator_columns(names: Sequence[str]) -> list[TableColumn]:
     """Return the columns that the named indicators add."""
     return [
@@ -89,6 +104,11 @@ def _lines(
     filled = filled_columns()
     yield from _table("ohlcv", "What the exchange sent: closed, audited, sparse.", candle_columns())
     yield from _table("filled", "The regular grid; the only layer that fills.", filled)
+    what = (
+        "In DuckDB the macro `consensus(pair, timeframe)`: the median candle of the exchanges that "
+        "list the pair. USD and USDT are different pairs."
+    )
+    yield from _table("consensus", what, consensus_columns())
     what = "The columns of `filled`, and these. Row t uses rows up to t."
     yield from _table("indicators", what, indicator_columns(indicators))
     for one in feature_sets:

@@ -6,7 +6,7 @@ one passes. Nothing is recomputed: rules ran at the write.
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
@@ -24,6 +24,8 @@ from data_platform.operations.judge import (
 )
 from data_platform.operations.lake import Lake
 from data_platform.operations.missing import History, count_lost, find_missing
+from data_platform.quality import agreement
+from data_platform.quality.agreement import AgreementRule
 from data_platform.quality.continuity import COUNTED_STATUSES, GAP_RULES
 from data_platform.quality.freshness import FRESHNESS_RULES
 from data_platform.quality.rule import FreshnessRule, GapRule, Limits, Rule, Severity
@@ -61,9 +63,11 @@ class Verdict:
     beside: Mapping[str, int] = field(default_factory=dict)
     """Candles that are not stored and do not count, by the reason, of checks that speak of gaps;
     `lost` are those `unavailable` ones that were asked for too late."""
+    measured: Mapping[str, object] = field(default_factory=dict)
+    """What was measured beside, of checks that hold series against one another."""
 
 
-def _statement(rule: Rule | GapRule | FreshnessRule) -> Statement:
+def _statement(rule: Rule | GapRule | AgreementRule | FreshnessRule) -> Statement:
     return Statement(rule.name, rule.severity, rule.description, rule.limits)
 
 
@@ -94,6 +98,7 @@ ANSWERS = Statement(
 CANDLE_STATEMENTS: tuple[Statement, ...] = (
     FETCHED,
     *(_statement(rule) for rule in CANDLE_RULES),
+    *(_statement(rule) for rule in agreement.RULES),
     *(_statement(rule) for rule in GAP_RULES),
     *(_statement(rule) for rule in FRESHNESS_RULES),
     ANSWERS,
@@ -152,6 +157,7 @@ def table_verdicts(
     gaps, beside = find_missing(lake, judged.history, judged.series), _beside(lake, judged)
     return [
         *(_stored_verdict(rule, judged, rows) for rule in rules),
+        *(_agreement_verdict(_statement(rule), judged, rows) for rule in agreement.RULES),
         *(_gap_verdict(rule, gaps, judged, beside) for rule in GAP_RULES),
         freshness_verdict(judged, statuses),
         answers_verdict(lake.breakers.read(judged.exchange)),
@@ -226,11 +232,11 @@ def _is_judged(file: StoredFile, judged: Judged) -> bool:
 
 def _newest_verdicts(lake: Lake, judged: Judged) -> pl.DataFrame:
     rows = lake.verdicts.newest(judged.exchange, judged.layer, judged.timeframe)
-    return rows.filter(pl.col("pair").is_in(list(judged.pairs)) & (pl.col("count") > 0))
+    return rows.filter(pl.col("pair").is_in(list(judged.pairs)))
 
 
 def _stored_verdict(rule: Statement, judged: Judged, rows: pl.DataFrame) -> Verdict:
-    own = rows.filter(pl.col("rule") == rule.name).sort("pair", "period")
+    own = rows.filter((pl.col("rule") == rule.name) & (pl.col("count") > 0)).sort("pair", "period")
     found: list[Row] = []
     partitions: dict[str, str] = {}
     for pair, period, rows_json in own.select("pair", "period", "rows_json").rows():
@@ -242,6 +248,21 @@ def _stored_verdict(rule: Statement, judged: Judged, rows: pl.DataFrame) -> Verd
     spoken = judged.limits.spoken(rule, judged.series, failing)
     count = int(own["count"].sum())
     return Verdict(rule.name, spoken.severity, count, found[:FIRST_ROWS], spoken.limits, partitions)
+
+
+def _agreement_verdict(rule: Statement, judged: Judged, rows: pl.DataFrame) -> Verdict:
+    own = rows.filter(pl.col("rule") == rule.name).sort("pair", "period")
+    measured: dict[str, object] = {"checked": int(own["checked"].sum())}
+    told = {
+        f"{pair}|{period}": json.loads(text)
+        for pair, period, text in own.select("pair", "period", "measured_json").rows()
+    }
+    lacking = [it["not_compared"] for it in told.values() if "not_compared" in it]
+    measured |= {"not_compared": sum(lacking)} if lacking else {}
+    # Of each pair the newest month: the older ones stand in the table of verdicts.
+    newest = {key.partition("|")[0]: key for key, it in told.items() if it.get("exchanges")}
+    measured |= {key: told[key]["exchanges"] for key in newest.values()}
+    return replace(_stored_verdict(rule, judged, rows), measured=measured)
 
 
 def _gap_verdict(

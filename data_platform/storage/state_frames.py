@@ -64,6 +64,7 @@ _VERDICTS_SCHEMA = pl.Schema(
         "checked": _NUMBER,
         "rows_json": _TEXT,
         "threshold_json": _TEXT,
+        "measured_json": _TEXT,
         "checked_at": TIME,
     }
 )
@@ -172,6 +173,7 @@ STATE_COLUMNS = {
     "checked": "Rows looked at; 0: none, or the verdict is older than this column.",
     "rows_json": "The first ten of them.",
     "threshold_json": "The thresholds used.",
+    "measured_json": "What was measured on the way, of rules that compare series.",
     "checked_at": "When it was judged, UTC.",
     "score_five": "Weighted sum by the profile `five_dimensions`.",
     "score_four": "Weighted sum by the profile `four_dimensions`.",

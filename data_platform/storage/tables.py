@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from data_platform.domain.candles import TIME
 
-REVISION = "0004"
+REVISION = "0005"
 """The newest migration. A database that says so needs no Alembic, whose import costs 0.4 s."""
 
 METADATA = sa.MetaData()
@@ -165,6 +165,7 @@ VERDICTS = sa.Table(
     sa.Column("checked", sa.Integer, nullable=False),
     sa.Column("rows_json", sa.String, nullable=False),
     sa.Column("threshold_json", sa.String, nullable=False),
+    *(sa.Column(name, sa.String, nullable=False) for name in ("measured_json", "basis")),
     sa.Column("checked_at", _TIME, nullable=False),
     sa.PrimaryKeyConstraint(*PARTITION, "rule", "day", name="verdicts_key"),
 )

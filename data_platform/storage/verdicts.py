@@ -31,6 +31,18 @@ VERDICT_SCHEMA = pl.Schema(
         "checked": pl.Int64(),
         "rows_json": pl.String(),
         "threshold_json": pl.String(),
+        "measured_json": pl.String(),
+        "checked_at": TIME,
+    }
+)
+
+BASIS_SCHEMA = pl.Schema(
+    {
+        "timeframe": pl.String(),
+        "pair": pl.String(),
+        "period": pl.String(),
+        "rule": pl.String(),
+        "basis": pl.String(),
         "checked_at": TIME,
     }
 )
@@ -76,6 +88,10 @@ class VerdictRow:
     threshold_json: str
     """The thresholds used, as a JSON object."""
     checked_at: datetime
+    measured_json: str = "{}"
+    """What was measured on the way, as a JSON object."""
+    basis: str = ""
+    """What else it rests on than the partition itself; it is judged anew when that has moved."""
 
 
 class Verdicts:
@@ -102,6 +118,8 @@ class Verdicts:
                 "checked": row.checked,
                 "rows_json": row.rows_json,
                 "threshold_json": row.threshold_json,
+                "measured_json": row.measured_json,
+                "basis": row.basis,
                 "checked_at": to_ms(row.checked_at),
             }
             for row in rows
@@ -158,6 +176,20 @@ class Verdicts:
         """
         mine, is_failed = [VERDICTS.c.exchange == exchange], VERDICTS.c["count"] > 0
         return self._newest(mine, FAILED_SCHEMA, (*PARTITION, "rule"), is_failed)
+
+    def bases(self, exchange: str, rules: Collection[str]) -> pl.DataFrame:
+        """Return what the newest verdicts of some rules rest on, as `BASIS_SCHEMA`, sorted.
+
+        Args:
+            exchange: whose candles.
+            rules: names of rules that rest on more than their own partition.
+        """
+        mine = [
+            VERDICTS.c.layer == "ohlcv",
+            VERDICTS.c.exchange == exchange,
+            VERDICTS.c.rule.in_(sorted(rules)),
+        ]
+        return self._newest(mine, BASIS_SCHEMA, ("timeframe", "pair", "period", "rule"))
 
     def _newest(
         self,

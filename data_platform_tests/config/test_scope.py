@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from data_platform.config.exchanges import ExchangeSettings
-from data_platform.config.scope import to_rules, to_scope
+from data_platform.config.scope import to_neighbourhood, to_rules, to_scope
 from data_platform.converters import CONVERTERS
 from data_platform.domain.markets import Pair
 from data_platform.operations.due import FreshnessLimits
@@ -67,3 +67,19 @@ def test_scores_are_made_of_what_is_configured(
         timedelta(seconds=7), timedelta(minutes=5), settings.thresholds.limits
     )
     assert rules.profiles == settings.thresholds.profiles
+
+
+def test_a_neighbourhood_holds_an_exchange_against_all_others(tmp_path: Path) -> None:
+    path = tmp_path / "platform.yaml"
+    path.write_text(
+        "exchanges:\n"
+        "  coinbase: {pairs: [BTC/USD], timeframes: [1m, 1h, 4h]}\n"
+        "  okx: {pairs: [BTC/USDT, ETH/USDT], timeframes: [1h]}\n"
+    )
+    settings = load_settings({}, config=path, now=NOW)
+    exchanges, limits = settings.exchanges, settings.thresholds.limits
+    found = to_neighbourhood(exchanges["coinbase"], exchanges.values(), limits)
+    assert [str(it) for it in found.own] == [f"coinbase/BTC-USD/{it}" for it in ("1m", "1h", "4h")]
+    assert [each.name for each in found.derived] == ["4h"]
+    assert [str(it) for it in found.others] == ["okx/BTC-USDT/1h", "okx/ETH-USDT/1h"]
+    assert found.standards == limits

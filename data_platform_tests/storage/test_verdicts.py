@@ -1,10 +1,11 @@
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
 
 from data_platform.domain.periods import Period
 from data_platform.storage.partition_store import PartitionStore
-from data_platform.storage.verdicts import VERDICT_SCHEMA, VerdictRow, Verdicts
+from data_platform.storage.verdicts import BASIS_SCHEMA, VERDICT_SCHEMA, VerdictRow, Verdicts
 from data_platform_tests.storage.lake import DAY, HOUR, JANUARY, partition, utc
 
 MONDAY = date(2024, 1, 1)
@@ -40,6 +41,7 @@ def test_a_verdict_comes_back(store: PartitionStore, verdicts: Verdicts) -> None
             24,
             "[]",
             '{"limit": 5}',
+            "{}",
             utc(2024),
         )
     ]
@@ -87,3 +89,21 @@ def test_counts_are_those_of_the_newest_verdicts_of_some_rules(
     assert since["period"].to_list() == ["2024-02"]
     assert verdicts.counts("okx", ("agree",)).is_empty()
     assert verdicts.counts("binance", ("agree",), DAY).is_empty()
+
+
+def test_the_newest_basis_of_each_partition_and_rule(
+    store: PartitionStore, verdicts: Verdicts
+) -> None:
+    for day, basis in ((MONDAY + timedelta(days=9), "new"), (MONDAY, "old")):
+        row = replace(verdict("agree", 0, day), basis=basis, measured_json='{"a": 1}')
+        record(store, row, verdict("sane", 0, day))
+    record(store, verdict("agree", 1), month=Period(2024, 2))
+    found = verdicts.bases("binance", ["agree"])
+    assert found.schema == BASIS_SCHEMA
+    assert found.sort("period").rows() == [
+        ("1h", "BTC-USDT", "2024-01", "agree", "new", utc(2024)),
+        ("1h", "BTC-USDT", "2024-02", "agree", "", utc(2024)),
+    ]
+    assert verdicts.bases("okx", ["agree"]).is_empty()
+    newest = verdicts.newest("binance", "ohlcv", HOUR)
+    assert newest["measured_json"].to_list() == ['{"a": 1}', "{}", "{}"]
