@@ -13,7 +13,7 @@ SHORT := data_platform_tests/domain data_platform_tests/test_line.py data_platfo
 SQL ?= select exchange, timeframe, count(*) as candles from candles group by all order by all
 
 .PHONY: help install demo demo-ui test test-slow test-pythons check docs fix ui ui-readonly simulate \
-	generate-sample download status report backup verify doctor query bench bench-fetch bench-store clean
+	generate-sample download status report backup verify doctor query bench bench-fetch bench-store bench-checks clean
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -114,6 +114,9 @@ bench-fetch: install ## Measure: the source against bare ccxt, use of the limits
 
 bench-store: install ## Measure: commits, reads and proofs of a large lake (10 minutes, 3 GB)
 	python benchmarks/store.py $(ARGS)
+
+bench-checks: install ## Measure: all checks of one month of 1m, against the same rules in pandas
+	python benchmarks/checks.py
 
 clean: ## Remove the environment and caches; never the lake
 	rm -rf .venv .uv .mypy_cache .pytest_cache .ruff_cache .hypothesis

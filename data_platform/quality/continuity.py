@@ -37,6 +37,9 @@ def find_disordered_times(given: RuleInput, _limits: Limits) -> pl.DataFrame:
 def find_repeated_times(given: RuleInput, _limits: Limits) -> pl.DataFrame:
     """Return every candle after the first that has an opening time stored already."""
     times = pl.concat([_last_time(given), given.candles.select("open_time")])
+    if (times["open_time"].diff().drop_nulls() > timedelta(0)).all():
+        # As nearly always: where times increase none can be repeated, and nothing is grouped.
+        return times.clear().with_columns(rows=pl.lit(None, pl.UInt32))
     rows = times.with_row_index("row").with_columns(
         first=pl.col("row").min().over("open_time"), rows=pl.len().over("open_time")
     )

@@ -29,17 +29,14 @@ def find_price_jumps(given: RuleInput, limits: Limits) -> pl.DataFrame:
         open_time, open, high, low, close, previous (close), change (share).
     """
     limit = limits[given.timeframe.name]
-    rows = with_history(given).with_columns(
-        change=_away("previous"),
-        inside=_away("open"),
-        earlier=pl.col("close").shift(2),
-        leapt=(pl.col("previous") / pl.col("close").shift(2) - 1).abs() > limit,
-    )
-    is_far = (pl.col("change") > limit * pl.col("steps").sqrt()) | (pl.col("inside") > limit)
-    is_back = pl.col("leapt") & ((pl.col("close") / pl.col("earlier") - 1).abs() <= limit)
-    found = rows.filter("is_judged", is_far, ~is_back.fill_null(value=False))
-    change = pl.max_horizontal("change", "inside")
-    return found.select("open_time", "open", "high", "low", "close", "previous", change)
+    rows = with_history(given).with_columns(earlier=pl.col("close").shift(2))
+    is_far = _is_beyond(pl.col("previous"), limit * _root()) | _is_beyond(pl.col("open"), limit)
+    leapt = (pl.col("previous") / pl.col("earlier") - 1).abs() > limit
+    is_back = leapt & ((pl.col("close") / pl.col("earlier") - 1).abs() <= limit)
+    found = rows.filter("is_judged", is_far).filter(~is_back.fill_null(value=False))
+    shown = ("open_time", "open", "high", "low", "close", "previous")
+    change = pl.max_horizontal(_away("previous"), _away("open"))
+    return found.select(*shown, change=change).collect()
 
 
 def find_volume_spikes(given: RuleInput, limits: Limits) -> pl.DataFrame:
@@ -58,7 +55,8 @@ def find_volume_spikes(given: RuleInput, limits: Limits) -> pl.DataFrame:
     mean = pl.col("volume").rolling_mean(window, min_samples=window // 2).shift(1)
     rows = with_history(given).with_columns(mean=mean, times=pl.col("volume") / mean)
     is_loud = (pl.col("times") > limits[given.timeframe.name]) & (pl.col("mean") > 0)
-    return rows.filter("is_judged", is_loud).select("open_time", "volume", "mean", "times")
+    found = rows.filter("is_judged", is_loud)
+    return found.select("open_time", "volume", "mean", "times").collect()
 
 
 def find_outlying_returns(given: RuleInput, limits: Limits) -> pl.DataFrame:
@@ -80,13 +78,17 @@ def find_outlying_returns(given: RuleInput, limits: Limits) -> pl.DataFrame:
         with_history(given)
         .with_columns(log_return=(pl.col("close") / pl.col("previous")).log() / _root())
         .with_columns(sigma=_sigma(least, window))
-        .with_columns(leapt=_is_beyond(limits["sigmas"], least))
+        .with_columns(leapt=_is_outlying(limits["sigmas"], least))
     )
     is_back = pl.col("leapt").shift(1) & (
         (pl.col("close") / pl.col("close").shift(2)).log().abs() <= least
     )
     found = rows.filter("is_judged", "leapt", ~is_back.fill_null(value=False))
-    return found.select("open_time", "close", "previous", "log_return", "sigma")
+    return found.select("open_time", "close", "previous", "log_return", "sigma").collect()
+
+
+def _is_beyond(price: pl.Expr, share: pl.Expr | float) -> pl.Expr:
+    return (pl.col("high") > price * (1 + share)) | (pl.col("low") < price * (1 - share))
 
 
 def _away(reference: str) -> pl.Expr:
@@ -103,7 +105,7 @@ def _sigma(least: float, window: int) -> pl.Expr:
     return tame.rolling_std(window, min_samples=window // 2).shift(1)
 
 
-def _is_beyond(sigmas: float, least: float) -> pl.Expr:
+def _is_outlying(sigmas: float, least: float) -> pl.Expr:
     size = pl.col("log_return").abs()
     return (size > sigmas * pl.col("sigma")) & (size > least)
 

@@ -58,7 +58,7 @@ def find_fallen_silent(given: RuleInput, limits: Limits) -> pl.DataFrame:
     usual = silent.rolling_max(window, min_samples=window // 2).shift(recent)
     rows = with_history(given).with_columns(silent=silent, usual=usual)
     is_new = (pl.col("volume") == 0) & (pl.col("silent") - pl.col("usual") > limits["share"])
-    return rows.filter("is_judged", is_new).select("open_time", "silent", "usual")
+    return rows.filter("is_judged", is_new).select("open_time", "silent", "usual").collect()
 
 
 RULES: tuple[Rule, ...] = (

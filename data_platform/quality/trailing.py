@@ -31,24 +31,29 @@ def history_candles(timeframe: Timeframe) -> int:
     return trailing_candles(timeframe) + 2 * recent_candles(timeframe) + 2
 
 
-def with_history(given: RuleInput) -> pl.DataFrame:
+def with_history(given: RuleInput) -> pl.LazyFrame:
     """Return the candles with those before them, and what each follows upon.
 
     Numbers that cannot be true (`ohlc.py`) are null, so that they spoil no mean.
 
     Returns:
         `CANDLE_SCHEMA` and `previous` (the close ahead), `steps` (candles' lengths since then, at
-        least 1), `is_judged` (false for the rows before).
+        least 1), `is_judged` (false for the rows before); not computed yet, so that a rule pays
+        for the columns it reads only.
     """
     rows = pl.concat([given.before, given.candles])
     prices = [pl.col(name) for name in ("open", "high", "low", "close")]
     possible = [pl.when(it.is_finite() & (it > 0)).then(it).name.keep() for it in prices]
     volume = pl.col("volume")
     steps = pl.col("open_time").diff().dt.total_milliseconds() / given.timeframe.ms
-    return rows.with_columns(
-        *possible, pl.when(volume.is_finite() & (volume >= 0)).then(volume).name.keep()
-    ).with_columns(
-        previous=pl.col("close").shift(1),
-        steps=steps.clip(lower_bound=1),
-        is_judged=pl.int_range(pl.len()) >= given.before.height,
+    return (
+        rows.lazy()
+        .with_columns(
+            *possible, pl.when(volume.is_finite() & (volume >= 0)).then(volume).name.keep()
+        )
+        .with_columns(
+            previous=pl.col("close").shift(1),
+            steps=steps.clip(lower_bound=1),
+            is_judged=pl.int_range(pl.len()) >= given.before.height,
+        )
     )
