@@ -105,7 +105,12 @@ def note_step(lake: Lake, exchange: str, kind: str, report: LayerReport) -> None
         StorageError: the state database refuses.
     """
     written = [it for it in report.partitions if it.outcome == "written"]
-    lags = [it.lag for it in written if it.lag and it.partition.layer == "ohlcv"]
+    # Of a backfill the months that are over say nothing of how fresh it left the series.
+    candles = sorted(
+        (it for it in written if it.partition.layer == "ohlcv"), key=lambda it: it.partition.period
+    )
+    newest = {it.partition.series: it.lag for it in candles}
+    lags = [lag for lag in newest.values() if lag]
     lake.runs.add(
         Step(
             run_id=lake.run_id,

@@ -1,6 +1,14 @@
 from data_platform.domain.layers import Partition
 from data_platform.operations.lake import Lake
-from data_platform.operations.report import LayerReport, find_refused, report_of, spell_causes
+from data_platform.operations.report import (
+    LayerReport,
+    PartitionReport,
+    find_refused,
+    note_step,
+    report_of,
+    spell_causes,
+)
+from data_platform.storage.state_frames import state_frames
 from data_platform_tests.factories import (
     candles_at,
     gap_of,
@@ -100,3 +108,21 @@ def test_causes_are_told_apart_and_a_lone_one_keeps_its_words() -> None:
     assert spell_causes({}) == []
     damaged = f"{first}: the file is damaged"
     assert spell_causes({first: damaged}) == [damaged]
+
+
+def test_lag_of_a_step_is_that_of_the_newest_months_it_wrote(lake: Lake) -> None:
+    months = [
+        PartitionReport(
+            partition=partition_of(series, month),
+            outcome="written",
+            rows=1,
+            first=None,
+            last=time(last),
+            path=None,
+            committed_at=time("2024-03-10 12:00"),
+        )
+        for series in (series_of(), series_of(pair="ETH/USDT"))
+        for month, last in (("2024-03", "2024-03-10 10:00"), ("2024-02", "2024-02-29 23:00"))
+    ]
+    note_step(lake, "binance", "backfill", LayerReport(partitions=months))
+    assert state_frames(lake.state)["runs"]["lag_ms"].to_list() == [3_600_000]
