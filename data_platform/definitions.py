@@ -35,8 +35,8 @@ def build_definitions(
     return dg.Definitions(
         assets=[build_catalog_asset(), *(asset for line in lines for asset in build_line(line))],
         asset_checks=[build_checks(line) for line in lines],
-        jobs=build_jobs(lines),
-        schedules=build_schedules(settings, lines),
+        jobs=build_jobs(settings, lines, clock),
+        schedules=build_schedules(settings, lines, clock),
         sensors=build_sensors(settings, lines),
         resources=build_resources(settings),
         executor=dg.in_process_executor,

@@ -9,32 +9,40 @@ import polars as pl
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from data_platform.assets.candles import priority_of
-from data_platform.assets.line import Line, asset_key, partition_metadata
+from data_platform.assets.line import Clock, Line, asset_key, partition_metadata
 from data_platform.assets.scores import score_candles
 from data_platform.checks import spell_failures, to_evaluation, verdicts_of
 from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Series
+from data_platform.operations.backup import back_up, source_of
 from data_platform.operations.heal import due_months, find_due
 from data_platform.operations.lake import Lake
 from data_platform.operations.missing import History
 from data_platform.operations.report import LayerReport, note_step
 from data_platform.operations.requests import Desk, answer_requests, waiting_requests
+from data_platform.operations.retention import apply_retention, find_leaving
 from data_platform.operations.update import CandleUpdate
 from data_platform.partitions import to_partition_key
 from data_platform.resources import source_key
 from data_platform.runs import BACKFILL_TAG, HEAL_TAG, prune_superseded_runs
+from data_platform.settings import Settings, dagster_home
 
 REQUEST_JOB = "answer_requests_job"
 
 Job = UnresolvedAssetJobDefinition | dg.JobDefinition
 
+NO_BACKUPS = "there is no `backups` in the platform config: it names the folder to back up to"
+"""Why nothing is backed up by itself."""
 
-def build_jobs(lines: Sequence[Line]) -> list[Job]:
+
+def build_jobs(settings: Settings, lines: Sequence[Line], clock: Clock) -> list[Job]:
     """Return every job: of the project, and of each exchange."""
     return [
         build_catalog_job(),
         build_prune_job(),
         build_request_job(lines),
+        build_backup_job(settings),
+        build_retention_job(settings, clock),
         *(job for line in lines for job in build_line_jobs(line)),
         *map(build_heal_job, lines),
     ]
@@ -195,3 +203,45 @@ def build_prune_job() -> dg.JobDefinition:
         prune_runs()
 
     return prune_runs_job
+
+
+def build_backup_job(settings: Settings) -> dg.JobDefinition:
+    """Return the job that makes one more backup where the config says, while others write."""
+
+    @dg.op
+    def back_up_lake(context: dg.OpExecutionContext) -> None:
+        if settings.backups is None:
+            raise dg.Failure(NO_BACKUPS, allow_retries=False)
+        source = source_of(settings.data_root, settings.state_url, dagster_home())
+        made = back_up(source, settings.backups.folder, keep=settings.backups.keep)
+        context.log.info(made.spelled())
+        faults = [f"{fault.path}: {fault.reason}" for fault in made.generation.faults]
+        if faults:
+            raise dg.Failure(f"The backup is made, without {', '.join(faults)}.")
+
+    @dg.job(description="Back up the lake, its state and Dagster's storage, as `backups` says.")
+    def back_up_job() -> None:
+        back_up_lake()
+
+    return back_up_job
+
+
+def build_retention_job(settings: Settings, clock: Clock) -> dg.JobDefinition:
+    """Return the job that moves what config no longer keeps among the tables to the archive."""
+
+    @dg.op(required_resource_keys={"lake"})
+    def archive_old_months(context: dg.OpExecutionContext) -> None:
+        lake: Lake = context.resources.lake.open(context.run_id)
+        leaving = find_leaving(lake, settings.thresholds.retention, clock())
+        failures = apply_retention(lake, leaving)
+        pinned = sum(it.is_pinned for it in leaving)
+        moved = len(leaving) - pinned - len(failures)
+        context.log.info("%s partitions moved to archive/, %s stay pinned", moved, pinned)
+        if failures:
+            raise dg.Failure(" ".join(failures))
+
+    @dg.job(description="Move months that `retention` no longer keeps to archive/.")
+    def archive_old_months_job() -> None:
+        archive_old_months()
+
+    return archive_old_months_job

@@ -1,4 +1,4 @@
-"""Schedules: the nightly look for what is missing or stale, the recheck, the pruning of runs.
+"""Schedules: the nightly look for what is missing or stale, the recheck, the housekeeping.
 
 They start stopped, as is Dagster's habit, unless the config says otherwise.
 """
@@ -8,11 +8,12 @@ from collections.abc import Sequence
 import dagster as dg
 
 from data_platform.assets.candles import COMPARE_TAG
-from data_platform.assets.line import Line, asset_key
-from data_platform.jobs import candles_job_name, line_job_name
+from data_platform.assets.line import Clock, Line, asset_key
+from data_platform.jobs import NO_BACKUPS, candles_job_name, line_job_name
 from data_platform.operations.backlog import find_backlog, find_doubts
 from data_platform.operations.lake import opened_lake
 from data_platform.operations.recheck import old_candles, recent_candles
+from data_platform.operations.retention import find_leaving
 from data_platform.partitions import to_blocks
 from data_platform.runs import BACKFILL_TAG
 from data_platform.settings import Settings
@@ -28,11 +29,20 @@ OLD_MONTHS_WEEKDAY = 0
 
 PRUNING = "47 3 * * *"
 
+BACKUP = "17 4 * * *"
+"""When the night's runs are over, and before old months move."""
 
-def build_schedules(settings: Settings, lines: Sequence[Line]) -> list[dg.ScheduleDefinition]:
+RETENTION = "7 5 * * *"
+
+
+def build_schedules(
+    settings: Settings, lines: Sequence[Line], clock: Clock
+) -> list[dg.ScheduleDefinition]:
     """Return every schedule: of the project, and of each exchange."""
     return [
         build_prune_schedule(settings),
+        build_backup_schedule(settings),
+        build_retention_schedule(settings, clock),
         *map(build_nightly_schedule, lines),
         *map(build_recheck_schedule, lines),
     ]
@@ -130,6 +140,51 @@ def build_prune_schedule(settings: Settings) -> dg.ScheduleDefinition:
         default_status=_status(settings),
         description="Deletes runs of ticks that newer ones have superseded.",
     )
+
+
+def build_backup_schedule(settings: Settings) -> dg.ScheduleDefinition:
+    """Return the schedule that backs the lake up daily, where the config says to which folder."""
+
+    @dg.schedule(
+        name="back_up_schedule",
+        job_name="back_up_job",
+        cron_schedule=BACKUP,
+        execution_timezone="UTC",
+        default_status=_status(settings),
+        description="Backs up the lake, its state and Dagster's storage, as `backups` says.",
+    )
+    def backup(context: dg.ScheduleEvaluationContext) -> dg.SkipReason | dg.RunRequest:
+        if settings.backups is None:
+            return dg.SkipReason(NO_BACKUPS)
+        return dg.RunRequest(run_key=f"backup-{context.scheduled_execution_time:%Y-%m-%d}")
+
+    return backup
+
+
+def build_retention_schedule(settings: Settings, clock: Clock) -> dg.ScheduleDefinition:
+    """Return the schedule that archives old months daily, where the config has them leave.
+
+    Never started by the config: what moves data away is turned on by hand.
+    """
+
+    @dg.schedule(
+        name="retention_schedule",
+        job_name="archive_old_months_job",
+        cron_schedule=RETENTION,
+        execution_timezone="UTC",
+        description="Moves months that `retention` no longer keeps to archive/.",
+    )
+    def retention(context: dg.ScheduleEvaluationContext) -> dg.SkipReason | dg.RunRequest:
+        keep = settings.thresholds.retention
+        if not keep:
+            return dg.SkipReason("no timeframe has a `retention` in thresholds.yaml")
+        with opened_lake(settings.data_root, settings.state_url) as lake:
+            leaving = find_leaving(lake, keep, clock())
+        if all(it.is_pinned for it in leaving):
+            return dg.SkipReason("no month is old enough that no snapshot pins")
+        return dg.RunRequest(run_key=f"retention-{context.scheduled_execution_time:%Y-%m-%d}")
+
+    return retention
 
 
 def _status(settings: Settings) -> dg.DefaultScheduleStatus:

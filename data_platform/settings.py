@@ -29,7 +29,7 @@ from data_platform.config.environment import (
 )
 from data_platform.config.exchanges import ExchangeReader, ExchangeSettings
 from data_platform.config.feature_sets import read_feature_sets
-from data_platform.config.models import PlatformFile, read_model
+from data_platform.config.models import BackupsEntry, PlatformFile, read_model
 from data_platform.config.strict_yaml import Document, read_yaml
 from data_platform.config.thresholds import Thresholds, read_thresholds
 from data_platform.domain.alerts import Channel
@@ -90,6 +90,8 @@ class Settings:
     refresh: Refresh
     automation: Literal["stopped", "running"]
     """Whether sensors and schedules start by themselves."""
+    backups: BackupsEntry | None
+    """Where automation backs the lake up to; None: it does not."""
     feature_sets: tuple[FeatureSet, ...]
     """Sorted by name and version, at least one."""
     thresholds: Thresholds
@@ -158,6 +160,7 @@ def load_settings(
         refresh=Refresh(**dict(entries.refresh)),
         automation=entries.automation,
         feature_sets=read_feature_sets(_beside(path, "features"), pairs),
+        backups=entries.backups,
         thresholds=read_thresholds(read_yaml(_beside(path, "thresholds.yaml")), entries.exchanges),
         channels=to_channels(read_variable(variables, ALERTS_VARIABLE) or ""),
     )

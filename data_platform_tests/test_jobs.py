@@ -1,10 +1,20 @@
+import shutil
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import dagster as dg
+import pytest
 import sqlalchemy as sa
 
+from data_platform.config.models import BackupsEntry
+from data_platform.definitions import build_definitions
+from data_platform.operations.restore import Places, restore
+from data_platform.operations.verify import verify_lake
 from data_platform.runs import failure_reasons
+from data_platform.storage.inventory import Chosen
 from data_platform.storage.tables import RUNS
+from data_platform_tests.damage import damage
 from data_platform_tests.factories import punch, stored
 from data_platform_tests.small_line import (
     ALL_LAYERS,
@@ -36,6 +46,45 @@ def test_candle_job_holds_candles_alone(empty_line: SmallLine) -> None:
 
 def test_catalogue_has_a_job_of_its_own(empty_line: SmallLine) -> None:
     assert selected(empty_line, "rebuild_catalog_job") == {"catalog"}
+
+
+def house_job(line: SmallLine, name: str, **changes: object) -> dg.ExecuteInProcessResult:
+    settings = replace(line.settings, **changes)  # type: ignore[arg-type]
+    definitions = build_definitions(settings, clock=lambda: line.clock[0])
+    job = definitions.resolve_job_def(name)
+    return job.execute_in_process(instance=line.instance, raise_on_error=False)
+
+
+def test_backup_job_makes_a_backup_that_can_be_restored_and_names_what_it_lacks(
+    stored_line: SmallLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "no-instance"))
+    backups = BackupsEntry.model_validate({"folder": str(tmp_path / "backup"), "keep": 2})
+    assert not house_job(stored_line, "back_up_job").success
+    assert house_job(stored_line, "back_up_job", backups=backups).success
+    restore(backups.folder, Places(tmp_path / "restored", None))
+    url = f"sqlite:///{tmp_path / 'restored' / 'state.db'}"
+    assert verify_lake(tmp_path / "restored", url, Chosen()).verdict == "sound"
+    shutil.rmtree(backups.folder)
+    damaged = next((stored_line.settings.data_root / "ohlcv").rglob("*.parquet"))
+    damage(damaged, "flipped")
+    failed = house_job(stored_line, "back_up_job", backups=backups)
+    assert not failed.success
+    (event,) = (it for it in failed.all_events if it.is_step_failure)
+    assert damaged.relative_to(stored_line.settings.data_root).as_posix() in str(
+        event.event_specific_data
+    )
+
+
+def test_retention_job_archives_what_is_old_and_nothing_else(stored_line: SmallLine) -> None:
+    keep = replace(stored_line.settings.thresholds, retention={"1h": timedelta(days=30)})
+    stored_line.clock[0] = datetime(2024, 4, 5, 5, 7, tzinfo=UTC)
+    before = set(stored_line.files())
+    assert house_job(stored_line, "archive_old_months_job", thresholds=keep).success
+    moved = before - set(stored_line.files())
+    assert moved
+    assert all("timeframe=1h" in it and "period=2024-02" in it for it in moved)
+    assert {f"archive/{it}" for it in moved} == set(stored_line.files()) - before
 
 
 def test_prune_job_deletes_superseded_ticks_and_survives_itself(empty_line: SmallLine) -> None:

@@ -1,9 +1,13 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import dagster as dg
 import polars as pl
 import pytest
 
+from data_platform.config.models import BackupsEntry
+from data_platform.definitions import build_definitions
 from data_platform.domain.candles import merge_candles
 from data_platform.domain.layers import Partition
 from data_platform.domain.periods import to_period
@@ -124,6 +128,43 @@ def test_archived_month_with_a_due_gap_is_asked_for_only_while_its_file_is_here(
         return
     (stored_line.settings.data_root / "archive").rename(stored_line.root / "elsewhere")
     assert nightly(stored_line) == "every month is stored and no derived layer is stale"
+
+
+def evening(line: SmallLine, name: str, **changes: object) -> tuple[list[str | None], str | None]:
+    """Return the run keys that a schedule of the house asks for, or why it does not."""
+    settings = replace(line.settings, **changes)  # type: ignore[arg-type]
+    definitions = build_definitions(settings, clock=lambda: line.clock[0])
+    schedule = definitions.get_repository_def().get_schedule_def(name)
+    context = dg.build_schedule_context(
+        instance=line.instance, scheduled_execution_time=datetime(2024, 4, 5, 4, 17, tzinfo=UTC)
+    )
+    found = schedule.evaluate_tick(context)
+    return [it.run_key for it in found.run_requests or []], found.skip_message
+
+
+def test_nothing_is_backed_up_by_itself_unless_the_config_says_where(
+    empty_line: SmallLine, tmp_path: Path
+) -> None:
+    requests, reason = evening(empty_line, "back_up_schedule")
+    assert requests == []
+    assert "there is no `backups` in the platform config" in str(reason)
+    backups = BackupsEntry.model_validate({"folder": str(tmp_path / "backup")})
+    assert evening(empty_line, "back_up_schedule", backups=backups) == (
+        ["backup-2024-04-05"],
+        None,
+    )
+
+
+def test_old_months_leave_only_where_the_config_says_so_and_some_are_old_enough(
+    stored_line: SmallLine,
+) -> None:
+    name = "retention_schedule"
+    assert evening(stored_line, name) == ([], "no timeframe has a `retention` in thresholds.yaml")
+    keep = replace(stored_line.settings.thresholds, retention={"1h": timedelta(days=30)})
+    young = evening(stored_line, name, thresholds=keep)
+    assert young == ([], "no month is old enough that no snapshot pins")
+    stored_line.clock[0] = datetime(2024, 4, 5, 5, 7, tzinfo=UTC)
+    assert evening(stored_line, name, thresholds=keep) == (["retention-2024-04-05"], None)
 
 
 def recheck(line: SmallLine, day: datetime) -> list[dg.RunRequest] | str:

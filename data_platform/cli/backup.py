@@ -1,12 +1,11 @@
 """`data-platform backup`: one more generation of the lake, its state and Dagster's storage."""
 
 import sys
-from importlib.metadata import version
 from pathlib import Path
 
 import click
 
-from data_platform.operations.backup import INSTANCE_FILE, Backup, Source, back_up
+from data_platform.operations.backup import back_up, source_of
 from data_platform.settings import dagster_home, load_settings
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -30,31 +29,15 @@ def backup(target: Path, keep: int | None) -> None:
     """
     settings = load_settings()
     home = dagster_home()
-    has_instance = (home / INSTANCE_FILE).exists()
-    source = Source(
-        data_root=settings.data_root,
-        state_url=settings.state_url,
-        home=home if has_instance else None,
-        program=version("data-platform"),
-    )
+    source = source_of(settings.data_root, settings.state_url, home)
     made = back_up(source, target.absolute(), keep=keep)
     for fault in made.generation.faults:
         click.echo(
             f"data-platform: {fault.path}: {fault.reason}. See data-platform doctor.", err=True
         )
-    if not has_instance:
+    if source.home is None:
         click.echo(f"There is no Dagster instance at {home} (DAGSTER_HOME): left out.")
     elif not any(it.path.endswith(".db") for it in made.generation.in_area("dagster")):
         click.echo(f"Dagster keeps no SQLite file below {home}: back its database up by its tool.")
-    click.echo(_spell(made))
+    click.echo(made.spelled())
     sys.exit(1 if made.generation.faults else 0)
-
-
-def _spell(made: Backup) -> str:
-    generation = made.generation
-    dropped = f"; {made.dropped} old ones dropped" if made.dropped else ""
-    return (
-        f"{generation.created_at:%Y-%m-%dT%H:%M:%S.%fZ}: {len(generation.files):,} files, "
-        f"{generation.size / 1e6:,.1f} MB; {made.added:,} new, {made.added_size / 1e6:,.1f} MB "
-        f"copied in {made.seconds:.1f} s{dropped}"
-    )

@@ -20,6 +20,7 @@ from data_platform.config.values import (
     VARIABLE_PATTERN,
     DateField,
     DurationField,
+    FolderField,
     GraceField,
     NameField,
     PairField,
@@ -135,6 +136,17 @@ class RefreshEntry(StrictModel):
     )
 
 
+class BackupsEntry(StrictModel):
+    """Where `back_up_schedule` puts the daily backup."""
+
+    folder: FolderField = Field(
+        description="Full path of a folder for the backups of this lake, best on another disk."
+    )
+    keep: Annotated[int, Field(ge=1)] = Field(
+        default=30, description="Backups without faults that stay; older ones are dropped."
+    )
+
+
 class PlatformFile(StrictModel):
     """A platform config: which candles are kept, from where, and what is made of them."""
 
@@ -149,6 +161,9 @@ class PlatformFile(StrictModel):
     )
     automation: Literal["stopped", "running"] = Field(
         default="stopped", description="Whether sensors and schedules start by themselves."
+    )
+    backups: BackupsEntry | None = Field(
+        default=None, description="What `back_up_schedule` does; without, it does nothing."
     )
 
 

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, TypeVar
 from urllib.parse import urlsplit
 
@@ -95,6 +96,18 @@ def to_keep(text: str) -> timedelta:
     return timedelta.max if text == "unlimited" else to_duration(text)
 
 
+def to_folder(text: str) -> Path:
+    """Return a folder that is named in full: who reads the config may stand anywhere.
+
+    Raises:
+        WrongUseError: the path does not begin at the root.
+    """
+    path = Path(text).expanduser()
+    if not path.is_absolute() or "\0" in text:
+        raise WrongUseError(f"{text!r} is no full path. Accepted: like /mnt/backup or ~/backup.")
+    return path
+
+
 def to_base_url(text: str) -> str:
     """Return a URL of scheme, host and optional path, without a slash at its end.
 
@@ -174,6 +187,11 @@ UrlField = Annotated[
     str,
     _of_text(to_base_url, "a URL like http://127.0.0.1:9100/binance"),
     WithJsonSchema({"type": "string", "format": "uri"}),
+]
+FolderField = Annotated[
+    InstanceOf[Path],
+    _of_text(to_folder, "a full path like /mnt/backup"),
+    WithJsonSchema({"type": "string", "examples": ["/mnt/backup"]}),
 ]
 NameField = Annotated[str, Field(pattern=NAME_PATTERN)]
 """Our name of an exchange, or ccxt's id of one."""

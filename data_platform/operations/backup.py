@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 from data_platform.domain.errors import (
@@ -52,6 +53,12 @@ class Source:
     """Version of the program."""
 
 
+def source_of(data_root: Path, state_url: str, home: Path) -> Source:
+    """Return a lake and its Dagster instance, if that folder holds one, as what is backed up."""
+    instance = home if (home / INSTANCE_FILE).exists() else None
+    return Source(data_root, state_url, instance, version("data-platform"))
+
+
 @dataclass(frozen=True, slots=True)
 class Backup:
     """What a backup has done."""
@@ -64,6 +71,16 @@ class Backup:
     dropped: int
     """Old generations."""
     seconds: float
+
+    def spelled(self) -> str:
+        """Return it in one line."""
+        generation = self.generation
+        dropped = f"; {self.dropped} old ones dropped" if self.dropped else ""
+        return (
+            f"{generation.created_at:%Y-%m-%dT%H:%M:%S.%fZ}: {len(generation.files):,} files, "
+            f"{generation.size / 1e6:,.1f} MB; {self.added:,} new, {self.added_size / 1e6:,.1f} MB "
+            f"copied in {self.seconds:.1f} s{dropped}"
+        )
 
 
 def back_up(source: Source, target: Path, *, keep: int | None = None) -> Backup:

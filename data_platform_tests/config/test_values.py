@@ -1,8 +1,9 @@
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
-from data_platform.config.values import spell_value, to_base_url, to_date, to_duration
+from data_platform.config.values import spell_value, to_base_url, to_date, to_duration, to_folder
 from data_platform.domain.errors import WrongUseError
 
 
@@ -26,6 +27,17 @@ def test_durations_are_a_number_and_a_unit(text: str, expected: timedelta) -> No
 def test_other_durations_are_refused(text: str) -> None:
     with pytest.raises(WrongUseError, match=r"is no duration\. Accepted: a number and a unit"):
         to_duration(text)
+
+
+def test_a_folder_is_named_in_full() -> None:
+    assert to_folder("/mnt/backup") == Path("/mnt/backup")
+    assert to_folder("~/backup") == Path.home() / "backup"
+
+
+@pytest.mark.parametrize("text", ["", "backup", "./backup", "../backup", "/mnt/\0"])
+def test_other_folders_are_refused(text: str) -> None:
+    with pytest.raises(WrongUseError, match=r"is no full path\. Accepted: like /mnt/backup"):
+        to_folder(text)
 
 
 def test_a_date_is_the_first_instant_of_its_day_in_utc() -> None:
