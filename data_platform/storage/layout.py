@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from data_platform.domain.errors import StorageError
 from data_platform.domain.layers import LAYERS_BY_NAME, Partition
-from data_platform.domain.markets import Series
+from data_platform.domain.markets import Market, Pair, Series
 from data_platform.domain.timeframes import Timeframe
 
 HISTORY = "history"
@@ -129,6 +129,34 @@ class Layout:
         return self.root / LOCKS / _series(layer, series) / f"{_word(period)}.lock"
 
     @property
+    def state_files(self) -> Path:
+        """Return the folder of the files that tell other programs how things stand."""
+        return self.root / STATE
+
+    def state_file(self, name: str, market: Market | None = None) -> Path:
+        """Return one of those files.
+
+        Args:
+            name: of its kind.
+            market: whose, of the kinds that have one file a market.
+
+        Raises:
+            StorageError: a name would not be one plain folder or file.
+        """
+        if market is None:
+            return self.state_files / f"{name}.json"
+        return self.state_files / name / _word(market.exchange) / f"{_pair(market.pair)}.json"
+
+    def find_state_files(self, name: str) -> Iterator[Path]:
+        """Yield the files of a kind that has one a market."""
+        return (self.state_files / name).glob("*/*.json")
+
+    @property
+    def state_lock(self) -> Path:
+        """Return the lock file of whoever writes state files."""
+        return self.root / LOCKS / f"{STATE}.lock"
+
+    @property
     def known_damage(self) -> Path:
         """Return the note of the files that the catalogue has to leave out."""
         return self.root / "damaged.json"
@@ -194,15 +222,18 @@ def _series(layer: str, series: Series, feature_set: str | None = None) -> Path:
         raise StorageError(f"{layer} of {series}: exactly the layer features has a feature set.")
     if feature_set is not None:
         folder /= f"set={_word(feature_set)}"
-    key = series.pair.key
-    if not _PAIR.fullmatch(key):
-        raise StorageError(f"pair key {key!r} is no plain folder name.")
     return (
         folder
         / f"exchange={_word(series.exchange)}"
         / f"timeframe={series.timeframe.name}"
-        / f"pair={key}"
+        / f"pair={_pair(series.pair)}"
     )
+
+
+def _pair(pair: Pair) -> str:
+    if not _PAIR.fullmatch(pair.key):
+        raise StorageError(f"pair key {pair.key!r} is no plain folder name.")
+    return pair.key
 
 
 def _word(text: str) -> str:

@@ -17,7 +17,7 @@ from data_platform.domain.timeframes import Timeframe
 from data_platform.storage.journal import equal, series_key
 from data_platform.storage.ledger import WAITING, Status
 from data_platform.storage.state import State
-from data_platform.storage.tables import GAPS, to_frame, to_ms, to_time
+from data_platform.storage.tables import GAPS, SERIES, to_frame, to_ms, to_time
 
 RANGE_SCHEMA = pl.Schema(
     {
@@ -180,33 +180,33 @@ class LedgerSums:
 
     def confirmed_until(self, wanted: Iterable[Series]) -> dict[Series, datetime]:
         """Return the end of the newest confirmed gap of each series that has one."""
+        # Rows of a series never overlap: the one that starts last ends last.
+        query = (
+            sa.select(GAPS.c.end)
+            .where(*_ONE_SERIES, IS_HOLE, GAPS.c.confirmed.is_(True))
+            .order_by(GAPS.c.start.desc())
+            .limit(1)
+        )
         found = {}
         with self._state.read() as connection:
             for series in wanted:
-                # Rows of a series never overlap: the one that starts last ends last.
-                query = (
-                    sa.select(GAPS.c.end)
-                    .where(*equal(GAPS, series_key(series)), IS_HOLE, GAPS.c.confirmed.is_(True))
-                    .order_by(GAPS.c.start.desc())
-                    .limit(1)
-                )
-                time = to_time(connection.execute(query).scalar())
+                time = to_time(connection.execute(query, dict(series_key(series))).scalar())
                 if time is not None:
                     found[series] = time
         return found
 
     def newest_gaps(self, wanted: Iterable[Series], status: Status) -> dict[Series, NewestGap]:
         """Return the newest gap of a status of each series that has one."""
+        query = (
+            sa.select(GAPS.c.start, GAPS.c.next_try)
+            .where(*_ONE_SERIES, GAPS.c.status == status)
+            .order_by(GAPS.c.start.desc())
+            .limit(1)
+        )
         found = {}
         with self._state.read() as connection:
             for series in wanted:
-                query = (
-                    sa.select(GAPS.c.start, GAPS.c.next_try)
-                    .where(*equal(GAPS, series_key(series)), GAPS.c.status == status)
-                    .order_by(GAPS.c.start.desc())
-                    .limit(1)
-                )
-                row = connection.execute(query).one_or_none()
+                row = connection.execute(query, dict(series_key(series))).one_or_none()
                 start = to_time(row.start) if row else None
                 if row and start:
                     found[series] = NewestGap(start, to_time(row.next_try))
@@ -221,20 +221,24 @@ class LedgerSums:
             wanted: the series.
             start: only those that begin at or after it.
         """
+        query = sa.select(GAPS.c.start, GAPS.c.end).where(
+            *_ONE_SERIES,
+            GAPS.c.status.in_(WAITING),
+            GAPS.c.start >= to_ms(start),
+            GAPS.c.confirmed.is_(False),
+        )
         found: dict[Series, list[TimeRange]] = {}
         with self._state.read() as connection:
             for series in wanted:
-                query = sa.select(GAPS.c.start, GAPS.c.end).where(
-                    *equal(GAPS, series_key(series)),
-                    GAPS.c.status.in_(WAITING),
-                    GAPS.c.start >= to_ms(start),
-                    GAPS.c.confirmed.is_(False),
-                )
-                rows = to_frame(connection.execute(query).all(), SPAN_SCHEMA).rows()
+                rows = connection.execute(query, dict(series_key(series))).all()
                 if rows:
-                    found[series] = [TimeRange(first, last) for first, last in rows]
+                    spans = to_frame(rows, SPAN_SCHEMA).rows()
+                    found[series] = [TimeRange(first, last) for first, last in spans]
         return found
 
+
+# Built once: to build a statement costs more than to carry it out, and a tick asks for each series.
+_ONE_SERIES = [GAPS.c[name] == sa.bindparam(name) for name in SERIES]
 
 IS_HOLE = GAPS.c.status != "repaired"
 """What was repaired holds candles again; its rows only tell that it was a hole once."""

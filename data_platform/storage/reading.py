@@ -147,8 +147,7 @@ class PartitionReader(JournalReader):
         Raises:
             DamagedFileError: a journalled file is gone, torn or changed.
         """
-        with self.state.read() as connection:
-            found = rows_of_series(connection, layer, series, feature_set)
+        found = self._months(layer, series, feature_set)
         frame = self._read_rows(layer, needed_months(found, start, end, rows), columns)
         times = pl.col("open_time")
         inside = frame.filter((times >= start) & (times < end))
@@ -172,9 +171,7 @@ class PartitionReader(JournalReader):
         Raises:
             DamagedFileError: a journalled file is torn or changed.
         """
-        with self.state.read() as connection:
-            found = rows_of_series(connection, layer, series, None)
-        rows = needed_months(found, start, end, 0)
+        rows = needed_months(self._months(layer, series, None), start, end, 0)
         there = [row for row in rows if self._is_there(row)]
         away = [row for row in rows if is_archived(row.path) and row not in there]
         times = self._read_rows(layer, there, ["open_time"])["open_time"]
@@ -197,10 +194,12 @@ class PartitionReader(JournalReader):
             periods: only of these months.
             feature_set: `<name>-v<version>` in the layer features.
         """
-        wanted = set(periods)
-        with self.state.read() as connection:
-            rows = rows_of_series(connection, layer, series, feature_set)
+        wanted, rows = set(periods), self._months(layer, series, feature_set)
         return [self.root / row.path for row in rows if row.path and row.period in wanted]
+
+    def _months(self, layer: str, series: Series, feature_set: str | None) -> list[JournalRow]:
+        with self.state.read() as connection:
+            return rows_of_series(connection, layer, series, feature_set)
 
     def _is_there(self, row: JournalRow) -> bool:
         return row.path is not None and (self.root / row.path).exists()
