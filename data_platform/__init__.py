@@ -39,6 +39,8 @@ Where do I go to...?
 | how a simulated exchange speaks | `simulator/`, one module a dialect |
 | what the report says and how it looks | `operations/health_report.py`, `rendering/` |
 | what is stored on which day | `operations/coverage.py` |
+| what the state files hold | `domain/state_files.py`, `operations/state_files.py` |
+| a session, a killzone, a level of volatility | `domain/sessions.py`, `domain/market_context.py` |
 | a command | `cli/`, one module a command |
 | a read function for people | `api.py` |
 """

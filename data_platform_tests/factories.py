@@ -167,9 +167,14 @@ def month_of(text: str) -> Period:
 
 
 def files_of(root: Path) -> dict[str, tuple[bytes, int]]:
-    """Content and modification time of every file of the lake but locks and the database."""
+    """Content and modification time of every file of the lake but locks and the database.
+
+    Nor of the state files: they tell of now.
+    """
     return {
         path.relative_to(root).as_posix(): (path.read_bytes(), path.stat().st_mtime_ns)
         for path in sorted(root.rglob("*"))
-        if path.is_file() and ".locks" not in path.parts and not path.name.startswith("state.db")
+        if path.is_file()
+        and not {".locks", "state"} & set(path.relative_to(root).parts)
+        and not path.name.startswith("state.db")
     }

@@ -36,7 +36,10 @@ def selected(line: SmallLine, job: str) -> set[str]:
 
 def test_line_job_holds_every_layer_and_timeframe(empty_line: SmallLine) -> None:
     expected = {f"binance/{layer}_{each}" for layer in ALL_LAYERS for each in TIMEFRAMES}
-    assert selected(empty_line, "materialize_binance_line_job") == expected
+    assert selected(empty_line, "materialize_binance_line_job") == {
+        *expected,
+        "binance/market_state",
+    }
 
 
 def test_candle_job_holds_candles_alone(empty_line: SmallLine) -> None:

@@ -16,6 +16,7 @@ from data_platform.cli.options import DAY, TIMEFRAME, WORD
 from data_platform.cli.orders import Order, Wish, to_orders
 from data_platform.cli.output import open_console
 from data_platform.cli.progress import DownloadProgress
+from data_platform.cli.state import renew_state
 from data_platform.cli.worker_pool import PoolResult, WorkerPlan, run_workers
 from data_platform.domain.layers import LAYERS
 from data_platform.settings import Settings, load_settings, worker_environment
@@ -68,6 +69,7 @@ def download(*, is_dry: bool, **typed: Any) -> None:  # noqa: ANN401
     if is_dry:
         sys.exit(0 if tell_costs(settings, orders, now) else 1)
     result = run_orders(settings, orders)
+    renew_state(settings)
     sys.exit(0 if is_success(result) else 1)
 
 

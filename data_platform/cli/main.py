@@ -26,6 +26,7 @@ from data_platform.cli.retention import retention
 from data_platform.cli.show import show
 from data_platform.cli.simulate import simulate
 from data_platform.cli.snapshot import snapshot
+from data_platform.cli.state import state
 from data_platform.cli.status import status
 from data_platform.cli.verify import verify
 from data_platform.domain.errors import DataPlatformError, WrongUseError
@@ -74,7 +75,7 @@ COMMANDS = (
         restore,
         show,
     ),
-    *(report, retention, simulate, snapshot, status, verify),
+    *(report, retention, simulate, snapshot, state, status, verify),
 )
 
 for command in COMMANDS:

@@ -46,10 +46,6 @@ class Period:
         """Return the month before."""
         return Period(self.year - (self.month == 1), (self.month - 2) % 12 + 1)
 
-    def overlaps(self, start: datetime, end: datetime) -> bool:
-        """Tell whether the month shares an instant with a half-open range."""
-        return self.start < end and start < self.end
-
     def __str__(self) -> str:
         return self.key
 

@@ -17,11 +17,11 @@ from data_platform.domain.state_files import (
     SourceState,
     SourceStatus,
 )
+from data_platform.operations.alarms import LADDER
 from data_platform.operations.due import SeriesStatus
 
-CRITICAL, HIGH = 0.70, 0.85
-"""Levels of the ladder of alerts: below the first nobody should trade, below the second health is
-no longer whole."""
+CRITICAL, HIGH = LADDER[0][0], LADDER[-1][0]
+"""Scores below which nobody should trade, and below which health is no longer whole."""
 
 
 @dataclass(frozen=True, slots=True)

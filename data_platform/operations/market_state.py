@@ -114,13 +114,8 @@ def _closed(
     if status.last is None:
         return empty_candles()
     series = status.series
-    end = series.timeframe.floor(now)
-    # The newest candle is told however old it is.
-    begin = min(start, status.last)
-    candles = reader.read_range("ohlcv", series, begin, end)
-    if candles.is_empty():
-        candles = reader.read_before("ohlcv", series, end, 1)
-    return candles
+    # With the one before: the newest candle is told however old it is.
+    return reader.read_with_history("ohlcv", series, start, series.timeframe.floor(now), 1)
 
 
 def to_latest(reader: PartitionReader, candles: MarketCandles) -> LatestOhlcv:

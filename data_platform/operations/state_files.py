@@ -16,7 +16,8 @@ from data_platform.domain.exchanges import QuietCandle
 from data_platform.domain.markets import Market, Series
 from data_platform.domain.state_files import DataStatus, SourceStatus
 from data_platform.operations.data_status import Quality, SeriesFacts, to_data_status, to_source
-from data_platform.operations.due import FreshnessLimits, SeriesStatus, series_status
+from data_platform.operations.due import SeriesStatus, series_status
+from data_platform.operations.health_report import ReportRules, Watched
 from data_platform.operations.incidents import Incident, find_incidents
 from data_platform.operations.lake import Lake
 from data_platform.operations.market_state import (
@@ -36,18 +37,6 @@ PER_MARKET = ("latest_ohlcv", "market_context")
 """Kinds that have one file a market."""
 
 
-@dataclass(frozen=True, slots=True)
-class Monitored:
-    """One configured exchange, as its files tell of it."""
-
-    exchange: str
-    series: Sequence[Series]
-    """All that are configured."""
-    fresh: FreshnessLimits
-    quiet_candle: QuietCandle
-    """What it sends for a time without trades."""
-
-
 @dataclass(slots=True)
 class StateReport:
     """What was written."""
@@ -64,7 +53,7 @@ class StateReport:
 
 def write_state_files(
     lake: Lake,
-    monitored: Sequence[Monitored],
+    rules: ReportRules,
     clock: Callable[[], datetime],
     exchanges: Collection[str] | None = None,
 ) -> StateReport:
@@ -72,7 +61,7 @@ def write_state_files(
 
     Args:
         lake: where candles lie; the files lie below its `state/`.
-        monitored: every configured exchange.
+        rules: every configured exchange, and by which profile scores are told.
         clock: the time, UTC; asked once nobody else writes.
         exchanges: whose markets' files are written; None: all.
 
@@ -85,7 +74,7 @@ def write_state_files(
     files = StateFiles(lake.store.root)
     with files.alone():
         now = clock().replace(microsecond=0)
-        return _Writing(lake, files, now).write(monitored, exchanges)
+        return _Writing(lake, rules, files, now).write(exchanges)
 
 
 @dataclass(slots=True)
@@ -93,6 +82,7 @@ class _Writing:
     """One writing, at one time."""
 
     lake: Lake
+    rules: ReportRules
     files: StateFiles
     now: datetime
     incidents: Mapping[Series, Sequence[Incident]] = field(default_factory=dict)
@@ -100,15 +90,13 @@ class _Writing:
     written: list[Path] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
 
-    def write(
-        self, monitored: Sequence[Monitored], exchanges: Collection[str] | None
-    ) -> StateReport:
+    def write(self, exchanges: Collection[str] | None) -> StateReport:
         """Write everything, and remove what is no longer configured."""
         self.incidents = find_incidents(self.lake, self.now)
         holes = recent_gaps(self.lake.state, self.now.replace(hour=0, minute=0, second=0))
         holes = holes.filter(pl.col("status").is_in(COUNTED_STATUSES))
         sources = {}
-        for each in monitored:
+        for each in self.rules.watched:
             is_own = exchanges is None or each.exchange in exchanges
             known = self._add_exchange(each, holes.filter(exchange=each.exchange), is_own=is_own)
             sources[each.exchange] = self._source(each.exchange, is_known=known)
@@ -117,20 +105,20 @@ class _Writing:
         self._put(
             "quality_report", to_quality_report(sources, self.facts, self.incidents, self.now)
         )
-        markets = {series.market for each in monitored for series in each.series}
+        markets = {series.market for each in self.rules.watched for series in each.series}
         removed = [gone for kind in PER_MARKET for gone in self.files.keep_only(kind, markets)]
         return StateReport(status, self.files.folder, self.written, removed, self.unread)
 
-    def _add_exchange(self, monitored: Monitored, holes: pl.DataFrame, *, is_own: bool) -> bool:
+    def _add_exchange(self, watched: Watched, holes: pl.DataFrame, *, is_own: bool) -> bool:
         """Add the facts of an exchange; return whether it ever answered."""
-        statuses = series_status(self.lake, monitored.series, monitored.fresh, self.now)
+        statuses = series_status(self.lake, watched.series, watched.fresh, self.now)
         by_market: dict[Market, list[SeriesStatus]] = {}
         for status in statuses:
             by_market.setdefault(status.series.market, []).append(status)
-        quality = read_quality(self.lake, monitored.exchange)
-        gaps = _count_gaps(holes, statuses, monitored.quiet_candle)
+        quality = read_quality(self.lake, watched.exchange, self.rules.score_column)
+        gaps = _count_gaps(holes, statuses, watched.history.quiet_candle)
         since = self.now - max(HISTORY.values())
-        reader = NewestReader(self.lake.store.root, self.lake.state, monitored.exchange, since)
+        reader = NewestReader(self.lake.store.root, self.lake.state, watched.exchange, since)
         for market, own in sorted(by_market.items()):
             candles = read_market(reader, own, self.now, whole=is_own)
             self.facts += [_to_facts(it, candles, quality, gaps) for it in own]
@@ -152,10 +140,10 @@ class _Writing:
         self.written.append(self.files.write(kind, text.encode(), market))
 
 
-def read_quality(lake: Lake, exchange: str) -> dict[tuple[str, str], Quality]:
+def read_quality(lake: Lake, exchange: str, column: str) -> dict[tuple[str, str], Quality]:
     """Return how good the newest month of each series is, by pair's key and timeframe's name."""
     newest = lake.scores.newest(exchange).sort("period").group_by("pair", "timeframe").last()
-    names = ("score_five", "completeness", "validity", "timeliness")
+    names = (column, "completeness", "validity", "timeliness")
     return {
         (pair, timeframe): Quality(*values)
         for pair, timeframe, *values in newest.select("pair", "timeframe", *names).rows()

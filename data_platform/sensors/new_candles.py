@@ -12,6 +12,7 @@ import dagster as dg
 
 from data_platform.assets.candles import TICK_TAG
 from data_platform.assets.line import Line, asset_key
+from data_platform.assets.market_state import market_state_key
 from data_platform.assets.scores import score_running_months
 from data_platform.checks import freshness_limits, judged_asset, to_evaluation
 from data_platform.domain.errors import StorageError
@@ -145,7 +146,7 @@ def _to_request(line: Line, tick: Tick, now: datetime) -> dg.RunRequest:
     block = PartitionRange(line.exchange.pairs, tick.first, tick.last)
     return dg.RunRequest(
         run_key=f"{name}-{now:%Y-%m-%dT%H:%M:%S}",
-        asset_selection=[asset_key(name, *table) for table in tick.tables],
+        asset_selection=[*(asset_key(name, *it) for it in tick.tables), market_state_key(name)],
         tags={
             **block.tags,
             TICK_TAG: name,

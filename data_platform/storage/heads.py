@@ -226,26 +226,6 @@ def rows_of_series(
     return [to_row(each) for each in found]
 
 
-def rows_lately(
-    connection: sa.Connection, layer: str, exchange: str, since: datetime
-) -> list[JournalRow]:
-    """Return the newest row of each partition that holds rows, from a month on, by period.
-
-    Args:
-        connection: of the state database.
-        layer: which table.
-        exchange: whose series.
-        since: an instant of the first month.
-    """
-    query = NEWEST.where(
-        *equal(PARTITIONS, {"layer": layer, "exchange": exchange}),
-        PARTITIONS.c.period >= f"{since:%Y-%m}",
-        COMMITS.c.rows > 0,
-    )
-    found = connection.execute(query.order_by(PARTITIONS.c.period)).mappings()
-    return [to_row(each) for each in found]
-
-
 def newest_times(
     connection: sa.Connection, exchange: str, layer: str
 ) -> dict[tuple[str, str], datetime]:

@@ -8,10 +8,11 @@ from datetime import datetime
 from pathlib import Path
 
 from data_platform.domain.markets import Series
-from data_platform.storage.heads import rows_lately
-from data_platform.storage.journal import JournalRow
+from data_platform.domain.periods import period_of
+from data_platform.storage.journal import NEWEST, JournalRow, equal, to_row
 from data_platform.storage.reading import PartitionReader
 from data_platform.storage.state import State
+from data_platform.storage.tables import COMMITS, PARTITIONS
 
 
 class NewestReader(PartitionReader):
@@ -43,10 +44,14 @@ class NewestReader(PartitionReader):
 
     def _of_layer(self, layer: str) -> dict[tuple[str, str], list[JournalRow]]:
         if layer not in self._known:
-            found: dict[tuple[str, str], list[JournalRow]] = {}
+            key = {"layer": layer, "exchange": self._exchange}
+            lately = PARTITIONS.c.period >= period_of(self._since).key
+            query = NEWEST.where(*equal(PARTITIONS, key), lately, COMMITS.c.rows > 0)
             with self.state.read() as connection:
-                for row in rows_lately(connection, layer, self._exchange, self._since):
-                    key = (row.series.pair.key, row.series.timeframe.name)
-                    found.setdefault(key, []).append(row)
+                rows = connection.execute(query.order_by(PARTITIONS.c.period)).mappings().all()
+            found: dict[tuple[str, str], list[JournalRow]] = {}
+            for row in map(to_row, rows):
+                names = (row.series.pair.key, row.series.timeframe.name)
+                found.setdefault(names, []).append(row)
             self._known[layer] = found
         return self._known[layer]

@@ -14,4 +14,5 @@ def line_of(small: SmallLine) -> Line:
 
 def test_every_layer_has_an_asset_at_every_timeframe(read_line: SmallLine) -> None:
     keys = {asset.key.path[-1] for asset in build_line(line_of(read_line))}
-    assert keys == {f"{layer.name}_{each}" for layer in LAYERS for each in ("1h", "4h", "1d")}
+    tables = {f"{layer.name}_{each}" for layer in LAYERS for each in ("1h", "4h", "1d")}
+    assert keys == {*tables, "market_state"}

@@ -15,10 +15,11 @@ from data_platform.operations.market_state import (
     to_context,
     to_latest,
 )
+from data_platform.quality.standards import Standards
 from data_platform_tests.factories import GRACE, candles_at, grid, series_of, store_candles, time
 
 HOURS, MINUTES = series_of(timeframe="1h"), series_of(timeframe="1m")
-FRESH = FreshnessLimits(GRACE, timedelta(0), {})
+FRESH = FreshnessLimits(GRACE, timedelta(0), Standards())
 
 
 def read(lake: Lake, now: str, *, whole: bool = False) -> MarketCandles:

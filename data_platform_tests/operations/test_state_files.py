@@ -21,8 +21,11 @@ from data_platform.domain.state_files import SCHEMAS
 from data_platform.domain.synthetic import generate_candles
 from data_platform.domain.timeframes import to_timeframe
 from data_platform.operations.due import FreshnessLimits
+from data_platform.operations.health_report import ReportRules, Watched
 from data_platform.operations.lake import Lake
-from data_platform.operations.state_files import Monitored, StateReport, write_state_files
+from data_platform.operations.missing import History
+from data_platform.operations.state_files import StateReport, write_state_files
+from data_platform.quality.standards import Standards
 from data_platform.storage.catalog import open_catalog
 from data_platform.storage.scores import ScoreRow
 from data_platform.storage.state_files import StateFiles
@@ -47,14 +50,14 @@ NOW = time("2024-06-12 10:37:07")
 """A Wednesday; the newest candle of 1h opened at 09:00."""
 
 BTC, ETH = Market("binance", series_of().pair), Market("binance", series_of(pair="ETH/USDT").pair)
-FRESH = FreshnessLimits(GRACE, timedelta(minutes=5), {})
+FRESH = FreshnessLimits(GRACE, timedelta(minutes=5), Standards())
 
 
-def monitored(*markets: Market, timeframes: tuple[str, ...] = TIMEFRAMES) -> Monitored:
+def watched(*markets: Market, timeframes: tuple[str, ...] = TIMEFRAMES) -> Watched:
     series = [
         Series(it.exchange, it.pair, to_timeframe(each)) for each in timeframes for it in markets
     ]
-    return Monitored(markets[0].exchange, series, FRESH, "flat")
+    return Watched(markets[0].exchange, History("flat", {}), series, FRESH)
 
 
 def fill(lake: Lake, market: Market, now: datetime, seed: int = 3) -> None:
@@ -93,8 +96,8 @@ def full(full_root: Path, tmp_path: Path) -> Iterator[Lake]:
     lake.state.close()
 
 
-def write(lake: Lake, *exchanges: Monitored, now: datetime = NOW) -> StateReport:
-    return write_state_files(lake, exchanges or (monitored(BTC, ETH),), lambda: now)
+def write(lake: Lake, *exchanges: Watched, now: datetime = NOW) -> StateReport:
+    return write_state_files(lake, ReportRules(exchanges or (watched(BTC, ETH),)), lambda: now)
 
 
 def content(lake: Lake, path: str) -> dict[str, Any]:
@@ -332,7 +335,7 @@ def test_an_exchange_that_does_not_answer_halts(
 
 
 def test_a_stopped_line_halts_though_another_exchange_writes(full: Lake) -> None:
-    okx = monitored(Market("okx", BTC.pair), timeframes=("1h",))
+    okx = watched(Market("okx", BTC.pair), timeframes=("1h",))
     store_candles(
         full,
         okx.series[0],
@@ -344,11 +347,11 @@ def test_a_stopped_line_halts_though_another_exchange_writes(full: Lake) -> None
             time("2024-06-12 10:00"),
         ).candles,
     )
-    both = (monitored(BTC, ETH), okx)
+    both = (watched(BTC, ETH), okx)
     assert write(full, *both).status.halt_trading is False
     # binance stands still; ticks of okx alone go on.
     later = NOW + timedelta(minutes=17)
-    status = write_state_files(full, both, lambda: later, {"okx"}).status
+    status = write_state_files(full, ReportRules(both), lambda: later, {"okx"}).status
     assert status.halt_trading is True
     assert content(full, "data_status")["markets"].keys() == {
         "binance/BTC-USDT",
@@ -360,7 +363,7 @@ def test_a_stopped_line_halts_though_another_exchange_writes(full: Lake) -> None
 
 
 def test_an_exchange_without_any_candle_is_null_and_never_zero(lake: Lake) -> None:
-    status = write(lake, monitored(BTC)).status
+    status = write(lake, watched(BTC)).status
     found = content(lake, "data_status")
     unknown = {"last_bar": None, "quality_score": None, "bars_today": None, "gaps_today": None}
     assert set(map(str, found["markets"]["binance/BTC-USDT"]["timeframes"].values())) == {
@@ -386,14 +389,14 @@ def test_an_exchange_without_any_candle_is_null_and_never_zero(lake: Lake) -> No
 
 
 def test_nothing_configured_is_no_reason_to_trade(lake: Lake) -> None:
-    status = write_state_files(lake, (), lambda: NOW).status
+    status = write_state_files(lake, ReportRules(()), lambda: NOW).status
     assert (status.overall_health, status.halt_trading) == ("critical", True)
     assert content(lake, "quality_report")["markets_monitored"] == 0
 
 
 def test_a_retired_market_leaves_no_file_behind(full: Lake) -> None:
     write(full)
-    report = write(full, monitored(ETH))
+    report = write(full, watched(ETH))
     state = full.store.root / "state"
     assert sorted(report.removed) == [
         state / "latest_ohlcv/binance/BTC-USDT.json",
@@ -407,7 +410,7 @@ def test_a_retired_market_leaves_no_file_behind(full: Lake) -> None:
 def test_first_minute_of_a_month_knows_yesterday_and_nothing_of_today(lake: Lake) -> None:
     now = time("2024-07-01 00:00:06")
     fill(lake, BTC, now)
-    write(lake, monitored(BTC), now=now)
+    write(lake, watched(BTC), now=now)
     latest = content(lake, "latest_ohlcv/binance/BTC-USDT")
     opened = {name: candle["timestamp"] for name, candle in latest["timeframes"].items()}
     assert opened == {
@@ -438,8 +441,8 @@ def test_values_of_a_time_use_candles_that_had_closed_by_then(full: Lake, tmp_pa
     then = time("2024-06-12 06:59:59")
     before = lake_at(tmp_path / "before")
     fill(before, BTC, then)
-    write(before, monitored(BTC), now=then)
-    write(full, monitored(BTC), now=then)
+    write(before, watched(BTC), now=then)
+    write(full, watched(BTC), now=then)
     for kind in ("latest_ohlcv", "market_context"):
         path = f"{kind}/binance/BTC-USDT"
         early, late = content(before, path), content(full, path)
@@ -667,13 +670,13 @@ def test_the_clock_is_asked_once_nobody_else_writes(
         return NOW
 
     monkeypatch.setattr(StateFiles, "alone", noted)
-    write_state_files(full, (monitored(BTC),), asked)
+    write_state_files(full, ReportRules((watched(BTC),)), asked)
     assert steps == ["alone", "clock"]
 
 
 @pytest.mark.parametrize("pair", ["BTC/USD:BTC-240329", "1000PEPE/USDT:USDT"])
 def test_an_odd_pair_has_its_file_by_its_key(lake: Lake, pair: str) -> None:
     market = Market("okx", series_of(pair=pair).pair)
-    write(lake, monitored(market))
+    write(lake, watched(market))
     assert content(lake, f"latest_ohlcv/okx/{market.pair.key}")["market"] == str(market)
     assert str(market) in content(lake, "data_status")["markets"]

@@ -42,7 +42,8 @@ def test_one_run_carries_all_that_is_due_and_nothing_else(stored_line: SmallLine
     stored_line.clock[0] = NOW + HOUR
     request = only_request(tick(stored_line))
     assert {key.path[-1] for key in request.asset_selection or []} == {
-        f"{layer}_1h" for layer in ALL_LAYERS
+        *(f"{layer}_1h" for layer in ALL_LAYERS),
+        "market_state",
     }
     assert request.tags == {
         "dagster/asset_partition_range_start": "BTC-USDT|2024-03",
@@ -65,7 +66,7 @@ def test_layers_wait_for_their_refresh_interval(stored_line: SmallLine) -> None:
     stored_line.clock[0] = NOW + 2 * HOUR
     second = only_request(tick(stored_line, first.cursor))
     layers = {key.path[-1] for key in second.asset_selection or []}
-    assert layers == {"ohlcv_1h", "filled_1h", "indicators_1h", "features_1h"}
+    assert layers == {"ohlcv_1h", "filled_1h", "indicators_1h", "features_1h", "market_state"}
 
 
 def test_first_ticks_of_a_month_ask_for_both_months(stored_line: SmallLine) -> None:
@@ -187,7 +188,7 @@ def test_requested_run_stores_the_new_candles_and_judges_them(stored_line: Small
     assert newest["BTC-USDT", "4h"] == datetime(2024, 3, 2, 12, tzinfo=UTC)
     judged = {it.asset_check_key for it in result.get_asset_check_evaluations()}
     tables = {key.path[-1] for key in only_request(found).asset_selection or []}
-    assert {key.asset_key.path[-1] for key in judged} == tables
+    assert {key.asset_key.path[-1] for key in judged} == tables - {"market_state"}
     assert not tick(stored_line, found.cursor).run_requests
 
 
