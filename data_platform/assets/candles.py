@@ -11,6 +11,7 @@ from functools import partial
 
 import dagster as dg
 
+from data_platform.assets.coverage import show_coverage
 from data_platform.assets.line import (
     Line,
     line_asset,
@@ -92,6 +93,7 @@ def _build_fetched(line: Line, timeframe: Timeframe) -> dg.AssetsDefinition:
         update = CandleUpdate(lake, open_source, rules, line.watch, line.clock)
         report = update.run(partitions)
         score_candles(line, lake, timeframe, report)
+        show_coverage(context, line, timeframe)
         return to_result(context, report)
 
     return candles
@@ -116,6 +118,7 @@ def _build_derived(line: Line, timeframe: Timeframe, finer: Timeframe) -> dg.Ass
         lake, rules = open_lake_of(context), line.settings.rules_of(exchange)
         report = derive_candles(lake, partitions, finer, rules, line.watch)
         score_candles(line, lake, timeframe, report)
+        show_coverage(context, line, timeframe)
         return to_result(context, report)
 
     return candles

@@ -26,6 +26,7 @@ def report(out: Path | None) -> None:
     settings = load_settings()
     require_lake(settings.data_root)
     with opened_lake(settings.data_root, settings.state_url) as lake:
-        rules = to_report_rules(settings.exchanges, settings.refresh.candles, settings.thresholds)
+        exchanges = settings.exchanges.values()
+        rules = to_report_rules(exchanges, settings.refresh.candles, settings.thresholds)
         path = write_report(lake, rules, datetime.now(UTC), out)
     click.echo(f"{path}: {path.stat().st_size / 1e6:.2f} MB")

@@ -91,27 +91,23 @@ def to_scope(
     )
 
 
+def to_watched(exchange: ExchangeSettings, refresh: timedelta, thresholds: Thresholds) -> Watched:
+    """Return an exchange's series and what is wanted of them; arguments as `to_score_rules`."""
+    rules = to_score_rules(exchange, refresh, thresholds)
+    return Watched(exchange.name, rules.history, exchange.series, rules.fresh)
+
+
 def to_report_rules(
-    exchanges: Mapping[str, ExchangeSettings],
-    allowance: timedelta,
-    thresholds: Thresholds,
+    exchanges: Iterable[ExchangeSettings], refresh: timedelta, thresholds: Thresholds
 ) -> ReportRules:
     """Return what a report tells of, and by which measure.
 
     Args:
         exchanges: as they are configured.
-        allowance: how seldom candles are refreshed on purpose.
+        refresh: how seldom candles are fetched on purpose.
         thresholds: limits of the checks, and how scores are weighed.
     """
-    watched = [
-        Watched(
-            exchange=name,
-            history=History(it.row.quiet_candle, it.starts),
-            series=it.series,
-            fresh=FreshnessLimits(it.grace, allowance, thresholds.limits),
-        )
-        for name, it in exchanges.items()
-    ]
+    watched = [to_watched(it, refresh, thresholds) for it in exchanges]
     return ReportRules(watched, thresholds.profiles.default_column)
 
 

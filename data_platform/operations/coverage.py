@@ -18,7 +18,7 @@ from data_platform.domain.markets import Series
 from data_platform.domain.periods import to_period
 from data_platform.operations.delisted import find_delisted
 from data_platform.operations.lake import Lake
-from data_platform.operations.missing import KEY, History, find_unasked
+from data_platform.operations.missing import KEY, History, find_unasked, only_timeframe
 from data_platform.storage.ledger import Status
 
 NEVER_ASKED = "never_asked"
@@ -113,11 +113,12 @@ def cover_days(
     """
     if not wanted:
         return Coverage(DAY_SCHEMA.to_frame(), DOUBT_SCHEMA.to_frame())
-    months = lake.store.months(wanted[0].exchange)
-    holes = lake.sums.spread(wanted[0].exchange)
+    only = only_timeframe(wanted)
+    months = lake.store.months(wanted[0].exchange, only)
+    holes = lake.sums.spread(wanted[0].exchange, only)
     spans = _spans(lake, history, wanted, _edges(months, holes), now - grace)
     if history.quiet_candle == "omitted":
-        holes = _with_silences(lake, holes, wanted[0].exchange, spans)
+        holes = _with_silences(lake, holes, wanted, spans)
     unasked = find_unasked(lake, history, wanted).with_columns(status=pl.lit(NEVER_ASKED))
     reasons = pl.concat([holes, unasked.select(holes.columns), _tails(spans)])
     days = _grid_days(spans).join(_by_day(reasons, spans), on=[*KEY, "day"], how="left")
@@ -167,10 +168,10 @@ def _spans(
 
 
 def _with_silences(
-    lake: Lake, holes: pl.DataFrame, exchange: str, spans: pl.DataFrame
+    lake: Lake, holes: pl.DataFrame, wanted: Sequence[Series], spans: pl.DataFrame
 ) -> pl.DataFrame:
     """Return holes in which confirmed silences behind the newest candle are awaited."""
-    opened = lake.ledger.gaps_of(exchange, statuses=_OPEN)
+    opened = lake.ledger.gaps_of(wanted[0].exchange, only_timeframe(wanted), _OPEN)
     opened = opened.join(spans.select(*KEY, "last"), on=KEY, how="left")
     opened = opened.with_columns(status=_status(pl.col("start"))).select(holes.columns)
     return pl.concat([holes.filter(pl.col("status") != "open"), opened])

@@ -34,6 +34,7 @@ from data_platform.rendering.facts import (
 )
 from data_platform.rendering.legend import GAPS
 from data_platform.rendering.page import to_page
+from data_platform.rendering.picture import to_markdown
 from data_platform.storage.atomic import publish_bytes
 from data_platform.storage.tables import COMPONENTS
 
@@ -89,7 +90,7 @@ def gather_facts(lake: Lake, rules: ReportRules, now: datetime) -> ReportFacts:
     """Return everything that the page tells; arguments as `write_report`."""
     looks = [_Look.at(lake, watched, rules, now) for watched in rules.watched]
     series = [it for look in looks for it in look.series()]
-    days = pl.concat([DAYS.to_frame(), *(look.days() for look in looks)])
+    days = pl.concat([DAYS.to_frame(), *(_to_cells(look.watched, look.coverage) for look in looks)])
     sources = find_source_health(lake, [it.exchange for it in rules.watched], now)
     scores = [it.score.score for it in series if it.score and it.score.score is not None]
     partitions = sorted(
@@ -108,6 +109,29 @@ def gather_facts(lake: Lake, rules: ReportRules, now: datetime) -> ReportFacts:
         more_partitions=max(0, len(partitions) - FIRST_PARTITIONS),
         doubts=[line for look in looks for line in look.doubts()],
     )
+
+
+def draw_coverage(lake: Lake, watched: Watched, now: datetime) -> str:
+    """Return what is stored of some series and what is missing: a picture, as Markdown.
+
+    Args:
+        lake: where candles lie.
+        watched: the series.
+        now: the clock, UTC.
+    """
+    grace = watched.fresh.grace
+    coverage = cover_days(lake, watched.history, watched.series, now, grace)
+    return to_markdown(_to_cells(watched, coverage))
+
+
+def _to_cells(watched: Watched, coverage: Coverage) -> pl.DataFrame:
+    symbols = {it.pair.key: it.pair.symbol for it in watched.series}
+    days = coverage.days.with_columns(
+        exchange=pl.lit(watched.exchange),
+        pair=pl.col("pair").replace(symbols),
+        day=pl.col("day").dt.date(),
+    )
+    return days.select(DAYS.names())
 
 
 def _health(
@@ -171,16 +195,6 @@ class _Look:
                 scores=self.scores.get(key, ()),
                 gaps=_longest(self.gaps.get(key)),
             )
-
-    def days(self) -> pl.DataFrame:
-        """Return its days as the page wants them."""
-        symbols = {it.pair.key: it.pair.symbol for it in self.watched.series}
-        days = self.coverage.days.with_columns(
-            exchange=pl.lit(self.watched.exchange),
-            pair=pl.col("pair").replace(symbols),
-            day=pl.col("day").dt.date(),
-        )
-        return days.select(DAYS.names())
 
     def doubts(self) -> Iterator[str]:
         """Yield a line for each month of which journal and ledger disagree."""

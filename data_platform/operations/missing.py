@@ -120,14 +120,19 @@ def find_missing(lake: Lake, history: History, wanted: Sequence[Series]) -> pl.D
     """
     frames = [GAP_SCHEMA.to_frame()]
     if wanted:
-        timeframes = {series.timeframe for series in wanted}
-        only = next(iter(timeframes)) if len(timeframes) == 1 else None
+        only = only_timeframe(wanted)
         counted = lake.ledger.gaps_of(wanted[0].exchange, only, COUNTED)
         by_series = counted.partition_by(*KEY, as_dict=True)
         for coverage in _coverages(lake, history, wanted, only):
             own = by_series.get(_key(coverage.series), counted.clear())
             frames += [_judged(own, coverage, history), _never_asked(lake, coverage)]
     return pl.concat(frames).sort(*KEY, "start")
+
+
+def only_timeframe(wanted: Sequence[Series]) -> Timeframe | None:
+    """Return the timeframe of all series, or None where they have several."""
+    timeframes = {series.timeframe for series in wanted}
+    return next(iter(timeframes)) if len(timeframes) == 1 else None
 
 
 def find_unasked(lake: Lake, history: History, wanted: Sequence[Series]) -> pl.DataFrame:
@@ -140,7 +145,8 @@ def find_unasked(lake: Lake, history: History, wanted: Sequence[Series]) -> pl.D
     """
     frames = [GAP_SCHEMA.to_frame()]
     if wanted:
-        frames += [_never_asked(lake, it) for it in _coverages(lake, history, wanted, None)]
+        only = only_timeframe(wanted)
+        frames += [_never_asked(lake, it) for it in _coverages(lake, history, wanted, only)]
     return pl.concat(frames).sort(*KEY, "start")
 
 

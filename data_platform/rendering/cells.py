@@ -6,6 +6,8 @@ mark from its top, as high as their share: however few, a quarter.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
+from typing import Literal
 
 import polars as pl
 
@@ -33,6 +35,16 @@ Paths = dict[tuple[str, ...], dict[str, str]]
 """By series, the outline of every kind of cell: `{"stored": "M0 0h3v4h-3z"}`; bases come first."""
 
 
+SHORT = 3
+"""Months up to which a strip has a cell for each day."""
+
+NAMED = 18
+"""Months up to which labels name months, not years alone."""
+
+SEEN = 36
+"""Months up to which the cells of a strip are wide enough to be parted by lines."""
+
+
 @dataclass(frozen=True, slots=True)
 class Grid:
     """The months that a map shows."""
@@ -42,13 +54,49 @@ class Grid:
     months: int
 
     @property
-    def years(self) -> list[tuple[int, int]]:
-        """Return each January's year and column, and those of the first month."""
+    def unit(self) -> Literal["day", "month"]:
+        """Return what a cell of a strip stands for."""
+        return "day" if self.months <= SHORT else "month"
+
+    @property
+    def columns(self) -> int:
+        """Return how many cells a strip has."""
+        return self.column(self.months)
+
+    @property
+    def labels(self) -> list[tuple[str, int]]:
+        """Return what is written above a strip, and over which column."""
+        step = 1 if self.unit == "day" else 3
+        return [(name, self.column(number)) for name, number in self._named(step)]
+
+    @property
+    def rows(self) -> list[tuple[str, int]]:
+        """Return what is written beside a calendar, and at which row."""
+        return self._named(1)
+
+    @property
+    def cuts(self) -> list[int]:
+        """Return the columns of a strip before which a line is drawn."""
+        if self.months > SEEN:
+            return [column for _, column in self.labels[1:]]
+        return [self.column(number) for number in range(1, self.months)]
+
+    def column(self, number: int) -> int:
+        """Return where a month begins in a strip, the first being 0."""
+        if self.unit == "month":
+            return number
+        return (date(*self._month(number), 1) - date(*self._month(0), 1)).days
+
+    def _named(self, step: int) -> list[tuple[str, int]]:
+        if self.months > NAMED:
+            years = [(str(self._month(number)[0]), number) for number in range(self.months)]
+            return [it for it in years if it[1] == 0 or self._month(it[1])[1] == 1]
+        months = (self._month(number) for number in range(0, self.months, step))
+        return [(f"{year}-{month:02d}", step * at) for at, (year, month) in enumerate(months)]
+
+    def _month(self, number: int) -> tuple[int, int]:
         year, month = self.first
-        found = [(year, 0)]
-        while (column := 12 * (len(found)) - (month - 1)) < self.months:
-            found.append((year + len(found), column))
-        return found
+        return year + (month - 1 + number) // 12, (month - 1 + number) % 12 + 1
 
 
 def grid_of(days: pl.DataFrame) -> Grid:
@@ -61,19 +109,22 @@ def grid_of(days: pl.DataFrame) -> Grid:
     return Grid((first.year, first.month), months)
 
 
-def month_paths(days: pl.DataFrame, grid: Grid) -> Paths:
-    """Return a strip for each series: one cell a month, `STEPS` units high."""
-    months = days.with_columns(x=_column(grid)).group_by(*KEY, "x").agg(pl.sum(*COUNTS))
-    return _paths(months.with_columns(y=pl.lit(0, dtype=pl.Int32)))
+def strip_paths(days: pl.DataFrame, grid: Grid) -> Paths:
+    """Return a strip for each series: one cell a month or day, `STEPS` units high."""
+    column = _month_number(grid)
+    if grid.unit == "day":
+        column = (pl.col("day") - pl.lit(date(*grid.first, 1))).dt.total_days().cast(pl.Int32)
+    cells = days.with_columns(x=column).group_by(*KEY, "x").agg(pl.sum(*COUNTS))
+    return _paths(cells.with_columns(y=pl.lit(0, dtype=pl.Int32)))
 
 
 def day_paths(days: pl.DataFrame, grid: Grid) -> Paths:
     """Return a calendar for each series: one row a month, one cell a day."""
     x = pl.col("day").dt.day().cast(pl.Int32) - 1
-    return _paths(days.with_columns(x=x, y=_column(grid) * STEPS))
+    return _paths(days.with_columns(x=x, y=_month_number(grid) * STEPS))
 
 
-def _column(grid: Grid) -> pl.Expr:
+def _month_number(grid: Grid) -> pl.Expr:
     year, month = grid.first
     years = pl.col("day").dt.year() - year
     return 12 * years + pl.col("day").dt.month().cast(pl.Int32) - month

@@ -17,7 +17,7 @@ import polars as pl
 
 from data_platform.rendering import words
 from data_platform.rendering.attention import find_notices
-from data_platform.rendering.cells import KEY, STEPS, Grid, day_paths, grid_of, month_paths
+from data_platform.rendering.cells import KEY, STEPS, Grid, day_paths, grid_of, strip_paths
 from data_platform.rendering.charts import floor_of, height_of, step_line
 from data_platform.rendering.facts import ReportFacts, SeriesFacts
 from data_platform.rendering.legend import GAPS, MARKS, MARKS_BY_NAME, STORED
@@ -132,7 +132,7 @@ def _states(facts: ReportFacts) -> list[str]:
 
 
 def _views(facts: ReportFacts, grid: Grid) -> Iterator[SeriesView]:
-    strips, calendars = month_paths(facts.days, grid), day_paths(facts.days, grid)
+    strips, calendars = strip_paths(facts.days, grid), day_paths(facts.days, grid)
     sums = _by_key(facts.days.group_by(KEY).agg(pl.sum(*(mark.name for mark in MARKS))))
     missing = pl.sum_horizontal(GAPS)
     bad = facts.days.with_columns(missing=missing).filter(pl.col("missing") > 0)

@@ -125,10 +125,14 @@ class LedgerSums:
         with self._state.read() as connection:
             return to_frame(connection.execute(query).all(), TOTAL_SCHEMA)
 
-    def spread(self, exchange: str) -> pl.DataFrame:
+    def spread(self, exchange: str, timeframe: Timeframe | None = None) -> pl.DataFrame:
         """Return the holes of every series of an exchange, those inside one UTC day summed up.
 
         A thin market has tens of thousands of gaps a year, and 366 days.
+
+        Args:
+            exchange: whose series.
+            timeframe: only of this one; None: of all.
 
         Returns:
             `SPREAD_SCHEMA`, by series and time.
@@ -148,6 +152,8 @@ class LedgerSums:
             .group_by(*names, first, last)
             .order_by(*names[:2], "start")
         )
+        if timeframe is not None:
+            query = query.where(GAPS.c.timeframe == timeframe.name)
         with self._state.read() as connection:
             return to_frame(connection.execute(query).all(), SPREAD_SCHEMA)
 

@@ -5,7 +5,7 @@ from datetime import date
 import polars as pl
 import pytest
 
-from data_platform.rendering.cells import Grid, day_paths, grid_of, month_paths
+from data_platform.rendering.cells import Grid, day_paths, grid_of, strip_paths
 from data_platform_tests.rendering.report_facts import SERIES, days_of
 
 FULL = {"stored": 24}
@@ -16,31 +16,52 @@ def test_a_grid_runs_from_the_first_month_of_any_series_to_the_last() -> None:
     days = pl.concat(
         [days_of(date(2023, 11, 30), [FULL]), days_of(date(2025, 2, 1), [FULL], other)]
     )
-    grid = grid_of(days)
-    assert grid == Grid((2023, 11), 16)
-    assert grid.years == [(2023, 0), (2024, 2), (2025, 14)]
+    assert grid_of(days) == Grid((2023, 11), 16)
 
 
-def test_a_grid_that_begins_in_january_names_each_year_once() -> None:
-    assert Grid((2020, 1), 24).years == [(2020, 0), (2021, 12)]
-    assert Grid((2020, 1), 12).years == [(2020, 0)]
+def test_long_maps_name_years_at_their_januaries() -> None:
+    grid = Grid((2022, 11), 40)
+    assert grid.unit == "month"
+    assert grid.labels == [("2022", 0), ("2023", 2), ("2024", 14), ("2025", 26), ("2026", 38)]
+    assert grid.rows == grid.labels
+    assert grid.cuts == [2, 14, 26, 38]
+    assert Grid((2020, 1), 24).labels == [("2020", 0), ("2021", 12)]
+
+
+def test_shorter_maps_name_their_quarters_and_part_their_months() -> None:
+    grid = Grid((2023, 11), 7)
+    assert grid.labels == [("2023-11", 0), ("2024-02", 3), ("2024-05", 6)]
+    assert [name for name, _ in grid.rows][1:3] == ["2023-12", "2024-01"]
+    assert grid.cuts == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_map_of_few_months_has_a_cell_for_each_day() -> None:
+    grid = Grid((2024, 1), 3)
+    assert (grid.unit, grid.columns) == ("day", 31 + 29 + 31)
+    assert grid.labels == [("2024-01", 0), ("2024-02", 31), ("2024-03", 60)]
+    assert grid.cuts == [31, 60]
+    days = days_of(date(2024, 1, 31), [FULL, {"stored": 20, "open": 4}, {"open": 24}])
+    assert strip_paths(days, grid)[SERIES] == {
+        "stored": "M30 0h2v4h-2z",
+        "open": "M31 0h1v1h-1zM32 0h1v4h-1z",
+    }
 
 
 def test_no_days_have_no_shapes() -> None:
     none = days_of(date(2024, 1, 1), [])
     assert grid_of(none).months == 0
-    assert month_paths(none, grid_of(none)) == {}
+    assert strip_paths(none, grid_of(none)) == {}
 
 
 def test_whole_months_are_one_rectangle() -> None:
-    days = days_of(date(2024, 1, 1), [FULL] * 91)
-    assert month_paths(days, grid_of(days)) == {SERIES: {"stored": "M0 0h3v4h-3z"}}
+    days = days_of(date(2024, 1, 1), [FULL] * 121)
+    assert strip_paths(days, grid_of(days)) == {SERIES: {"stored": "M0 0h4v4h-4z"}}
 
 
 def test_a_single_missing_candle_of_a_month_is_a_quarter_of_its_cell() -> None:
-    days = days_of(date(2024, 1, 1), [*[FULL] * 40, {"stored": 23, "outage": 1}, *[FULL] * 30])
-    strip = month_paths(days, grid_of(days))[SERIES]
-    assert strip == {"stored": "M0 0h3v4h-3z", "outage": "M1 0h1v1h-1z"}
+    days = days_of(date(2024, 1, 1), [*[FULL] * 40, {"stored": 23, "outage": 1}, *[FULL] * 80])
+    strip = strip_paths(days, grid_of(days))[SERIES]
+    assert strip == {"stored": "M0 0h4v4h-4z", "outage": "M1 0h1v1h-1z"}
 
 
 @pytest.mark.parametrize(
