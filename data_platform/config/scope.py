@@ -4,7 +4,7 @@ Belongs here: values of the config put into the operations' own objects. Stays o
 environment (`settings.py`) and Dagster.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from data_platform.config.exchanges import ExchangeSettings
@@ -91,12 +91,6 @@ def to_scope(
     )
 
 
-def to_watched(exchange: ExchangeSettings, refresh: timedelta, thresholds: Thresholds) -> Watched:
-    """Return an exchange's series and what is wanted of them; arguments as `to_score_rules`."""
-    rules = to_score_rules(exchange, refresh, thresholds)
-    return Watched(exchange.name, rules.history, exchange.series, rules.fresh)
-
-
 def to_report_rules(
     exchanges: Iterable[ExchangeSettings], refresh: timedelta, thresholds: Thresholds
 ) -> ReportRules:
@@ -107,7 +101,10 @@ def to_report_rules(
         refresh: how seldom candles are fetched on purpose.
         thresholds: limits of the checks, and how scores are weighed.
     """
-    watched = [to_watched(it, refresh, thresholds) for it in exchanges]
+    watched = []
+    for exchange in exchanges:
+        rules = to_score_rules(exchange, refresh, thresholds)
+        watched.append(Watched(exchange.name, rules.history, exchange.series, rules.fresh))
     return ReportRules(watched, thresholds.profiles.default_column)
 
 
