@@ -13,11 +13,14 @@ from rich.text import Text
 
 from data_platform.cli.options import WORD
 from data_platform.cli.output import open_console, print_json
+from data_platform.cli.scores import print_trend, spell_worst, to_score_object
 from data_platform.domain.exchanges import exchange_row
 from data_platform.domain.markets import Series, to_exchange
 from data_platform.operations.due import FreshnessLimits, SeriesStatus, series_status
 from data_platform.operations.lake import Lake, opened_lake, require_lake
 from data_platform.operations.missing import GapCount, History, count_gaps
+from data_platform.operations.score import ScoreRules
+from data_platform.operations.score_view import SeriesScore, score_now
 from data_platform.operations.stale import count_stale
 from data_platform.settings import Settings, load_settings
 
@@ -56,27 +59,37 @@ class StatusLine:
     until_lost: timedelta | None = None
     """How long its exchange still has the oldest candle that is awaited; negative: since then it
     has not. None where nothing is awaited, or no candle ever leaves."""
+    score: SeriesScore | None = None
+    """How good it is; None where nothing is known, or it is no longer configured."""
 
 
 @click.command()
 @click.option(
     "--exchange", "exchanges", multiple=True, type=WORD, help="Repeat for several.  [default: all]"
 )
+@click.option("--trend", "is_trend", is_flag=True, help="How the scores went; exits 0.")
 @click.option("--json", "is_json", is_flag=True, help="An array of objects, for programs.")
-def status(exchanges: tuple[str, ...], *, is_json: bool) -> None:
-    """Show from, to, candles, gaps and age of every series; exit 1 when one is stale.
+def status(exchanges: tuple[str, ...], *, is_trend: bool, is_json: bool) -> None:
+    """Show from, to, candles, gaps, age and score of every series; exit 1 when one is stale.
 
     Missing is every candle since the configured start that should be there, whether it was lost
     or nobody ever asked for it; a time without trades is counted apart.
 
     A series is stale when a closed candle is awaited for longer than configs/thresholds.yaml and
     the refresh interval allow, or when nothing of it was ever fetched. The column `stale` counts
-    stored derived partitions and files whose inputs have changed since. An exchange that has
+    stored derived partitions and files whose inputs have changed since. The score, from 0 to 1, is
+    that of the newest month; the worst months are named below the table. An exchange that has
     stopped answering, and is therefore not asked, is named below the table, and so is one whose
     candles are about to leave its short history before they have been fetched.
     """
     settings = load_settings()
     now = datetime.now(UTC)
+    if is_trend:
+        require_lake(settings.data_root)
+        with opened_lake(settings.data_root, settings.state_url) as lake:
+            names = _wished(lake, settings, exchanges)
+            print_trend(lake, names, settings.thresholds.profiles, now.date(), is_json=is_json)
+        return
     lines = read_status(settings, now, exchanges)
     if is_json:
         print_json([_to_object(line) for line in lines])
@@ -84,8 +97,9 @@ def status(exchanges: tuple[str, ...], *, is_json: bool) -> None:
         open_console().print(_to_table(lines))
         for outage in dict.fromkeys(line.outage for line in lines if line.outage):
             click.echo(outage)
-        for loss in [*spell_losses(lines, now), *_spell_lost(lines)]:
-            click.echo(loss)
+        scores = {line.status.series: line.score for line in lines if line.score}
+        for words in [*spell_losses(lines, now), *_spell_lost(lines), *spell_worst(scores)]:
+            click.echo(words)
         click.echo(_footer(lines))
         if any(line.stale for line in lines):
             click.echo(REMEDY)
@@ -110,14 +124,18 @@ def read_status(
     require_lake(settings.data_root)
     with opened_lake(settings.data_root, settings.state_url) as lake:
         stored = {row.series for row in lake.store.journal_rows("ohlcv")}
-        names = sorted({*settings.exchanges, *(series.exchange for series in stored)})
-        wished = {to_exchange(text, names) for text in exchanges}
         return [
             line
-            for name in names
-            if name in wished or not wished
+            for name in _wished(lake, settings, exchanges)
             for line in _lines(lake, settings, name, stored, now)
         ]
+
+
+def _wished(lake: Lake, settings: Settings, exchanges: Sequence[str]) -> list[str]:
+    stored = {row.series.exchange for row in lake.store.journal_rows("ohlcv")}
+    names = sorted({*settings.exchanges, *stored})
+    wished = {to_exchange(text, names) for text in exchanges}
+    return [name for name in names if name in wished or not wished]
 
 
 def _lines(
@@ -129,27 +147,28 @@ def _lines(
         configured | {series for series in stored if series.exchange == name},
         key=lambda series: (series.pair, series.timeframe.seconds),
     )
-    fresh = FreshnessLimits(
-        exchange.grace if exchange else timedelta(0),
-        settings.refresh.candles,
-        settings.thresholds.limits,
-    )
+    rules = settings.score_rules_of(exchange) if exchange else _rules_of_retired(settings, name)
     stale = count_stale(lake, settings.scope_of(exchange), now) if exchange else Counter()
     breaker = lake.breakers.read(name)
     outage = breaker.spell(name) if breaker.is_open(now) else None
-    history = History(
-        exchange.row.quiet_candle if exchange else exchange_row(name).quiet_candle,
-        exchange.starts if exchange else {},
-    )
-    counts = count_gaps(lake, history, wanted)
-    for found in series_status(lake, wanted, fresh, now):
+    counts = count_gaps(lake, rules.history, wanted)
+    statuses = series_status(lake, wanted, rules.fresh, now)
+    scores = score_now(lake, [it for it in statuses if it.series in configured], rules, now)
+    for found in statuses:
         closed = found.last + found.series.timeframe.duration if found.last else None
         age = now - closed if closed else None
         state = _state(found, is_configured=found.series in configured)
         count = counts[found.series]
         reach = exchange.reach(found.series.timeframe) if exchange and state != "retired" else None
         left = found.until_lost(reach)
-        yield StatusLine(found, count, state, age, stale[found.series], outage, left)
+        score = scores.get(found.series)
+        yield StatusLine(found, count, state, age, stale[found.series], outage, left, score)
+
+
+def _rules_of_retired(settings: Settings, name: str) -> ScoreRules:
+    thresholds = settings.thresholds
+    fresh = FreshnessLimits(timedelta(0), settings.refresh.candles, thresholds.limits)
+    return ScoreRules(History(exchange_row(name).quiet_candle, {}), fresh, thresholds.profiles)
 
 
 def _state(found: SeriesStatus, *, is_configured: bool) -> State:
@@ -166,7 +185,7 @@ def _to_table(lines: Sequence[StatusLine]) -> Table:
     table = Table()
     for name in ("exchange", "pair", "timeframe", "from", "to"):
         table.add_column(name)
-    for name in ("candles", "gaps", "missing", "no trades", "stale", "age"):
+    for name in ("candles", "gaps", "missing", "no trades", "stale", "age", "score"):
         table.add_column(name, justify="right")
     table.add_column("state")
     for line in lines:
@@ -183,6 +202,7 @@ def _to_table(lines: Sequence[StatusLine]) -> Table:
             f"{line.count.no_trades:,}",
             Text(f"{line.stale:,}", "red" if line.stale else ""),
             spell_age(line.age),
+            f"{line.score.newest.value:.3f}" if line.score else "",
             Text(_spell_state(line), COLORS[line.state]),
         )
     return table
@@ -214,6 +234,8 @@ def _to_object(line: StatusLine) -> dict[str, object]:
         "outage": line.outage,
         "lost_in_seconds": line.until_lost.total_seconds() if line.until_lost is not None else None,
         "delisted_since": found.delisting.since if found.delisting else None,
+        "score": to_score_object(line.score.newest) if line.score else None,
+        "worst": to_score_object(line.score.worst) if line.score else None,
     }
 
 
