@@ -6,6 +6,7 @@ completed: by then everything else is done and recorded.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ import dagster as dg
 
 from data_platform.assets.candles import TICK_TAG
 from data_platform.assets.line import FIRST_FAILURES, Line, asset_key
+from data_platform.assets.scores import asset_scores, score_again
 from data_platform.config.scope import to_neighbourhood
 from data_platform.domain.layers import LAYERS, Partition
 from data_platform.domain.markets import Series
@@ -108,6 +110,7 @@ def to_evaluation(key: dg.AssetKey, verdict: Verdict) -> dg.AssetCheckEvaluation
             "threshold": dg.MetadataValue.json(dict(verdict.threshold)),
             **({"not_counted": dg.MetadataValue.json(beside)} if beside else {}),
             **({"measured": dg.MetadataValue.json(measured)} if measured else {}),
+            **({} if verdict.score is None else {"quality_score": verdict.score}),
         },
     )
 
@@ -124,14 +127,16 @@ def verdicts_of(
         run_keys: partitions that the run carries; None: it carries none.
     """
     statuses = series_status(lake, line.exchange.series, freshness_limits(line), line.clock())
+    scores = asset_scores(line, lake)
     for layer in LAYERS:
         for timeframe in line.exchange.timeframes:
             key = asset_key(line.exchange.name, layer.name, timeframe)
             if key not in wanted:
                 continue
             judged = judged_asset(line, layer.name, timeframe)
+            score = scores.get(timeframe.name) if layer.name == "ohlcv" else None
             for verdict in table_verdicts(lake, judged, statuses, run_keys):
-                yield judged, verdict
+                yield judged, replace(verdict, score=score)
 
 
 def _hold_against_others(
@@ -141,7 +146,8 @@ def _hold_against_others(
 
     A tick has no time for more than a part of it; checks started alone judge everything.
     """
-    keys = set() if TICK_TAG in context.run.tags else run_keys
+    is_tick = TICK_TAG in context.run.tags
+    keys = set() if is_tick else run_keys
     left = renew_verdicts(
         lake,
         to_neighbourhood(
@@ -150,6 +156,8 @@ def _hold_against_others(
         None if keys is None else _candle_partitions(line, keys),
         AGREEMENT_BUDGET,
     )
+    statuses = series_status(lake, line.exchange.series, freshness_limits(line), line.clock())
+    score_again(line, lake, statuses, is_tick=is_tick)
     if left:
         context.log.info("%d months wait to be held against others: the next runs go on.", left)
 

@@ -99,7 +99,9 @@ def test_verdicts_of_a_clean_line_pass(stored_line: SmallLine) -> None:
     assert failed(found) == UNUSUAL
     assert found["no_outlying_returns"].severity == dg.AssetCheckSeverity.WARN
     for check in found.values():
-        assert set(check.metadata) - {"measured"} == {"count", "first_rows", "threshold"}
+        told = {"count", "first_rows", "threshold", "quality_score"}
+        assert set(check.metadata) - {"measured"} == told
+        assert check.metadata["quality_score"].value == 1.0
 
 
 def test_old_broken_month_stays_red_when_a_fresh_one_passes(stored_line: SmallLine) -> None:
@@ -150,6 +152,10 @@ def test_day_that_is_not_what_its_hours_make_is_red_with_its_time(stored_line: S
     )
     # Three pairs, all of February and the first day of March.
     assert found.metadata["measured"].value == {"checked": 3 * 30, "not_compared": 0}
+    with stored_line.lake() as lake:
+        scores = lake.scores.newest("binance", days.series.timeframe)
+    rotten = scores.filter(pair="ETH-USDT", period="2024-02")
+    assert rotten["consistency"].to_list() == [28 / 29]
 
 
 def test_month_that_nobody_fetched_fails_the_gap_checks_with_its_times(

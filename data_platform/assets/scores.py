@@ -9,6 +9,7 @@ from data_platform.operations.due import SeriesStatus
 from data_platform.operations.lake import Lake
 from data_platform.operations.report import LayerReport
 from data_platform.operations.score import add_scores, note_scores
+from data_platform.operations.score_view import mean_scores
 
 
 def score_candles(line: Line, lake: Lake, timeframe: Timeframe, report: LayerReport) -> None:
@@ -25,16 +26,17 @@ def score_candles(line: Line, lake: Lake, timeframe: Timeframe, report: LayerRep
     add_scores(lake, report, wanted, line.settings.score_rules_of(exchange), line.clock())
 
 
-def score_running_months(line: Line, lake: Lake, statuses: Sequence[SeriesStatus]) -> int:
-    """Bring the scores of the running month and the one before up to date by the clock.
+def score_again(line: Line, lake: Lake, statuses: Sequence[SeriesStatus], *, is_tick: bool) -> int:
+    """Bring scores up to date by the clock, and by months that were held against one another.
 
-    So a line that has stopped scores worse although nothing is written. Older months change by
-    runs alone, and are scored by them.
+    So a line that has stopped scores worse although nothing is written.
 
     Args:
         line: the exchange.
         lake: where its candles lie.
         statuses: how far its series are now.
+        is_tick: look at the running month and the one before alone. Older ones move by runs, which
+            look at all months.
 
     Returns:
         How many scores have moved.
@@ -43,4 +45,10 @@ def score_running_months(line: Line, lake: Lake, statuses: Sequence[SeriesStatus
         StorageError: the state database refuses.
     """
     now, rules = line.clock(), line.settings.score_rules_of(line.exchange)
-    return note_scores(lake, statuses, rules, now, period_of(now).previous)
+    return note_scores(lake, statuses, rules, now, period_of(now).previous if is_tick else None)
+
+
+def asset_scores(line: Line, lake: Lake) -> dict[str, float]:
+    """Return the score of each candle asset of an exchange, by its timeframe's name."""
+    rules, since = line.settings.score_rules_of(line.exchange), period_of(line.clock()).previous
+    return mean_scores(lake, line.exchange.name, rules, since)

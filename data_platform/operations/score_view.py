@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from data_platform.domain.markets import Series
-from data_platform.domain.periods import period_of
+from data_platform.domain.periods import Period, period_of
 from data_platform.operations.due import SeriesStatus
 from data_platform.operations.lake import Lake
 from data_platform.operations.score import ScoreRules, find_moved
@@ -98,6 +98,24 @@ def score_now(
 def _month_score(period: str, row: Mapping[str, Any], column: str) -> MonthScore:
     known = {name: row[name] for name in COMPONENTS if row[name] is not None}
     return MonthScore(period, row[column], known, row["absent"])
+
+
+def mean_scores(lake: Lake, exchange: str, rules: ScoreRules, since: Period) -> dict[str, float]:
+    """Return how good the candles of an exchange are, over all pairs, by timeframe's name.
+
+    Args:
+        lake: where the scores lie.
+        exchange: whose candles.
+        rules: pairs and profile.
+        since: scores of this month and later ones count.
+
+    Returns:
+        The mean of the newest months of the configured pairs.
+    """
+    column, pairs = rules.profiles.default_column, [it.key for it in rules.history.starts]
+    scores = lake.scores.newest(exchange, since=since).filter(pl.col("pair").is_in(pairs))
+    newest = scores.sort("period").group_by("timeframe", "pair").last().drop_nulls(column)
+    return dict(newest.group_by("timeframe").agg(pl.col(column).mean()).rows())
 
 
 def score_trend(lake: Lake, exchange: str) -> pl.DataFrame:

@@ -65,6 +65,8 @@ class Verdict:
     `lost` are those `unavailable` ones that were asked for too late."""
     measured: Mapping[str, object] = field(default_factory=dict)
     """What was measured beside, of checks that hold series against one another."""
+    score: float | None = None
+    """Of the asset, of checks of candles."""
 
 
 def _statement(rule: Rule | GapRule | AgreementRule | FreshnessRule) -> Statement:

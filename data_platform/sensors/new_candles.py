@@ -13,7 +13,7 @@ import dagster as dg
 from data_platform.assets.candles import TICK_TAG
 from data_platform.assets.line import Line, asset_key
 from data_platform.assets.market_state import market_state_key
-from data_platform.assets.scores import score_running_months
+from data_platform.assets.scores import score_again
 from data_platform.checks import freshness_limits, judged_asset, to_evaluation
 from data_platform.domain.errors import StorageError
 from data_platform.domain.layers import Refresh
@@ -106,7 +106,7 @@ def _score(
     context: dg.SensorEvaluationContext, line: Line, lake: Lake, statuses: list[SeriesStatus]
 ) -> None:
     try:
-        score_running_months(line, lake, statuses)
+        score_again(line, lake, statuses, is_tick=True)
     except StorageError as error:
         # A score that cannot be noted must not keep candles from being fetched.
         context.log.warning("the scores stay as they were: %s", error)

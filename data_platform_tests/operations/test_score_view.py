@@ -9,7 +9,13 @@ from data_platform.operations.due import FreshnessLimits, series_status
 from data_platform.operations.lake import Lake
 from data_platform.operations.missing import History
 from data_platform.operations.score import ScoreRules, note_scores
-from data_platform.operations.score_view import MonthScore, SeriesScore, score_now, score_trend
+from data_platform.operations.score_view import (
+    MonthScore,
+    SeriesScore,
+    mean_scores,
+    score_now,
+    score_trend,
+)
 from data_platform.quality.score import Profiles
 from data_platform.quality.standards import Standards
 from data_platform.storage.scores import ScoreRow
@@ -17,6 +23,7 @@ from data_platform_tests.factories import (
     candles_at,
     gap_of,
     grid,
+    month_of,
     partition_of,
     plant_gaps,
     series_of,
@@ -132,3 +139,18 @@ def test_each_series_has_its_own_trend(lake: Lake) -> None:
     names = score_trend(lake, "binance").select("pair", "period").rows()
     assert names == [("BTC-USDT", "2024-02"), ("ETH-USDT", "2024-01")]
     assert score_trend(lake, "okx").is_empty()
+
+
+def test_an_asset_is_as_good_as_its_pairs_are_on_average(lake: Lake) -> None:
+    note(lake, "2024-01", "2024-01-31", 0.2)
+    note(lake, "2024-02", "2024-02-28", 0.9)
+    for pair, score in (("ETH/USDT", 0.6), ("OLD/USDT", 0.0)):
+        row = replace(ROW, score_five=score)
+        with lake.state.write() as connection:
+            part = partition_of(series_of(pair=pair), "2024-02")
+            lake.scores.record(connection, [(part, row)])
+    pairs = dict.fromkeys([SERIES.pair, series_of(pair="ETH/USDT").pair], time("2024-01-01"))
+    rules = replace(RULES, history=History("flat", pairs))
+    found = mean_scores(lake, "binance", rules, month_of("2024-01"))
+    assert found == {"1h": pytest.approx(0.75)}
+    assert mean_scores(lake, "binance", rules, month_of("2024-03")) == {}

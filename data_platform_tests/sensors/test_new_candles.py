@@ -258,9 +258,10 @@ def test_the_score_of_a_line_that_has_stopped_falls_by_the_clock(stored_line: Sm
 def test_scores_that_cannot_be_noted_hold_up_no_candle(
     stored_line: SmallLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object) -> int:
+    def refuse(*_: object, is_tick: bool) -> int:
+        assert is_tick
         raise StorageError("cannot write the state database: disk full")
 
-    monkeypatch.setattr(new_candles, "score_running_months", refuse)
+    monkeypatch.setattr(new_candles, "score_again", refuse)
     stored_line.clock[0] = NOW + HOUR
     assert only_request(tick(stored_line))
