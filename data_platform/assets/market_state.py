@@ -50,7 +50,7 @@ def build_market_state(line: Line) -> dg.AssetsDefinition:
         from data_platform.operations.state_files import write_state_files
 
         lake, settings = open_lake_of(context), line.settings
-        every, allowance = settings.exchanges, settings.refresh.candles
+        every, allowance = settings.exchanges.values(), settings.refresh.candles
         rules = to_report_rules(every, allowance, settings.thresholds)
         report = write_state_files(lake, rules, line.clock, {name})
         if report.unread:

@@ -38,7 +38,9 @@ def renew_state(settings: Settings) -> StateReport:
     Raises:
         StorageError: a file cannot be written, or the state database not be read.
     """
-    rules = to_report_rules(settings.exchanges, settings.refresh.candles, settings.thresholds)
+    rules = to_report_rules(
+        settings.exchanges.values(), settings.refresh.candles, settings.thresholds
+    )
     with opened_lake(settings.data_root, settings.state_url) as lake:
         report = write_state_files(lake, rules, lambda: datetime.now(UTC))
     for reason in report.unread:
