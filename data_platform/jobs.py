@@ -103,7 +103,7 @@ def build_heal_job(line: Line) -> dg.JobDefinition:
                 continue
             update = CandleUpdate(lake, open_source, rules, line.watch, line.clock)
             report = update.run(partitions)
-            score_candles(line, lake, timeframe, report)
+            score_candles(line, lake, timeframe, report, is_tick=False)
             note_step(lake, name, HEAL_TAG, report)
             _record(context, line, lake, report)
             failures |= report.failures

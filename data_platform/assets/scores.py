@@ -12,7 +12,9 @@ from data_platform.operations.score import add_scores, note_scores
 from data_platform.operations.score_view import mean_scores
 
 
-def score_candles(line: Line, lake: Lake, timeframe: Timeframe, report: LayerReport) -> None:
+def score_candles(
+    line: Line, lake: Lake, timeframe: Timeframe, report: LayerReport, *, is_tick: bool
+) -> None:
     """Bring the scores of a candle asset up to date and tell them in the report.
 
     Args:
@@ -20,10 +22,12 @@ def score_candles(line: Line, lake: Lake, timeframe: Timeframe, report: LayerRep
         lake: where its candles lie.
         timeframe: of the asset.
         report: what a step has just done to it.
+        is_tick: as `score_again`.
     """
     exchange = line.exchange
     wanted = [series for series in exchange.series if series.timeframe == timeframe]
-    add_scores(lake, report, wanted, line.settings.score_rules_of(exchange), line.clock())
+    now, rules = line.clock(), line.settings.score_rules_of(exchange)
+    add_scores(lake, report, wanted, rules, now, period_of(now).previous if is_tick else None)
 
 
 def score_again(line: Line, lake: Lake, statuses: Sequence[SeriesStatus], *, is_tick: bool) -> int:
@@ -35,8 +39,7 @@ def score_again(line: Line, lake: Lake, statuses: Sequence[SeriesStatus], *, is_
         line: the exchange.
         lake: where its candles lie.
         statuses: how far its series are now.
-        is_tick: look at the running month and the one before alone. Older ones move by runs, which
-            look at all months.
+        is_tick: look at the running month and the one before alone; every other run looks at all.
 
     Returns:
         How many scores have moved.

@@ -97,8 +97,13 @@ def find_moved(
         yield from _Scorer(sources, counter, rules.profiles).moved(since)
 
 
-def add_scores(
-    lake: Lake, report: LayerReport, wanted: Sequence[Series], rules: ScoreRules, now: datetime
+def add_scores(  # a report, its series, a rule, a clock and a bound
+    lake: Lake,
+    report: LayerReport,
+    wanted: Sequence[Series],
+    rules: ScoreRules,
+    now: datetime,
+    since: Period | None = None,
 ) -> None:
     """Bring the scores up to date after candles were written, and tell each in their report.
 
@@ -108,23 +113,24 @@ def add_scores(
         wanted: all series of them, since what came may tell more of others.
         rules: starts, limits and weights.
         now: the clock, UTC.
+        since: only this month and later ones, and those of the report; None: all.
 
     Raises:
         StorageError: the state database refuses.
     """
     if not report.partitions:
         return
+    told = min(part.partition.period for part in report.partitions)
     statuses = series_status(lake, wanted, rules.fresh, now)
-    note_scores(lake, statuses, rules, now)
+    note_scores(lake, statuses, rules, now, min(since, told) if since else None)
     series = report.partitions[0].partition.series
-    since = min(part.partition.period for part in report.partitions)
     scores = {
         (pair, period): PartitionScore(
             value=row[rules.profiles.default_column],
             components={name: row[name] for name in COMPONENTS if row[name] is not None},
             absent=row["absent"],
         )
-        for row in lake.scores.newest(series.exchange, series.timeframe, since).to_dicts()
+        for row in lake.scores.newest(series.exchange, series.timeframe, told).to_dicts()
         for pair, period in [(row["pair"], row["period"])]
     }
     report.partitions = [

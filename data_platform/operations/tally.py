@@ -90,9 +90,6 @@ class SeriesCounter:
         Args:
             period: the month.
             held: what the journal says is stored of it; None: nothing.
-
-        Raises:
-            StorageError: a candle before the start is stored, and the file cannot be read.
         """
         series, month = self.status.series, self.month(period)
         excused = self.lake.sums.missing(series, month.start, month.end, EXCUSED)
@@ -122,7 +119,11 @@ class SeriesCounter:
         rows, first, _ = held
         if first >= month.start:
             return rows
-        return len(self.lake.store.times("ohlcv", self.status.series, month.start, month.end))
+        try:
+            return len(self.lake.store.times("ohlcv", self.status.series, month.start, month.end))
+        except StorageError as error:
+            _log.warning("its candles count as missing: %s", error)
+            return 0
 
     def _refused(self, partition: Partition) -> int | None:
         try:

@@ -267,3 +267,10 @@ def test_a_validity_that_could_not_be_told_is_told_once_it_can(sound: Lake) -> N
     file.write_bytes(whole)
     assert noted(sound) == 1
     assert components(sound)["validity"] == 744 / 750
+
+
+def test_a_look_from_a_month_on_reaches_back_to_what_its_report_tells(sound: Lake) -> None:
+    report = report_of(sound, JANUARY)
+    add_scores(sound, report, [SERIES], RULES, NOW, month_of("2024-02"))
+    assert [part.score is not None for part in report.partitions] == [True]
+    assert sound.scores.newest("binance").height == 2

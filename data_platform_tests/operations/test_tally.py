@@ -93,6 +93,16 @@ def test_candles_before_the_start_are_not_counted(lake: Lake) -> None:
     assert count(one, "2024-01") == MonthCount(24, 24, 0)
 
 
+def test_a_file_that_cannot_be_read_counts_as_missing_and_is_told(
+    lake: Lake, caplog: pytest.LogCaptureFixture
+) -> None:
+    store_candles(lake, SERIES, candles_at(grid("2024-01-01", "2024-02-02")))
+    lake.store.layout.partition(partition_of(SERIES)).write_bytes(b"torn")
+    one = counter(lake, "2024-02-02", start="2024-01-31")
+    assert count(one, "2024-01") == MonthCount(24, 0, 0)
+    assert "its candles count as missing: " in caplog.text
+
+
 def test_months_that_nobody_asked_for_are_expected(lake: Lake) -> None:
     store_candles(lake, SERIES, candles_at(grid("2024-03-01", "2024-03-05")))
     one = counter(lake, "2024-03-05")
