@@ -63,8 +63,8 @@ class SourceStatus(_Part):
     )
     last_response: Time | None = Field(description="When it last answered a request, UTC.")
     latency_ms: Amount | None = Field(
-        description="Milliseconds from sending a request to its answer, the mean of the newest "
-        "step that asked."
+        description="Milliseconds from sending a request to its answer, the median of the newest "
+        "step that had one."
     )
 
 

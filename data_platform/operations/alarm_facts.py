@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
+from statistics import median
 
 import polars as pl
 
@@ -166,5 +167,14 @@ def _ended_runs(lake: Lake, exchange: str, now: datetime) -> Iterator[RunTime]:
 
 
 def _answers(lake: Lake, exchange: str, now: datetime) -> Answers:
-    runs = [run for run in lake.runs.since(exchange, now - 12 * HOUR) if run.ended_at > now - HOUR]
-    return Answers(sum(run.requests for run in runs), sum(run.retries for run in runs))
+    known = lake.runs.since(exchange, now - USUAL_DAYS)
+    runs = [run for run in known if run.ended_at > now - HOUR]
+    newest = [run.latency for run in runs if run.latency is not None]
+    before = [run.latency for run in known if run.latency and run.ended_at <= now - HOUR]
+    usual = median(each.total_seconds() for each in before) if before else None
+    return Answers(
+        requests=sum(run.requests for run in runs),
+        failed=sum(run.retries for run in runs),
+        latency=newest[-1] if newest else None,
+        usual_latency=None if usual is None else timedelta(seconds=usual),
+    )

@@ -11,6 +11,7 @@ from typing import Literal
 
 from data_platform.domain.layers import Partition
 from data_platform.operations.lake import Lake
+from data_platform.sources.base import AnswerTimes
 from data_platform.storage.journal import JournalRow
 from data_platform.storage.layout import QUARANTINE
 from data_platform.storage.run_log import Step
@@ -80,6 +81,8 @@ class LayerReport:
     """Candles received."""
     faults: Mapping[str, int] = field(default_factory=dict)
     """Attempts that failed, by the kind of error; those that a later one made good included."""
+    answers: AnswerTimes = field(default_factory=AnswerTimes)
+    """When the exchange answered, and how soon."""
     past_pages: int = 0
     """Pages asked for whose candles open before the running month."""
     alerts: list[str] = field(default_factory=list)
@@ -125,6 +128,8 @@ def note_step(lake: Lake, exchange: str, kind: str, report: LayerReport) -> None
             candles=report.candles,
             refused=sum(it.refused for it in report.partitions),
             lag=max(lags, default=None),
+            answered_at=report.answers.last,
+            latency=report.answers.usual,
         )
     )
 

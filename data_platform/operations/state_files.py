@@ -6,7 +6,7 @@ has stopped grows late in everybody's eyes, and nobody overwrites what another h
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -131,8 +131,12 @@ class _Writing:
 
     def _source(self, exchange: str, *, is_known: bool) -> SourceStatus:
         breaker = self.lake.breakers.read(exchange)
+        newest = self.lake.runs.newest_answer(exchange)
+        delay = newest.latency if newest else None
         return SourceStatus(
-            status=to_source(breaker, is_known=is_known), last_response=None, latency_ms=None
+            status=to_source(breaker, is_known=is_known),
+            last_response=newest.answered_at if newest else None,
+            latency_ms=None if delay is None else delay / timedelta(milliseconds=1),
         )
 
     def _put(self, kind: str, content: BaseModel, market: Market | None = None) -> None:

@@ -111,6 +111,7 @@ class CandleUpdate:
                 self._fetch(source, again)
             self.report.requests = source.requests_made
             self.report.faults = dict(source.faults)
+            self.report.answers = source.answer_times
 
     def _fetch(self, source: CandleSource, needs: Sequence[Need]) -> list[Gap]:
         try:

@@ -5,7 +5,7 @@ Holds values and one protocol; no network here.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 import polars as pl
@@ -57,6 +57,16 @@ class FetchResult:
     nulls, NaN, duplicate or off-grid times; detection is the audit's business."""
 
 
+@dataclass(frozen=True, slots=True)
+class AnswerTimes:
+    """When an exchange has answered so far, and how soon."""
+
+    last: datetime | None = None
+    """When its newest valid answer came, by the machine's clock; None: none did."""
+    usual: timedelta | None = None
+    """From sending a request to the first byte of its answer, the median of the newest ones."""
+
+
 class CandleSource(Protocol):
     """Gives the candles of one exchange."""
 
@@ -88,4 +98,9 @@ class CandleSource(Protocol):
     @property
     def faults(self) -> Mapping[str, int]:
         """Return how many attempts failed so far, by the kind of error (`SourceError.kind`)."""
+        ...
+
+    @property
+    def answer_times(self) -> AnswerTimes:
+        """Return when the exchange has answered so far, and how soon; of requests of any kind."""
         ...

@@ -30,6 +30,7 @@ from data_platform.sources.access import Access
 from data_platform.sources.breaker import Breaker, BreakerStore, LeftAloneError, MemoryBreakers
 from data_platform.sources.ccxt_exchange import REPLY, CcxtExchange, close_exchange, open_exchange
 from data_platform.sources.clock import ExchangeClock
+from data_platform.sources.delays import Delays
 from data_platform.sources.faults import Reply, caught_errors, to_fault
 from data_platform.sources.pages import Page, already_open, check_place, to_candles
 from data_platform.sources.rate_budget import RateBudget, budget_file
@@ -80,6 +81,7 @@ class CcxtClient:
         self.candle_requests = 0
         self.faults: Counter[str] = Counter()
         """Attempts that failed, by the kind of error."""
+        self.delays = Delays()
         pace = Pace.of(
             access.requests_per_minute,
             access.exchange.window_seconds,
@@ -257,7 +259,9 @@ class CcxtClient:
             REPLY.set(reply)
             try:
                 async with asyncio.timeout(2 * self.access.timeout.total_seconds()):
-                    return await request.send()
+                    answer = await request.send()
+                self.delays.note(reply.came_at and reply.came_at - turn.at)
+                return answer
             finally:
                 self._budget.answered(turn, reply.came_at and reply.came_at - turn.at)
         except SourceError as error:

@@ -16,7 +16,7 @@ from data_platform.domain.errors import SourceError
 from data_platform.domain.markets import Series
 from data_platform.sources.access import Access
 from data_platform.sources.background import Background, Outlet
-from data_platform.sources.base import FetchRequest, FetchResult
+from data_platform.sources.base import AnswerTimes, FetchRequest, FetchResult
 from data_platform.sources.breaker import BreakerStore
 from data_platform.sources.ccxt_client import CcxtClient
 from data_platform.sources.pages import Page
@@ -79,6 +79,11 @@ class CcxtSource:
     def faults(self) -> Mapping[str, int]:
         """Return how many attempts failed so far, by the kind of error."""
         return self._client.faults
+
+    @property
+    def answer_times(self) -> AnswerTimes:
+        """Return when the exchange has answered so far, and how soon."""
+        return self._client.delays.times
 
     def _open(self) -> Background:
         if self._background is None:

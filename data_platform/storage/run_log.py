@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import polars as pl
@@ -18,7 +18,16 @@ from data_platform.domain.candles import TIME
 from data_platform.storage.state import State
 from data_platform.storage.tables import RUNS, to_frame, to_ms, to_time
 
+_NEWEST = ("answered_at", "latency_ms")
 _SUMS = ("steps", "written", "failed", "requests", "retries", "candles", "refused")
+
+
+_LOGGED = (
+    *("run_id", "kind", "started_at", "ended_at", "requests", "retries"),
+    *("answered_at", "latency_ms"),
+)
+_MS = timedelta(milliseconds=1)
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +54,10 @@ class Step:
     """Rows that the audit kept out."""
     lag: timedelta | None = None
     """Commit time less the close of the newest candle, the longest of the series written."""
+    answered_at: datetime | None = None
+    """When the exchange last answered; None: it was not asked, or gave no answer."""
+    latency: timedelta | None = None
+    """From sending a request to its answer, the median."""
 
 
 RUN_SCHEMA = pl.Schema(
@@ -71,6 +84,10 @@ class LoggedRun:
     """For candles, retries included."""
     retries: int
     """Attempts that failed."""
+    answered_at: datetime | None
+    """When the exchange last answered it; None: never."""
+    latency: timedelta | None
+    """From sending a request to its answer, of the newest step that had one."""
 
 
 class RunLog:
@@ -98,12 +115,28 @@ class RunLog:
         Raises:
             StorageError: the database cannot be read.
         """
-        columns = ("run_id", "kind", "started_at", "ended_at", "requests", "retries")
         own = [RUNS.c.exchange == exchange, RUNS.c.started_at >= to_ms(start)]
-        query = sa.select(*(RUNS.c[name] for name in columns)).where(*own)
+        query = sa.select(*(RUNS.c[name] for name in _LOGGED)).where(*own)
         with self._state.read() as connection:
             rows = connection.execute(query.order_by(RUNS.c.started_at)).all()
         return [_logged(row) for row in rows]
+
+    def newest_answer(self, exchange: str) -> LoggedRun | None:
+        """Return the run in which an exchange last answered, of the newest hundred that asked it.
+
+        Raises:
+            StorageError: the database cannot be read.
+        """
+        query = (
+            sa.select(*(RUNS.c[name] for name in _LOGGED))
+            .where(RUNS.c.exchange == exchange, RUNS.c.answered_at.is_not(None))
+            .order_by(RUNS.c.started_at.desc())
+            # A backfill that began days ago may have heard from it after many ticks did.
+            .limit(100)
+        )
+        with self._state.read() as connection:
+            rows = connection.execute(query).all()
+        return max(map(_logged, rows), key=lambda run: run.answered_at or _NEVER, default=None)
 
     def frame(self, since: datetime) -> pl.DataFrame:
         """Return the runs that ended since then, as `RUN_SCHEMA`, by exchange and end."""
@@ -118,7 +151,11 @@ class RunLog:
 
 def _logged(row: "sa.Row[Any]") -> LoggedRun:
     started, ended = (cast("datetime", to_time(ms)) for ms in (row.started_at, row.ended_at))
-    return LoggedRun(row.run_id, row.kind, started, ended, row.requests, row.retries)
+    latency = None if row.latency_ms is None else row.latency_ms * _MS
+    counts = (row.requests, row.retries)
+    return LoggedRun(
+        row.run_id, row.kind, started, ended, *counts, to_time(row.answered_at), latency
+    )
 
 
 def _values(step: Step) -> dict[str, Any]:
@@ -137,7 +174,9 @@ def _values(step: Step) -> dict[str, Any]:
         "candles": step.candles,
         "refused": step.refused,
         "errors_json": json.dumps(errors, sort_keys=True),
-        "lag_ms": None if step.lag is None else step.lag // timedelta(milliseconds=1),
+        "lag_ms": None if step.lag is None else step.lag // _MS,
+        "answered_at": to_ms(step.answered_at),
+        "latency_ms": None if step.latency is None else round(step.latency / _MS),
     }
 
 
@@ -153,4 +192,5 @@ def _merged(new: dict[str, Any], before: sa.RowMapping | None) -> dict[str, Any]
         "ended_at": max(before["ended_at"], new["ended_at"]),
         "errors_json": json.dumps(dict(errors), sort_keys=True),
         "lag_ms": max(lags, default=None),
+        **{name: before[name] if new[name] is None else new[name] for name in _NEWEST},
     }

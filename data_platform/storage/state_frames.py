@@ -98,6 +98,8 @@ _RUNS_SCHEMA = pl.Schema(
         "refused": _NUMBER,
         "errors_json": _TEXT,
         "lag_ms": _NUMBER,
+        "answered_at": TIME,
+        "latency_ms": _NUMBER,
     }
 )
 
@@ -206,6 +208,8 @@ STATE_COLUMNS = {
     "action_taken": "What the platform has done or does by itself.",
     "escalate": "Whether somebody who can decide must hear of it.",
     "alert_id": "The same in every message about it.",
+    "answered_at": "When the exchange last answered, UTC; null where it did not, or was not asked.",
+    "latency_ms": "From sending a request to its answer, ms; the median of the newest step.",
     "lag_ms": "Commit time less the close of the newest candle, ms; the longest of the series.",
 }
 """What each column holds; one name is one quantity in every table."""

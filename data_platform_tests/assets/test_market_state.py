@@ -1,5 +1,5 @@
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -33,7 +33,7 @@ def test_it_depends_on_what_it_reads(read_line: SmallLine) -> None:
 
 
 def test_a_tick_carries_it_after_its_candles(stored_line: SmallLine) -> None:
-    stored_line.clock[0] = NOW + HOUR
+    stored_line.clock[0], began = NOW + HOUR, datetime.now(UTC)
     request = only_request(tick(stored_line))
     assert KEY in (request.asset_selection or [])
     result = run(stored_line, request)
@@ -48,6 +48,12 @@ def test_a_tick_carries_it_after_its_candles(stored_line: SmallLine) -> None:
     assert facts["files_written"] == 8
     assert (facts["overall_health"], facts["halt_trading"]) == ("healthy", False)
     assert facts["path"] == str(stored_line.root / "data/state")
+    sources = validated(stored_line.root, "data_status.json")["sources"]
+    assert isinstance(sources, dict)
+    assert sources["binance"]["status"] == "up"
+    # The machine's clock, not the line's, which stands in 2024.
+    assert sources["binance"]["last_response"] >= f"{began:%Y-%m-%dT%H:%M:%SZ}"
+    assert 0 <= sources["binance"]["latency_ms"] < 5000
     latest = validated(stored_line.root, "latest_ohlcv/binance/BTC-USDT.json")
     assert latest["updated_at"] == "2024-03-02T13:00:07Z"
     timeframes = latest["timeframes"]
@@ -59,7 +65,6 @@ def test_a_tick_carries_it_after_its_candles(stored_line: SmallLine) -> None:
     assert derived["atr_14_1h"] > 0
     for pair in ("BTC-USDT", "ETH-USDT", "SOL-USDT"):
         validated(stored_line.root, f"market_context/binance/{pair}.json")
-    validated(stored_line.root, "data_status.json")
     validated(stored_line.root, "quality_report.json")
 
 

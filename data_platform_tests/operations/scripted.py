@@ -14,7 +14,7 @@ from data_platform.operations.lake import Lake
 from data_platform.operations.report import LayerReport
 from data_platform.operations.update import CandleUpdate
 from data_platform.operations.watch import Watch, nobody_watches
-from data_platform.sources.base import FetchRequest, FetchResult, Window
+from data_platform.sources.base import AnswerTimes, FetchRequest, FetchResult, Window
 from data_platform_tests.factories import GRACE
 from data_platform_tests.operations.venues import NOW, rules_of
 
@@ -54,6 +54,10 @@ class ScriptedSource:
     @property
     def faults(self) -> dict[str, int]:
         return {}
+
+    @property
+    def answer_times(self) -> AnswerTimes:
+        return AnswerTimes()
 
     def fetch(self, requests: Sequence[FetchRequest]) -> Iterator[FetchResult]:
         """Yield the windows of all requests in turn, one of each."""

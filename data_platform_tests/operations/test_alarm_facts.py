@@ -62,6 +62,18 @@ def test_lateness_is_a_fact(lake: Lake) -> None:
     assert status.is_stale
 
 
+def test_newest_delay_is_held_against_the_usual_one_of_before(lake: Lake) -> None:
+    for minutes, delay in ((10, 300), (50, 90), (70, 40), (200, 60), (300, 50), (400, None)):
+        began = NOW - timedelta(minutes=minutes)
+        latency = None if delay is None else timedelta(milliseconds=delay)
+        step = Step(f"r{minutes}", "binance", "tick", began, began, latency=latency)
+        lake.runs.add(step)
+    answers = facts(lake).answers
+    assert answers.latency == timedelta(milliseconds=300)
+    # Of 40, 50 and 60 ms: what this hour was like is no measure of itself.
+    assert answers.usual_latency == timedelta(milliseconds=50)
+
+
 def test_runs_and_their_requests_are_facts(lake: Lake) -> None:
     for minutes, requests, failed in ((10, 30, 3), (50, 10, 1), (300, 500, 400)):
         began = NOW - timedelta(minutes=minutes)

@@ -4,7 +4,7 @@ from data_platform.domain.exchanges import exchange_row
 from data_platform.domain.markets import Pair, Series
 from data_platform.domain.timeframes import to_timeframe
 from data_platform.sources.access import Access
-from data_platform.sources.base import CandleSource, FetchRequest, Window
+from data_platform.sources.base import AnswerTimes, CandleSource, FetchRequest, Window
 from data_platform.sources.ccxt_source import CcxtSource
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -13,6 +13,7 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 def test_ccxt_source_is_a_source_of_candles() -> None:
     source: CandleSource = CcxtSource(Access(exchange_row("okx"), 60))
     assert source.requests_made == 0
+    assert source.answer_times == AnswerTimes()
     source.close()
 
 

@@ -21,7 +21,7 @@ from data_platform.domain.errors import (
 )
 from data_platform.domain.exchanges import exchange_row
 from data_platform.sources.access import Access
-from data_platform.sources.base import FetchRequest, FetchResult
+from data_platform.sources.base import AnswerTimes, FetchRequest, FetchResult
 from data_platform.sources.ccxt_source import CcxtSource
 from data_platform_tests.sources.wire import (
     LISTED,
@@ -98,6 +98,21 @@ def test_range_over_many_pages_comes_whole_and_in_order(wire: Wire) -> None:
     assert len(wire.queries) == 6
     for result in results:
         assert NOW <= result.window.fetched_at < NOW + timedelta(seconds=20)
+
+
+def test_source_tells_when_it_was_answered_and_how_soon(wire: Wire) -> None:
+    wire.slow = 0.05
+    source, before = CcxtSource(access_to(wire.url)), datetime.now(UTC)
+    try:
+        assert source.answer_times == AnswerTimes(None, None)
+        list(source.fetch([request_of(START, START + hours(50))]))
+        times = source.answer_times
+    finally:
+        source.close()
+    assert times.last is not None
+    assert times.usual is not None
+    assert before <= times.last <= datetime.now(UTC)
+    assert timedelta(milliseconds=50) <= times.usual < timedelta(seconds=5)
 
 
 def test_several_requests_each_come_in_time_order(wire: Wire) -> None:

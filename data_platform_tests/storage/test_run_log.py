@@ -43,3 +43,31 @@ def test_each_run_and_exchange_has_its_own_row(store: PartitionStore) -> None:
     found = rows(store, step(5, "b"), step(0, "a"))
     assert [row["run_id"] for row in found] == ["a", "b"]
     assert found[0]["lag_ms"] is None
+
+
+def test_the_newest_answer_of_a_run_is_that_of_its_newest_step_that_had_one(
+    store: PartitionStore,
+) -> None:
+    [row] = rows(
+        store,
+        step(0, answered_at=NOON, latency=timedelta(milliseconds=80)),
+        step(1, answered_at=NOON + timedelta(minutes=1), latency=timedelta(milliseconds=120.6)),
+        step(2),
+    )
+    assert row["answered_at"] == NOON + timedelta(minutes=1)
+    assert row["latency_ms"] == 121
+
+
+def test_the_newest_answer_may_be_of_a_run_that_began_earlier(store: PartitionStore) -> None:
+    late, soon = NOON + timedelta(hours=5), NOON + timedelta(hours=1)
+    rows(
+        store,
+        step(0, "backfill", answered_at=late, latency=timedelta(milliseconds=90)),
+        step(60, "tick", answered_at=soon, latency=timedelta(milliseconds=40)),
+        step(61, "derived"),
+    )
+    newest = RunLog(store.state).newest_answer("okx")
+    assert newest is not None
+    assert (newest.run_id, newest.answered_at) == ("backfill", late)
+    assert newest.latency == timedelta(milliseconds=90)
+    assert RunLog(store.state).newest_answer("binance") is None
