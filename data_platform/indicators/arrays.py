@@ -25,12 +25,12 @@ def summed(values: Array, rows: int) -> Array:
     total, power, length, taken, left = None, values, 1, 0, rows
     while True:
         if left % 2:
-            total = power if total is None else total + _shifted(power, taken)
+            total = power if total is None else _joined(np.add, total, power, taken)
             taken += length
         left //= 2
         if not left:
             return total if total is not None else power
-        power, length = power + _shifted(power, length), 2 * length
+        power, length = _joined(np.add, power, power, length), 2 * length
 
 
 def weighted_sum(values: Array, rows: int) -> Array:
@@ -44,21 +44,21 @@ def weighted_sum(values: Array, rows: int) -> Array:
                 total = power
             else:
                 # The newer rows weigh more by as many as come in behind them.
-                total = total + length * summed(values, taken) + _shifted(power, taken)
+                total = _joined(np.add, total + length * summed(values, taken), power, taken)
             taken += length
         left //= 2
         if not left:
             return total if total is not None else power
-        power = power + length * plain + _shifted(power, length)
-        plain, length = plain + _shifted(plain, length), 2 * length
+        power = _joined(np.add, power + length * plain, power, length)
+        plain, length = _joined(np.add, plain, plain, length), 2 * length
 
 
 def highest(values: Array, rows: int) -> Array:
     """Return the maximum over each value and the `rows` - 1 before it; NaN as `summed`."""
     length = 1
     while 2 * length <= rows:
-        values, length = np.maximum(values, _shifted(values, length)), 2 * length
-    return np.maximum(values, _shifted(values, rows - length))
+        values, length = _joined(np.maximum, values, values, length), 2 * length
+    return _joined(np.maximum, values, values, rows - length)
 
 
 def age_of_highest(values: Array, rows: int) -> Array:
@@ -66,10 +66,11 @@ def age_of_highest(values: Array, rows: int) -> Array:
     ages, length = np.zeros(len(values)), 1
     while length < rows:
         step = min(length, rows - length)
-        before, aged = _shifted(values, step), _shifted(ages, step) + step
-        # Not "<": where the window reaches before the first value, the result is not known.
-        newer = values > before
-        ages, values = np.where(newer, ages, aged), np.maximum(values, before)
+        aged = np.full(len(values), np.nan)
+        # Where the older half reaches before the first value it is NaN, and so is its age.
+        is_newer = values[step:] > values[:-step]
+        aged[step:] = np.where(is_newer, ages[step:], ages[:-step] + step)
+        ages, values = aged, _joined(np.maximum, values, values, step)
         length += step
     return ages
 
@@ -112,39 +113,44 @@ def smoothed(values: Array, rows: int, alpha: float, length: int) -> Array:
         length: a power of two; (1 - alpha) ** length must be nothing beside 1.
     """
     result = np.full(len(values), np.nan)
-    known = ~np.isnan(values)
-    turns = np.flatnonzero(np.diff(known, prepend=False, append=False))
-    for begin, end in turns.reshape(-1, 2).tolist():
+    for begin, end in _known_runs(values):
         start = begin + rows - 1
         if start >= end:
             continue
         parts = alpha * values[start:end]
         parts[0] = summed(values[begin : start + 1], rows)[-1] / rows
-        kept, reach = 1 - alpha, 1
+        kept, reach, buffer = 1 - alpha, 1, np.empty(len(parts))
         while reach < min(length, len(parts)):
-            parts[reach:] += kept * parts[:-reach]
+            older = np.multiply(parts[:-reach], kept, out=buffer[reach:])
+            parts[reach:] += older
             kept, reach = kept * kept, 2 * reach
         result[start:end] = parts
     return result
 
 
-def adaptive_average(values: Array, weights: Array, start: int) -> Array:
+def adaptive_average(values: Array, weights: Array, start: int, length: int) -> Array:
     """Return y = weight * value + (1 - weight) * y before, each row with a weight of its own.
+
+    Written as the sum that it is, over the newest `length` rows, as `smoothed`.
 
     Args:
         values: without NaN.
         weights: of each row, known from `start` on.
         start: the first row of the result; y before it is that row's value.
+        length: a power of two; what is kept over so many rows must be nothing beside 1.
     """
     result = np.full(len(values), np.nan)
     if start >= len(values):
         return result
-    pairs = zip(values[start:].tolist(), weights[start:].tolist(), strict=True)
-    average, averages = float(values[start - 1]), []
-    for value, weight in pairs:
-        average += weight * (value - average)
-        averages.append(average)
-    result[start:] = averages
+    weights = weights[start:]
+    parts, kept, reach = weights * values[start:], 1 - weights, 1
+    parts[0] += kept[0] * values[start - 1]
+    kept[0] = 0.0
+    while reach < min(length, len(parts)):
+        parts[reach:] += kept[reach:] * parts[:-reach]
+        kept[reach:] = kept[reach:] * kept[:-reach]
+        reach *= 2
+    result[start:] = parts
     return result
 
 
@@ -180,7 +186,11 @@ def parabolic_stop(highs: Array, lows: Array, step: float, limit: float) -> Arra
         stops.append(stop)
         if top > extreme:
             extreme, speed = top, min(speed + step, limit)
-        stop = min(stop + speed * (extreme - stop), bottom_before, bottom)
+        stop += speed * (extreme - stop)
+        if stop > bottom_before:  # noqa: PLR1730  # comparing is three times as fast as min()
+            stop = bottom_before
+        if stop > bottom:  # noqa: PLR1730  # same
+            stop = bottom
     return np.array(stops)
 
 
@@ -201,10 +211,18 @@ def per_segment(kernel: Kernel, numbers: NDArray[np.int64], *arrays: Array) -> A
     return result
 
 
-def _shifted(values: Array, rows: int) -> Array:
-    if not rows:
-        return values
-    result = np.empty(len(values))
+def _joined(combine: np.ufunc, newer: Array, older: Array, rows: int) -> Array:
+    """Return `combine` of each value and the other `rows` before it; NaN where there is none."""
+    result = np.empty(len(newer))
     result[:rows] = np.nan
-    result[rows:] = values[: max(len(values) - rows, 0)]
+    combine(newer[rows:], older[: max(len(older) - rows, 0)], out=result[rows:])
     return result
+
+
+def _known_runs(values: Array) -> list[tuple[int, int]]:
+    known = ~np.isnan(values)
+    begin = int(known.argmax()) if known.size else 0
+    if known[begin:].all():
+        return [(begin, len(values))]
+    turns = np.flatnonzero(np.diff(known, prepend=False, append=False))
+    return [(begin, end) for begin, end in turns.reshape(-1, 2).tolist()]

@@ -9,8 +9,8 @@ from data_platform.indicators.windows import (
     by_array,
     by_segment,
     lagged,
+    memory,
     ratio,
-    rows_to_forget,
     settled,
     smoothed,
     window_mean,
@@ -64,16 +64,16 @@ def adaptive_moving_average(rows: int, fast: int, slow: int) -> Recipe:
     moved = (CLOSE - lagged(CLOSE, rows)).abs()
     efficiency = ratio(moved, window_sum(pl.col("step"), rows, first=1)).fill_null(0.0)
     weight = (efficiency * (span(fast) - span(slow)) + span(slow)) ** 2
+    # Where nothing moves for long, only the slowest weight forgets.
+    length = memory(min(span(fast), span(slow)) ** 2)
     average = by_segment(
-        lambda close, weights: arrays.adaptive_average(close, weights, rows), CLOSE, weight
+        lambda close, weights: arrays.adaptive_average(close, weights, rows, length), CLOSE, weight
     )
     steps = (
         ((CLOSE - lagged(CLOSE)).abs().alias("step"),),
         (average.alias(name),),
     )
-    # Where nothing moves for long, only the slowest weight forgets.
-    warm_up = rows + rows_to_forget(min(span(slow), span(fast)) ** 2)
-    return Recipe((Column(name, PRICE, text),), warm_up, steps)
+    return Recipe((Column(name, PRICE, text),), rows + length, steps)
 
 
 INDICATORS: tuple[Indicator, ...] = (

@@ -135,19 +135,18 @@ def add_indicators(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
     Raises:
         WrongUseError: a name is unknown.
     """
-    wanted = output_columns(names)
     work = frame.with_columns(pl.int_range(pl.len()).over(SEGMENT).alias(ROW))
     results = [_computed(work, to_recipe(name)) for name in dict.fromkeys(names)]
-    joined = pl.concat([frame, *results], how="horizontal")
-    # Prices near the edge of float64 overflow; what is no number is not known.
-    finite = (pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name) for name in wanted)
-    return joined.with_columns(finite)
+    return pl.concat([frame, *results], how="horizontal")
 
 
 def _computed(work: pl.DataFrame, recipe: Recipe) -> pl.DataFrame:
     for step in recipe.steps:
         work = work.with_columns(step)
-    return work.select(pl.col(column.name).cast(pl.Float64) for column in recipe.columns)
+    made = work.select(pl.col(column.name).cast(pl.Float64) for column in recipe.columns)
+    # Prices near the edge of float64 overflow; what is no number is not known.
+    odd = [column.name for column in made if not column.is_finite().all()]
+    return made.with_columns(pl.when(pl.col(odd).is_finite()).then(pl.col(odd))) if odd else made
 
 
 def _to_number(word: str, parameter: Parameter) -> float:

@@ -9,7 +9,7 @@ from data_platform.indicators.windows import highest, lagged, settled, smoothed,
 def true_range() -> pl.Expr:
     """Return the candle's range, extended to the close before it where there is one."""
     high, low, before = pl.col("high"), pl.col("low"), lagged(pl.col("close"))
-    return pl.max_horizontal(high - low, (high - before).abs(), (low - before).abs())
+    return pl.max_horizontal(high, before) - pl.min_horizontal(low, before)
 
 
 def average_true_range(rows: int) -> Recipe:

@@ -92,9 +92,14 @@ def test_smoothing_has_the_same_bits_wherever_history_begins(cut: int) -> None:
 
 
 def test_weights_of_their_own_smooth_each_row() -> None:
-    found = adaptive_average(np.array([1.0, 2.0, 4.0]), np.array([9.0, 0.5, 0.25]), 1)
-    assert found == pytest.approx([math.nan, 1.5, 2.125], nan_ok=True)
-    assert np.isnan(adaptive_average(np.array([1.0]), np.array([1.0]), 1)).all()
+    values, weights = some(1000, 5), np.array([0.05 + 0.1 * (row % 7) for row in range(1000)])
+    found = adaptive_average(np.array(values), weights, 3, 512)
+    assert np.isnan(found[:3]).all()
+    expected = values[2]
+    for row in range(3, 1000):
+        expected += weights[row] * (values[row] - expected)
+        assert found[row] == pytest.approx(expected, rel=1e-9, abs=1e-6)
+    assert np.isnan(adaptive_average(np.array([1.0]), np.array([1.0]), 1, 512)).all()
 
 
 def test_the_first_stop_is_the_first_low_or_high() -> None:
