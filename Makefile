@@ -13,7 +13,8 @@ SHORT := data_platform_tests/domain data_platform_tests/test_line.py data_platfo
 SQL ?= select exchange, timeframe, count(*) as candles from candles group by all order by all
 
 .PHONY: help install demo demo-ui test test-slow test-pythons check docs fix ui ui-readonly simulate \
-	generate-sample download status report backup verify doctor query bench bench-fetch bench-store bench-checks clean
+	generate-sample download status report backup verify doctor query bench bench-fetch bench-store \
+	bench-checks bench-indicators clean
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -117,6 +118,9 @@ bench-store: install ## Measure: commits, reads and proofs of a large lake (10 m
 
 bench-checks: install ## Measure: all checks of one month of 1m, against the same rules in pandas
 	python benchmarks/checks.py
+
+bench-indicators: install ## Measure: every indicator against ta and TA-Lib, a year of 1m (3 minutes)
+	$(UV) run --frozen --quiet --group bench python benchmarks/indicators.py $(ARGS)
 
 clean: ## Remove the environment and caches; never the lake
 	rm -rf .venv .uv .mypy_cache .pytest_cache .ruff_cache .hypothesis

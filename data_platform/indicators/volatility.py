@@ -3,12 +3,13 @@
 import polars as pl
 
 from data_platform.indicators.indicator import PERCENT, PRICE, Column, Indicator, Parameter, Recipe
-from data_platform.indicators.windows import highest, lagged, settled, smoothed, window_mean
+from data_platform.indicators.windows import ROW, highest, settled, smoothed, window_mean
 
 
 def true_range() -> pl.Expr:
     """Return the candle's range, extended to the close before it where there is one."""
-    high, low, before = pl.col("high"), pl.col("low"), lagged(pl.col("close"))
+    high, low, close = pl.col("high"), pl.col("low"), pl.col("close")
+    before = pl.when(pl.col(ROW) >= 1).then(close.shift(1)).otherwise(high)
     return pl.max_horizontal(high, before) - pl.min_horizontal(low, before)
 
 

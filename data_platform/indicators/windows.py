@@ -78,7 +78,8 @@ def highest(value: pl.Expr, rows: int, first: int = 0) -> pl.Expr:
 
 def lowest(value: pl.Expr, rows: int, first: int = 0) -> pl.Expr:
     """Return the minimum over the row and the `rows` - 1 before it; nulls as `window_sum`."""
-    return -highest(-value, rows, first)
+    bottom = by_array(lambda values: arrays.lowest(values, rows), value)
+    return pl.when(pl.col(ROW) >= first + rows - 1).then(bottom)
 
 
 def age_of_highest(value: pl.Expr, rows: int) -> pl.Expr:

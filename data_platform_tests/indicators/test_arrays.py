@@ -4,10 +4,13 @@ import random
 import numpy as np
 import pytest
 
+from data_platform.indicators import arrays
 from data_platform.indicators.arrays import (
+    Kernel,
     adaptive_average,
     age_of_highest,
     highest,
+    lowest,
     mean_of_distances,
     parabolic_stop,
     per_segment,
@@ -29,7 +32,8 @@ def test_windows_hold_each_of_their_values_once(rows: int) -> None:
     values = some(400, rows)
     sums, weighted = summed(np.array(values), rows), weighted_sum(np.array(values), rows)
     tops, ages = highest(np.array(values), rows), age_of_highest(np.array(values), rows)
-    for found in (sums, weighted, tops, ages):
+    bottoms = lowest(np.array(values), rows)
+    for found in (sums, weighted, tops, bottoms, ages):
         assert np.isnan(found[: rows - 1]).all()
         assert not np.isnan(found[rows - 1 :]).any()
     for row in range(rows - 1, 400):
@@ -38,7 +42,29 @@ def test_windows_hold_each_of_their_values_once(rows: int) -> None:
         total = math.fsum(weight * value for weight, value in enumerate(window, 1))
         assert weighted[row] == pytest.approx(total, rel=1e-12, abs=1e-5)
         assert tops[row] == max(window)
+        assert bottoms[row] == min(window)
         assert ages[row] == rows - 1 - window.index(max(window))
+
+
+@pytest.mark.parametrize("rows", [1, 2, 20, 200, 1000])
+def test_blocks_do_not_show(rows: int) -> None:
+    values = np.array(some(50_000, rows))
+    weights = np.abs(values) / 2e6 + 0.1
+    kernels: list[Kernel] = [
+        lambda part: summed(part, rows),
+        lambda part: weighted_sum(part, rows),
+        lambda part: highest(part, rows),
+        lambda part: lowest(part, rows),
+        lambda part: age_of_highest(part, rows),
+        lambda part: smoothed(part, rows, 0.1, 512),
+        lambda part: adaptive_average(part, weights[: len(part)], rows, 1024),
+    ]
+    for kernel in kernels:
+        whole, first = kernel(values), kernel(values[:20_000])
+        assert (whole[rows:20_000] == first[rows:]).all()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(arrays, "BLOCK", 100_000)
+            assert np.array_equal(kernel(values), whole, equal_nan=True)
 
 
 @pytest.mark.parametrize("rows", ROWS)
@@ -54,10 +80,10 @@ def test_of_equal_values_the_oldest_is_the_highest(rows: int) -> None:
 @pytest.mark.parametrize("rows", [1, 2, 20])
 def test_distances_are_from_the_last_rows_center(rows: int, power: int) -> None:
     # More rows than a block, so that its edge lies within them.
-    values, centers = some(20_000, 1), some(20_000, 2)
+    values, centers = some(40_000, 1), some(40_000, 2)
     found = mean_of_distances(np.array(values), np.array(centers), rows, power)
     assert np.isnan(found[: rows - 1]).all()
-    for row in (rows - 1, rows, 50, *range(16_370, 16_420), 19_999):
+    for row in (rows - 1, rows, 50, *range(32_750, 32_800), 39_999):
         window = values[row - rows + 1 : row + 1]
         total = math.fsum(abs(value - centers[row]) ** power for value in window)
         assert found[row] == pytest.approx(total / rows, rel=1e-12)
