@@ -120,7 +120,8 @@ bench-checks: install ## Measure: all checks of one month of 1m, against the sam
 	python benchmarks/checks.py
 
 bench-indicators: install ## Measure: every indicator against ta and TA-Lib, a year of 1m (3 minutes)
-	$(UV) run --frozen --quiet --group bench python benchmarks/indicators.py $(ARGS)
+	UV_PROJECT_ENVIRONMENT=.cache/venv-bench $(UV) sync --frozen --quiet --group bench
+	.cache/venv-bench/bin/python benchmarks/indicators.py $(ARGS)
 
 clean: ## Remove the environment and caches; never the lake
 	rm -rf .venv .uv .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -13,9 +13,11 @@ import warnings
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pandas as pd
 import polars as pl
 import ta
+from numpy.typing import NDArray
 
 from data_platform.domain.markets import Market, Pair
 from data_platform.domain.synthetic import generate_candles
@@ -142,9 +144,10 @@ def all_of_ta(frame: pl.DataFrame, *, vectorized: bool) -> pd.DataFrame:
         {name: frame[name].to_numpy() for name in ("open", "high", "low", "close", "volume")}
     )
     with warnings.catch_warnings(action="ignore"):
-        return ta.add_all_ta_features(
+        made: pd.DataFrame = ta.add_all_ta_features(
             prices, "open", "high", "low", "close", "volume", vectorized=vectorized
         )
+    return made
 
 
 def print_against_ta_lib(frame: pl.DataFrame, times: dict[str, float], best_of: int) -> None:
@@ -157,7 +160,7 @@ def print_against_ta_lib(frame: pl.DataFrame, times: dict[str, float], best_of: 
     functions = talib.__dict__
 
     def compute(calls: Sequence[str]) -> pl.DataFrame:
-        results: list[object] = []
+        results: list[NDArray[np.float64]] = []
         for call in "; ".join(calls).split("; "):
             name, *words = call.split()
             inputs = [frame[word].to_numpy() for word in words if word in frame.columns]

@@ -54,7 +54,9 @@ def mean_of_distances(values: Array, centers: Array, rows: int, power: int) -> A
         rows: the window's length.
         power: 1 or 2.
     """
-    return _in_blocks(lambda *parts: _distances(*parts, rows, power), rows - 1, values, centers)
+    return _in_blocks(
+        lambda part, center: _distances(part, center, rows, power), rows - 1, values, centers
+    )
 
 
 def smoothed(values: Array, rows: int, alpha: float, length: int) -> Array:
@@ -98,7 +100,7 @@ def adaptive_average(values: Array, weights: Array, start: int, length: int) -> 
     parts[0] += kept[0] * values[start - 1]
     kept[0] = 0.0
     result[start:] = _in_blocks(
-        lambda *both: _fading_by_row(*both, length), length - 1, parts, kept
+        lambda part, share: _fading_by_row(part, share, length), length - 1, parts, kept
     )
     return result
 
