@@ -157,21 +157,27 @@ def hash_file(path: Path, *, flush: bool = False) -> FileState:
     Raises:
         OSError: it cannot be read or flushed.
     """
+    return hash_with_tail(path, flush=flush)[0]
+
+
+def hash_with_tail(path: Path, *, flush: bool = False) -> tuple[FileState, bytes]:
+    """Do as `hash_file`, and return the end of the file too: of a small one, all of it."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     digest = hashlib.sha256()
     try:
         if flush:
             os.fsync(descriptor)
-        size = 0
+        size, tail = 0, b""
         # A buffer of the file's size: one of a megabyte for each small file costs more than it.
         length = min(os.fstat(descriptor).st_size + 1, 1 << 20)
         while chunk := os.read(descriptor, length):
             digest.update(chunk)
             size += len(chunk)
+            tail = chunk
         stamp = stamp_of(os.fstat(descriptor))
     finally:
         os.close(descriptor)
-    return FileState(size, digest.hexdigest(), stamp)
+    return FileState(size, digest.hexdigest(), stamp), tail
 
 
 def stamp_of(status: os.stat_result) -> str:

@@ -86,13 +86,14 @@ def examine(layout: Layout, expected: Expected, depth: Depth) -> Look:
     path = layout.root / expected.path
     kind: Kind = "damaged"
     try:
-        fault, stamp = compare_file(path, expected.state, is_hashed=depth != "quick")
+        found = compare_file(path, expected.state, is_hashed=depth != "quick")
+        fault, stamp = found.fault, found.stamp
         if fault.startswith(_GONE) and is_archived(expected.path):
             return Look(expected, unread="archived, and not here")
         if fault:
             kind, fault = _name(path, expected, fault)
         elif depth != "quick":
-            fault = _inner_fault(path, expected, is_deep=depth == "deep")
+            fault = _inner_fault(path, expected, found.tail, is_deep=depth == "deep")
         if not fault:
             is_hashed = depth != "quick" or stamp != expected.state.stamp
             return Look(expected, None, stamp, is_hashed=is_hashed)
@@ -145,7 +146,7 @@ def examine_copy(
     if noted is None or noted.area != "partition":
         return None
     for path in (file.path, place):
-        if compare_file(layout.root / path, noted.state, is_hashed=True)[0]:
+        if compare_file(layout.root / path, noted.state, is_hashed=True).fault:
             return None
     area, key = read_place(file.path)
     fault = f"a move was interrupted; the journal tells of the same bytes at {place}"
@@ -177,12 +178,12 @@ def _name(path: Path, expected: Expected, fault: str) -> tuple[Kind, str]:
     return "damaged", proof
 
 
-def _inner_fault(path: Path, expected: Expected, *, is_deep: bool) -> str:
+def _inner_fault(path: Path, expected: Expected, tail: bytes, *, is_deep: bool) -> str:
     """Return what a file with the bytes that were written says against its journal row, or ''."""
     partition = to_partition(expected.key)
     if expected.area != "partition" or partition is None:
         return ""
-    fault = footer.read_footer_fault(partition, path, expected.rows or 0)
+    fault = footer.read_footer_fault(partition, path, tail, expected.rows or 0)
     if fault or not is_deep:
         return fault
     frame, fault = parquet_file.prove(partition, path.read_bytes())

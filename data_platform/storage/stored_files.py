@@ -18,7 +18,7 @@ from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Series
 from data_platform.domain.periods import Period
 from data_platform.domain.timeframes import Timeframe
-from data_platform.storage.atomic import FileState, hash_file, stamp_of
+from data_platform.storage.atomic import FileState, hash_with_tail, stamp_of
 from data_platform.storage.journal import Key, equal, file_key
 from data_platform.storage.layout import ARCHIVE, Layout
 from data_platform.storage.state import State
@@ -59,6 +59,18 @@ class Damage:
 
     def __str__(self) -> str:
         return f"the file {self.file.path} is damaged: {self.fault}"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A file held against how it was written."""
+
+    fault: str = ""
+    """What is wrong with it; empty: nothing."""
+    stamp: str = ""
+    """Of the file now; empty where it is not what was written."""
+    tail: bytes = b""
+    """Its end, where it was hashed."""
 
 
 def shared_key(layer: str, series: Series) -> Key:
@@ -110,11 +122,11 @@ class StoredFiles:
         found: list[Damage] = []
         moved: dict[str, str] = {}
         for file in files:
-            fault, stamp = self._look(file, hashed=hashed(file))
-            if fault:
-                found.append(Damage(file, fault))
-            elif stamp != file.state.stamp:
-                moved[file.path] = stamp
+            look = self._look(file, hashed=hashed(file))
+            if look.fault:
+                found.append(Damage(file, look.fault))
+            elif look.stamp != file.state.stamp:
+                moved[file.path] = look.stamp
         self.remember(moved)
         return found
 
@@ -167,16 +179,15 @@ class StoredFiles:
             for row in rows
         ]
 
-    def _look(self, file: StoredFile, *, hashed: bool) -> tuple[str, str]:
-        """Return what is wrong with a file, or nothing, and its stamp."""
+    def _look(self, file: StoredFile, *, hashed: bool) -> Comparison:
         try:
             return compare_file(self._root / file.path, file.state, is_hashed=hashed)
         except OSError as error:
-            return f"it cannot be read ({error.strerror or error})", ""
+            return Comparison(f"it cannot be read ({error.strerror or error})")
 
 
-def compare_file(path: Path, expected: FileState, *, is_hashed: bool) -> tuple[str, str]:
-    """Return what is wrong with a file, or nothing, and its stamp now.
+def compare_file(path: Path, expected: FileState, *, is_hashed: bool) -> Comparison:
+    """Hold a file against how it was written.
 
     Args:
         path: where it lies.
@@ -187,17 +198,25 @@ def compare_file(path: Path, expected: FileState, *, is_hashed: bool) -> tuple[s
         OSError: it is there and cannot be read.
     """
     try:
-        status = path.stat()
-        if expected.size and status.st_size != expected.size:
-            return f"{status.st_size:,} bytes, {expected.size:,} were written", ""
-        if not is_hashed and stamp_of(status) == expected.stamp:
-            return "", expected.stamp
-        found = hash_file(path)
+        if not is_hashed:
+            status = path.stat()
+            if expected.size not in (0, status.st_size):
+                return _other_size(status.st_size, expected)
+            if stamp_of(status) == expected.stamp:
+                return Comparison(stamp=expected.stamp)
+        found, tail = hash_with_tail(path)
     except FileNotFoundError:
-        return f"gone; {f'{expected.size:,} bytes were' if expected.size else 'it was'} written", ""
+        was = f"{expected.size:,} bytes were" if expected.size else "it was"
+        return Comparison(f"gone; {was} written")
+    if expected.size not in (0, found.size):
+        return _other_size(found.size, expected)
     if found.sha256 != expected.sha256:
-        return "its bytes are not those that were written", ""
-    return "", found.stamp
+        return Comparison("its bytes are not those that were written")
+    return Comparison("", found.stamp, tail)
+
+
+def _other_size(size: int, expected: FileState) -> Comparison:
+    return Comparison(f"{size:,} bytes, {expected.size:,} were written")
 
 
 def _to_unknown(path: str) -> StoredFile:

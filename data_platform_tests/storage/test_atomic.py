@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from data_platform.domain.errors import StorageError
-from data_platform.storage.atomic import hash_file, publish_bytes, publish_file, remove_file
+from data_platform.storage.atomic import (
+    hash_file,
+    hash_with_tail,
+    publish_bytes,
+    publish_file,
+    remove_file,
+)
 from data_platform_tests.storage import faults
 from data_platform_tests.storage.faults import Faults
 
@@ -64,6 +70,17 @@ def test_the_answer_is_the_file_as_it_lies_there(tmp_path: Path) -> None:
     assert (found.size, found.sha256) == (3, hashlib.sha256(b"abc").hexdigest())
     assert found.stamp == f"{target.stat().st_mtime_ns}-{target.stat().st_ino}"
     assert found == hash_file(target)
+
+
+@pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 5])
+def test_a_file_is_hashed_whole_and_its_end_is_told(tmp_path: Path, size: int) -> None:
+    content = bytes(number % 251 for number in range(size))
+    (tmp_path / "x").write_bytes(content)
+    found, tail = hash_with_tail(tmp_path / "x")
+    assert found == hash_file(tmp_path / "x")
+    assert (found.size, found.sha256) == (size, hashlib.sha256(content).hexdigest())
+    assert content.endswith(tail)
+    assert bool(tail) == bool(size)
 
 
 def test_the_same_bytes_again_leave_the_file_alone(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ def test_a_file_of_a_newer_schema_is_refused(
     path = tmp_path / "candles.parquet"
     path.write_bytes(newer)
     with pytest.raises(NewerVersionError):
-        footer.read_footer_fault(partition(), path, rows.height)
+        footer.read_footer_fault(partition(), path, path.read_bytes(), rows.height)
 
 
 def test_a_file_of_an_older_schema_says_which_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,6 +38,10 @@ def test_a_footer_that_says_what_it_should_is_believed_unparsed(
     frame = candles(range(rows), timeframe=minute.series.timeframe)
     path = tmp_path / "x.parquet"
     path.write_bytes(parquet_file.encode(minute, filled(frame) if layer == "filled" else frame))
-    assert "rows, the journal tells of" in footer.read_footer_fault(minute, path, rows + 1)
+    whole = path.read_bytes()
+    for tail in (whole, whole[-9:], whole[-1:], b""):
+        assert footer.read_footer_fault(minute, path, tail, rows) == ""
+        told = footer.read_footer_fault(minute, path, tail, rows + 1)
+        assert "rows, the journal tells of" in told
     monkeypatch.setattr("pyarrow.parquet.read_metadata", None)
-    assert footer.read_footer_fault(minute, path, rows) == ""
+    assert footer.read_footer_fault(minute, path, whole, rows) == ""

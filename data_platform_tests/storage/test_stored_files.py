@@ -6,7 +6,7 @@ import pytest
 
 from data_platform.domain.periods import Period
 from data_platform.storage import stored_files
-from data_platform.storage.atomic import FileState, hash_file
+from data_platform.storage.atomic import FileState, hash_with_tail
 from data_platform.storage.change import Export
 from data_platform.storage.journal import CommitNote
 from data_platform.storage.partition_store import PartitionStore
@@ -50,11 +50,11 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names, as they happen, the files that are read and hashed."""
     seen: list[str] = []
 
-    def noting(path: Path) -> FileState:
+    def noting(path: Path) -> tuple[FileState, bytes]:
         seen.append(path.parent.name)
-        return hash_file(path)
+        return hash_with_tail(path)
 
-    monkeypatch.setattr(stored_files, "hash_file", noting)
+    monkeypatch.setattr(stored_files, "hash_with_tail", noting)
     return seen
 
 
