@@ -20,6 +20,7 @@ from data_platform.quality.exchanges import (
     compare_closes,
     find_copies,
     find_shifts,
+    join_closes,
     measure_pairs,
 )
 from data_platform.quality.rule import Limits, Severity
@@ -98,6 +99,8 @@ def find_disagreeing_timeframes(given: Surroundings, limits: Limits) -> Finding:
     """
     left, compared = given.candles, []
     for finer in given.finer:
+        if left.is_empty():
+            break
         windows = _windows(finer, given.timeframe)
         joined = left.join(windows, on="open_time", how="left", maintain_order="left")
         whole = pl.col("known").fill_null(0) == given.timeframe.ms // finer.timeframe.ms
@@ -126,12 +129,13 @@ def find_disagreeing_exchanges(given: Surroundings, limits: Limits) -> Finding:
     """
     if not given.same:
         return Finding(given.candles.clear().select("open_time"), 0)
-    compared = compare_closes(given.candles, given.same)
+    closes = join_closes(given.candles, given.same)
+    compared = compare_closes(closes)
     shifts = find_shifts(given.candles, given.same, given.timeframe)
     told = compared.join(shifts, on="open_time", how="left", maintain_order="left")
     far = pl.col("deviation").abs() > limits[given.timeframe.name]
     rows = told.filter(far | pl.col("late_seconds").is_not_null())
-    pairs = measure_pairs(given.candles, given.same, given.timeframe)
+    pairs = measure_pairs(closes, given.timeframe)
     return Finding(
         rows.select(*compared.columns, reason=_reason()), compared.height, {"exchanges": pairs}
     )

@@ -40,34 +40,73 @@ _ENOUGH = 20
 _BPS = 10_000.0
 
 
-def compare_closes(candles: pl.DataFrame, others: Others) -> pl.DataFrame:
-    """Return how far each close lies from the median of all exchanges that traded at its time.
-
-    With two exchanges the median would be the midpoint and both half as far off: then the other
-    one's close stands for it.
+def join_closes(candles: pl.DataFrame, others: Others) -> pl.DataFrame:
+    """Return the closes of all exchanges at the times of a market's candles.
 
     Args:
         candles: of one market, `CANDLE_SCHEMA`, sorted.
         others: of the same pair, quote currency included.
 
     Returns:
-        open_time, close, median, deviation (share of the median), exchanges (how many traded, the
-        own one included); sorted, only candles with volume that another exchange traded at, too.
+        open_time, close (the own), and one column for each other exchange, null where it has no
+        candle; sorted, only candles with volume, of the others too.
     """
-    joined = _traded(candles).select("open_time", "close")
+    joined = _traded(candles.lazy()).select("open_time", "close")
     for name, frame in others.items():
-        own = _traded(frame).select("open_time", pl.col("close").alias(name))
+        own = _traded(frame.lazy()).select("open_time", pl.col("close").alias(name))
         joined = joined.join(own, on="open_time", how="left", maintain_order="left")
-    closes = joined.drop("open_time").fill_null(float("nan")).to_numpy()
-    exchanges, middle = _middle_of_rows(closes)
-    known = joined.select(
+    return joined.collect()
+
+
+def compare_closes(closes: pl.DataFrame) -> pl.DataFrame:
+    """Return how far each close lies from the median of all exchanges that traded at its time.
+
+    With two exchanges the median would be the midpoint and both half as far off: then the other
+    one's close stands for it.
+
+    Args:
+        closes: of `join_closes`.
+
+    Returns:
+        open_time, close, median, deviation (share of the median), exchanges (how many traded, the
+        own one included); sorted, only times at which another exchange traded, too.
+    """
+    numbers = closes.drop("open_time").fill_null(float("nan")).to_numpy()
+    exchanges, middle = _middle_of_rows(numbers)
+    known = closes.select(
         "open_time",
         "close",
         median=pl.Series(middle),
+        deviation=pl.col("close") / pl.Series(middle) - 1,
         exchanges=pl.Series(exchanges, dtype=pl.Int64),
-    ).filter(pl.col("exchanges") >= TWO)
-    deviation = pl.col("close") / pl.col("median") - 1
-    return known.select("open_time", "close", "median", deviation.alias("deviation"), "exchanges")
+    )
+    return known.filter(pl.col("exchanges") >= TWO)
+
+
+def measure_pairs(closes: pl.DataFrame, timeframe: Timeframe) -> dict[str, dict[str, float | None]]:
+    """Return how a market's closes go with each other exchange's, over all common candles.
+
+    Args:
+        closes: of `join_closes`.
+        timeframe: the candles' length.
+
+    Returns:
+        By exchange: candles (that both traded in), rmse_bps (of the log of the ratio of closes)
+        and correlation (of the log returns of candles in a row); None where there are too few.
+    """
+    names = closes.columns[2:]
+    follows = pl.col("open_time").diff() == timeframe.duration
+    measures = []
+    for name in names:
+        ratio = (pl.col("close") / pl.col(name)).log()
+        both = [pl.when(follows).then(pl.col(it).log().diff()) for it in ("close", name)]
+        measures += [
+            pl.col(name).count().alias(f"{name} candles"),
+            ((ratio**2).mean().sqrt() * _BPS).alias(f"{name} rmse_bps"),
+            pl.corr(*both).fill_nan(None).alias(f"{name} correlation"),
+        ]
+    found = closes.select(measures).row(0, named=True) if names else {}
+    return {name: {it: found[f"{name} {it}"] for it in _MEASURES} for name in names}
 
 
 def find_shifts(candles: pl.DataFrame, others: Others, timeframe: Timeframe) -> pl.DataFrame:
@@ -91,25 +130,22 @@ def find_shifts(candles: pl.DataFrame, others: Others, timeframe: Timeframe) -> 
     lags = [step, -step, *([_HOUR, -_HOUR] if step < _HOUR else [])]
     names = [f"{lag.total_seconds():.0f}" for lag in lags]
     reference = _returns(_median_closes(others), step)
-    own = _returns(candles, step).rename({"return": "own"})
+    own = _returns(candles, step).lazy().rename({"return": "own"})
     for name, lag in zip(["now", *names], [timedelta(0), *lags], strict=True):
-        moved = reference.select(pl.col("open_time") + lag, pl.col("return").alias(name))
+        moved = reference.lazy().select(pl.col("open_time") + lag, pl.col("return").alias(name))
         own = own.join(moved, on="open_time", how="left", maintain_order="left")
     every = "1d" if _DAY // step >= _STRETCH else "1mo"
-    own = own.with_columns(stretch=pl.col("open_time").dt.truncate(every))
     told = [pl.corr("own", name).fill_nan(None).alias(name) for name in ["now", *names]]
-    rows = own.group_by("stretch").agg(pl.len(), *told)
+    stretch = pl.col("open_time").dt.truncate(every).alias("stretch")
+    rows = own.group_by(stretch).agg(pl.len(), *told).collect()
     best, now = pl.max_horizontal(names), pl.col("now").fill_null(0.0)
     late = pl.coalesce(pl.when(pl.col(name) == best).then(float(name)) for name in names)
     is_shifted = (best >= SHIFT_CORRELATION) & (best - now >= SHIFT_MARGIN)
     shifted = rows.filter((pl.col("len") >= _ENOUGH) & is_shifted).select(
         "stretch", late_seconds=late, correlation=best, now=now
     )
-    return (
-        own.select("open_time", "stretch")
-        .join(shifted, on="stretch", maintain_order="left")
-        .drop("stretch")
-    )
+    times = candles.select("open_time", stretch)
+    return times.join(shifted, on="stretch", maintain_order="left").drop("stretch")
 
 
 def find_copies(candles: pl.DataFrame, others: Others, length: int) -> pl.DataFrame:
@@ -126,49 +162,22 @@ def find_copies(candles: pl.DataFrame, others: Others, length: int) -> pl.DataFr
         open_time (of the first one), last, candles, like (the other's name); sorted.
     """
     numbers = CANDLE_SCHEMA.names()
-    own = _traded(candles).with_row_index("row")
+    own = _traded(candles.lazy()).with_row_index("row")
+    begins = (pl.col("row").diff() != 1).fill_null(value=True)
     found = [_NO_COPIES]
     for name, frame in others.items():
-        same = own.join(frame, on=numbers, how="semi", maintain_order="left")
-        runs = same.group_by(run=(pl.col("row").diff() != 1).fill_null(value=True).cum_sum()).agg(
+        same = own.join(frame.lazy(), on=numbers, how="semi", maintain_order="left")
+        runs = same.group_by(run=begins.cum_sum()).agg(
             pl.col("open_time").min(),
             last=pl.col("open_time").max(),
             candles=pl.len().cast(pl.Int64),
             like=pl.lit(name),
         )
-        found.append(runs.filter(pl.col("candles") >= length).drop("run"))
+        found.append(runs.filter(pl.col("candles") >= length).drop("run").collect())
     return pl.concat(found).sort("open_time", "like")
 
 
-def measure_pairs(
-    candles: pl.DataFrame, others: Others, timeframe: Timeframe
-) -> dict[str, dict[str, float | None]]:
-    """Return how a market's closes go with each other exchange's, over all common candles.
-
-    Args:
-        candles: of one market, `CANDLE_SCHEMA`, sorted.
-        others: of the same pair, quote currency included.
-        timeframe: the candles' length.
-
-    Returns:
-        By exchange: candles (that both traded in), rmse_bps (of the log of the ratio of closes)
-        and correlation (of the log returns of candles in a row); None where there are too few.
-    """
-    found: dict[str, dict[str, float | None]] = {}
-    own = _traded(candles)
-    for name, frame in others.items():
-        both = own.join(_traded(frame), on="open_time", suffix="_other", maintain_order="left")
-        one = _returns(both, timeframe.duration)
-        two = _returns(both.with_columns(close=pl.col("close_other")), timeframe.duration)
-        ratio = (pl.col("close") / pl.col("close_other")).log()
-        pair = pl.DataFrame({"one": one["return"], "two": two["return"]})
-        found[name] = {
-            "candles": both.height,
-            "rmse_bps": both.select((ratio**2).mean().sqrt() * _BPS).item(),
-            "correlation": pair.select(pl.corr("one", "two").fill_nan(None)).item(),
-        }
-    return found
-
+_MEASURES = ("candles", "rmse_bps", "correlation")
 
 _NO_COPIES = pl.DataFrame(
     schema={
@@ -180,7 +189,7 @@ _NO_COPIES = pl.DataFrame(
 )
 
 
-def _traded(candles: pl.DataFrame) -> pl.DataFrame:
+def _traded(candles: pl.LazyFrame) -> pl.LazyFrame:
     return candles.filter(pl.col("volume") > 0)
 
 

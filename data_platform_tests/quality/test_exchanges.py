@@ -8,6 +8,7 @@ from data_platform.quality.exchanges import (
     compare_closes,
     find_copies,
     find_shifts,
+    join_closes,
     measure_pairs,
 )
 from data_platform_tests.quality.across import (
@@ -49,7 +50,7 @@ def test_a_close_is_held_against_the_median_and_of_two_against_the_other(
     others: list[float], middle: float, exchanges: int
 ) -> None:
     elsewhere = {str(number): closes((0, close, 1)) for number, close in enumerate(others)}
-    found = compare_closes(closes((0, 100.0, 1)), elsewhere)
+    found = compare_closes(join_closes(closes((0, 100.0, 1)), elsewhere))
     assert found.row(0, named=True) == {
         "open_time": at("05 00:00"),
         "close": 100.0,
@@ -60,17 +61,17 @@ def test_a_close_is_held_against_the_median_and_of_two_against_the_other(
 
 
 def test_of_two_equal_closes_none_is_off() -> None:
-    found = compare_closes(closes((0, 100.0, 1)), {"other": closes((0, 100.0, 1))})
+    found = compare_closes(join_closes(closes((0, 100.0, 1)), {"other": closes((0, 100.0, 1))}))
     assert found.select("median", "deviation", "exchanges").row(0) == (100.0, 0.0, 2)
 
 
 def test_only_candles_with_trades_are_compared_at_times_when_another_traded() -> None:
     own = closes((0, 100, 1), (1, 100, 0), (2, 100, 1), (3, 100, 1))
     one, two = closes((0, 99, 1), (1, 99, 1), (2, 99, 0)), closes((0, 98, 0), (1, 98, 1))
-    found = compare_closes(own, {"one": one, "two": two})
+    found = compare_closes(join_closes(own, {"one": one, "two": two}))
     assert found.select("open_time", "median", "exchanges").rows() == [(at("05 00:00"), 99.0, 2)]
-    assert compare_closes(own, {}).is_empty()
-    assert compare_closes(own.clear(), {"one": one}).is_empty()
+    assert compare_closes(join_closes(own, {})).is_empty()
+    assert compare_closes(join_closes(own.clear(), {"one": one})).is_empty()
 
 
 @pytest.mark.parametrize("timeframe", ["1m", "5m", "15m", "1h", "4h", "1d"])
@@ -150,7 +151,9 @@ def test_a_run_is_as_long_as_the_limit_or_none_and_candles_without_volume_are_no
 def test_correlation_and_rmse_are_of_common_candles_that_traded() -> None:
     own = closes((0, 100, 1), (1, 110, 1), (2, 100, 1), (3, 110, 0), (4, 100, 1))
     double = closes((0, 200, 1), (1, 220, 1), (2, 200, 1), (3, 1, 1), (5, 1, 1))
-    found = measure_pairs(own, {"double": double, "none": own.clear()}, to_timeframe("1m"))
+    found = measure_pairs(
+        join_closes(own, {"double": double, "none": own.clear()}), to_timeframe("1m")
+    )
     # ln 2 = 0.693147180559945
     assert found["double"] == {
         "candles": 3,
