@@ -7,19 +7,18 @@ completed: by then everything else is done and recorded.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import dagster as dg
 
+from data_platform.assets.agreement import RUN_BUDGET, renew_beside_others
 from data_platform.assets.candles import TICK_TAG
 from data_platform.assets.line import FIRST_FAILURES, Line, asset_key
 from data_platform.assets.scores import asset_scores, score_again
-from data_platform.config.scope import to_neighbourhood
 from data_platform.domain.layers import LAYERS, Partition
 from data_platform.domain.markets import Series
 from data_platform.domain.timeframes import Timeframe
-from data_platform.operations.agreement import COARSER, renew_verdicts
+from data_platform.operations.agreement import COARSER
 from data_platform.operations.due import FreshnessLimits, series_status
 from data_platform.operations.lake import Lake
 from data_platform.operations.missing import History
@@ -36,10 +35,6 @@ from data_platform.operations.verdicts import (
     table_verdicts,
 )
 from data_platform.partitions import from_partition_key
-
-AGREEMENT_BUDGET = timedelta(milliseconds=300)
-"""How long a run may hold months against others that are not its own; a tick has none of its own,
-or every tick would judge all pairs anew for one candle more."""
 
 COMPLETION = (FETCHED.name, DERIVED.name, FILES.name)
 """The checks whose failure in a partition of the run makes the run fail."""
@@ -60,7 +55,7 @@ def build_checks(line: Line) -> dg.AssetChecksDefinition:
         context.log.addFilter(lambda record: "expected outputs" not in record.getMessage())
         lake: Lake = context.resources.lake.open(context.run.run_id)
         wanted, run_keys = context.selected_asset_check_keys, _partition_keys(context)
-        _hold_against_others(lake, line, context, run_keys)
+        _hold_against_others(lake, line, context, is_alone=run_keys is None)
         failed: dict[Partition, str] = {}
         assets = {check.asset_key for check in wanted}
         for judged, verdict in verdicts_of(lake, line, assets, run_keys):
@@ -140,35 +135,15 @@ def verdicts_of(
 
 
 def _hold_against_others(
-    lake: Lake, line: Line, context: dg.AssetCheckExecutionContext, run_keys: set[str] | None
+    lake: Lake, line: Line, context: dg.AssetCheckExecutionContext, *, is_alone: bool
 ) -> None:
-    """Judge again what rests on several series and has moved, in whatever run it did.
-
-    A tick has no time for more than a part of it; checks started alone judge everything.
-    """
-    is_tick = TICK_TAG in context.run.tags
-    keys = set() if is_tick else run_keys
-    left = renew_verdicts(
-        lake,
-        to_neighbourhood(
-            line.exchange, line.settings.exchanges.values(), line.settings.thresholds.limits
-        ),
-        None if keys is None else _candle_partitions(line, keys),
-        AGREEMENT_BUDGET,
-    )
+    """Judge and score again what has moved, in whatever run it did; checks alone do all of it."""
+    is_tick, budget = TICK_TAG in context.run.tags, None if is_alone else RUN_BUDGET
+    renewal = renew_beside_others(line, lake, budget, is_tick=is_tick)
     statuses = series_status(lake, line.exchange.series, freshness_limits(line), line.clock())
     score_again(line, lake, statuses, is_tick=is_tick)
-    if left:
-        context.log.info("%d months wait to be held against others: the next runs go on.", left)
-
-
-def _candle_partitions(line: Line, keys: set[str]) -> set[Partition]:
-    cells = [from_partition_key(key) for key in keys]
-    return {
-        Partition("ohlcv", Series(line.exchange.name, pair, timeframe), period)
-        for pair, period in cells
-        for timeframe in line.exchange.timeframes
-    }
+    if renewal.left:
+        context.log.info("%d months wait to be held against others.", renewal.left)
 
 
 def _statements(line: Line) -> Iterator[tuple[dg.AssetKey, Statement]]:

@@ -8,6 +8,7 @@ import dagster as dg
 import polars as pl
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from data_platform.assets.agreement import judge_beside_others
 from data_platform.assets.candles import priority_of
 from data_platform.assets.line import Clock, Line, asset_key, partition_metadata
 from data_platform.assets.scores import score_candles
@@ -103,6 +104,7 @@ def build_heal_job(line: Line) -> dg.JobDefinition:
                 continue
             update = CandleUpdate(lake, open_source, rules, line.watch, line.clock)
             report = update.run(partitions)
+            judge_beside_others(line, lake, report, is_tick=False)
             score_candles(line, lake, timeframe, report, is_tick=False)
             note_step(lake, name, HEAL_TAG, report)
             _record(context, line, lake, report)

@@ -11,6 +11,7 @@ from functools import partial
 
 import dagster as dg
 
+from data_platform.assets.agreement import judge_beside_others
 from data_platform.assets.coverage import show_coverage
 from data_platform.assets.line import (
     Line,
@@ -92,6 +93,7 @@ def _build_fetched(line: Line, timeframe: Timeframe) -> dg.AssetsDefinition:
         rules = rules_of_run(line, tags)
         update = CandleUpdate(lake, open_source, rules, line.watch, line.clock)
         report = update.run(partitions)
+        judge_beside_others(line, lake, report, is_tick=TICK_TAG in tags)
         score_candles(line, lake, timeframe, report, is_tick=TICK_TAG in tags)
         show_coverage(context, line, timeframe)
         return to_result(context, report)
@@ -117,6 +119,7 @@ def _build_derived(line: Line, timeframe: Timeframe, finer: Timeframe) -> dg.Ass
         partitions = partitions_of(context, line, "ohlcv", timeframe)
         lake, rules = open_lake_of(context), line.settings.rules_of(exchange)
         report = derive_candles(lake, partitions, finer, rules, line.watch)
+        judge_beside_others(line, lake, report, is_tick=TICK_TAG in context.run.tags)
         score_candles(line, lake, timeframe, report, is_tick=TICK_TAG in context.run.tags)
         show_coverage(context, line, timeframe)
         return to_result(context, report)

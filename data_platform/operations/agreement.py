@@ -24,7 +24,7 @@ from data_platform.operations.judge import to_json_rows
 from data_platform.operations.lake import Lake
 from data_platform.operations.neighbours import Neighbourhood
 from data_platform.quality.agreement import RULES, AgreementRule, Finer, Surroundings
-from data_platform.quality.standards import Standard, Standards
+from data_platform.quality.standards import Standard
 from data_platform.storage.contents import read_contents
 from data_platform.storage.ledger_months import LedgerMonths, MonthChanges
 from data_platform.storage.verdicts import VerdictRow
@@ -52,66 +52,89 @@ class Moved:
     """When the oldest of its verdicts was made; the epoch when there is none."""
 
 
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What a look at the verdicts came to."""
+
+    judged: int
+    """Months that were judged again."""
+    left: int
+    """Months that wait for the next look."""
+
+
+def judge_written(lake: Lake, neighbourhood: Neighbourhood, written: Collection[Partition]) -> None:
+    """Judge the months that a step has just written, where that or what is beside them has moved.
+
+    Args:
+        lake: where candles lie.
+        neighbourhood: which series.
+        written: of one exchange.
+
+    Raises:
+        StorageError: the state database refuses.
+    """
+    if written:
+        since, wanted = min(it.period for it in written), frozenset(written)
+        moved = find_moved(lake, neighbourhood, since)
+        for months in _by_cell(it for it in moved if it.partition in wanted):
+            _judge_cell(lake, neighbourhood, months)
+
+
 def renew_verdicts(
     lake: Lake,
     neighbourhood: Neighbourhood,
-    asked: Collection[Partition] | None,
-    budget: timedelta,
-) -> int:
+    budget: timedelta | None,
+    since: Period | None = None,
+) -> Renewal:
     """Judge again every month whose own candles, or what they were held against, have moved.
 
     Args:
         lake: where candles lie.
         neighbourhood: which series.
-        asked: months that are judged however long it takes, before all others; None: every one is.
-        budget: how long the others may take together. Those judged longest ago come first, at
-            least one market's month is judged, and what is left is found again by the next call.
-
-    Returns:
-        How many months are left.
+        budget: how long it may take; None: as long as it takes. Those judged longest ago come
+            first, at least one market's month is judged, and what is left is found the next time.
+        since: only this month and later ones; None: all.
 
     Raises:
         StorageError: the state database refuses.
     """
-    first = frozenset(asked or ())
-    moved = sorted(
-        find_moved(lake, neighbourhood),
-        key=lambda it: (it.partition not in first, it.judged_at, _cell(it.partition)),
-    )
-    cells: dict[tuple[str, Period], list[Moved]] = {}
-    for each in moved:
-        cells.setdefault(_cell(each.partition), []).append(each)
-    left, end = len(moved), monotonic() + budget.total_seconds()
-    for number, months in enumerate(cells.values()):
-        is_asked = asked is None or any(it.partition in first for it in months)
-        if number and not is_asked and monotonic() >= end:
+    moved = sorted(find_moved(lake, neighbourhood, since), key=lambda it: it.judged_at)
+    end = None if budget is None else monotonic() + budget.total_seconds()
+    judged = 0
+    for months in _by_cell(moved):
+        if judged and end is not None and monotonic() >= end:
             break
         _judge_cell(lake, neighbourhood, months)
-        left -= len(months)
-    return left
+        judged += len(months)
+    return Renewal(judged, len(moved) - judged)
 
 
-def find_moved(lake: Lake, neighbourhood: Neighbourhood) -> Iterator[Moved]:
+def find_moved(
+    lake: Lake, neighbourhood: Neighbourhood, since: Period | None = None
+) -> Iterator[Moved]:
     """Yield the months of which a verdict rests on other content than is stored now.
 
-    Reads the journal, the ledger's counts and the verdicts; no file.
+    Reads the journal, the ledger's counts and the verdicts; no file. Arguments as
+    `renew_verdicts`.
     """
-    book = _Book.read(lake, neighbourhood)
+    book = _Book.read(lake, neighbourhood, since)
     for series in neighbourhood.own:
-        finer, alike = neighbourhood.finer(series), neighbourhood.alike(series)
+        beside = [
+            (COARSER, neighbourhood.finer(series)),
+            (EXCHANGES, neighbourhood.same(series)),
+            (COPIES, neighbourhood.alike(series)),
+        ]
+        standards = [neighbourhood.standards.of(rule, series) for rule, _ in beside]
         for period in book.months.get(series, ()):
-            wanted = {
-                COARSER.name: book.basis(COARSER, series, period, finer, neighbourhood.standards),
-                EXCHANGES.name: book.basis(
-                    EXCHANGES, series, period, neighbourhood.same(series), neighbourhood.standards
-                ),
-                COPIES.name: book.basis(COPIES, series, period, alike, neighbourhood.standards),
+            bases = {
+                rule.name: book.basis(standard, series, period, others)
+                for standard, (rule, others) in zip(standards, beside, strict=True)
             }
-            noted = {name: book.noted.get((series, period, name), _NEVER) for name in _NAMES}
-            bases = {name: it for name, it in wanted.items() if it != noted[name][0]}
-            if bases:
-                judged_at = min(noted[name][1] for name in bases)
-                yield Moved(Partition("ohlcv", series, period), bases, judged_at)
+            noted = {name: book.noted.get((series, period, name), _NEVER) for name in bases}
+            new = {name: it for name, it in bases.items() if it != noted[name][0]}
+            if new:
+                judged_at = min(noted[name][1] for name in new)
+                yield Moved(Partition("ohlcv", series, period), new, judged_at)
 
 
 _NEVER = ("", _EPOCH)
@@ -129,17 +152,16 @@ class _Book:
     noted: Mapping[tuple[Series, Period, str], tuple[str, datetime]]
 
     @classmethod
-    def read(cls, lake: Lake, neighbourhood: Neighbourhood) -> "_Book":
+    def read(cls, lake: Lake, neighbourhood: Neighbourhood, since: Period | None) -> "_Book":
         known = {_key(it): it for it in (*neighbourhood.own, *neighbourhood.others)}
         own = frozenset(neighbourhood.own)
         names = sorted({series.exchange for series in known.values()})
         periods: dict[str, Period] = {}
         contents: dict[tuple[Series, Period], str] = {}
         months: dict[Series, list[Period]] = {}
-        for exchange, timeframe, pair, month, rows, content in read_contents(
-            lake.state, names
-        ).rows():
-            series = known.get((exchange, timeframe, pair))
+        stored = read_contents(lake.state, names, since)
+        for name, timeframe, pair, month, rows, content in stored.rows():
+            series = known.get((name, timeframe, pair))
             if series is None:
                 continue
             period = periods.setdefault(month, to_period(month))
@@ -148,11 +170,10 @@ class _Book:
             if series in own:
                 months.setdefault(series, []).append(period)
         exchange = neighbourhood.own[0].exchange
+        bases = lake.verdicts.bases(exchange, _NAMES, since)
         noted = {
             (known[exchange, timeframe, pair], to_period(month), rule): (basis, at)
-            for timeframe, pair, month, rule, basis, at in lake.verdicts.bases(
-                exchange, _NAMES
-            ).rows()
+            for timeframe, pair, month, rule, basis, at in bases.rows()
             if (exchange, timeframe, pair) in known
         }
         quiet = {
@@ -162,12 +183,7 @@ class _Book:
         return cls(contents, months, quiet, noted)
 
     def basis(
-        self,
-        rule: AgreementRule,
-        series: Series,
-        period: Period,
-        beside: Iterable[Series],
-        standards: Standards,
+        self, standard: Standard, series: Series, period: Period, beside: Iterable[Series]
     ) -> str:
         """Return what a verdict would rest on now; empty when there is nothing beside it."""
         own = self.contents.get((series, period))
@@ -178,7 +194,6 @@ class _Book:
         ]
         if own is None or not parts:
             return ""
-        standard = standards.of(rule, series)
         judged_by = (AGREEMENT_VERSION, standard.severity, sorted(standard.limits.items()))
         text = f"{judged_by};{own};{';'.join(sorted(parts))}"
         return hashlib.sha256(text.encode()).hexdigest()[:_BASIS_LETTERS]
@@ -265,8 +280,13 @@ def _verdict(
     )
 
 
-def _cell(partition: Partition) -> tuple[str, Period]:
-    return partition.series.pair.key, partition.period
+def _by_cell(moved: Iterable[Moved]) -> Iterable[list[Moved]]:
+    """Return months by pair and period, which rest on much the same files."""
+    cells: dict[tuple[str, Period], list[Moved]] = {}
+    for each in moved:
+        cell = (each.partition.series.pair.key, each.partition.period)
+        cells.setdefault(cell, []).append(each)
+    return cells.values()
 
 
 def _key(series: Series) -> tuple[str, str, str]:

@@ -177,17 +177,21 @@ class Verdicts:
         mine, is_failed = [VERDICTS.c.exchange == exchange], VERDICTS.c["count"] > 0
         return self._newest(mine, FAILED_SCHEMA, (*PARTITION, "rule"), is_failed)
 
-    def bases(self, exchange: str, rules: Collection[str]) -> pl.DataFrame:
+    def bases(
+        self, exchange: str, rules: Collection[str], since: Period | None = None
+    ) -> pl.DataFrame:
         """Return what the newest verdicts of some rules rest on, as `BASIS_SCHEMA`, sorted.
 
         Args:
             exchange: whose candles.
             rules: names of rules that rest on more than their own partition.
+            since: of this month and later ones; None: of all.
         """
         mine = [
             VERDICTS.c.layer == "ohlcv",
             VERDICTS.c.exchange == exchange,
             VERDICTS.c.rule.in_(sorted(rules)),
+            *([] if since is None else [VERDICTS.c.period >= since.key]),
         ]
         return self._newest(mine, BASIS_SCHEMA, ("timeframe", "pair", "period", "rule"))
 

@@ -7,8 +7,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Series
+from data_platform.domain.periods import to_period
 from data_platform.domain.timeframes import Timeframe, to_timeframe
 from data_platform.operations import agreement
 from data_platform.operations.agreement import (
@@ -16,7 +16,9 @@ from data_platform.operations.agreement import (
     COPIES,
     EXCHANGES,
     Moved,
+    Renewal,
     find_moved,
+    judge_written,
     renew_verdicts,
 )
 from data_platform.operations.lake import Lake
@@ -24,12 +26,18 @@ from data_platform.operations.neighbours import Neighbourhood
 from data_platform.quality.standards import Change, Standards
 from data_platform.storage.journal import CommitNote
 from data_platform_tests.damage import damage
-from data_platform_tests.factories import gap_of, partition_of, plant_gaps, series_of, store_candles
+from data_platform_tests.factories import (
+    gap_of,
+    partition_of,
+    partitions_of,
+    plant_gaps,
+    series_of,
+    store_candles,
+)
 from data_platform_tests.quality.across import at, changed, month_of, replaced
 
 MARCH = "2024-03"
 NO_TIME, HOUR = timedelta(0), timedelta(hours=1)
-ALL_TIME = timedelta(hours=1)
 SHIPPED = Standards()
 
 OURS = series_of("binance", "SOL/USDT", "1h")
@@ -51,8 +59,8 @@ def store(lake: Lake, series: Series, frame: pl.DataFrame | None = None) -> None
     store_candles(lake, series, own if frame is None else frame)
 
 
-def renew(lake: Lake, *others: Series, own: Sequence[Series] = (OURS,)) -> int:
-    return renew_verdicts(lake, among(*others, own=own), None, ALL_TIME)
+def renew(lake: Lake, *others: Series, own: Sequence[Series] = (OURS,)) -> Renewal:
+    return renew_verdicts(lake, among(*others, own=own), None)
 
 
 def told(lake: Lake, rule: str, series: Series = OURS) -> dict[str, Any] | None:
@@ -86,7 +94,7 @@ def moved_in(lake: Lake, neighbourhood: Neighbourhood) -> list[tuple[str, list[s
 def test_alone_nothing_is_judged_and_nothing_noted(lake: Lake) -> None:
     store(lake, OURS)
     assert moved(lake) == []
-    assert renew(lake) == 0
+    assert renew(lake) == Renewal(0, 0)
     assert lake.verdicts.newest("binance", "ohlcv", OURS.timeframe).is_empty()
 
 
@@ -95,7 +103,7 @@ def test_a_wrong_hour_is_told_with_its_time_and_judged_once(lake: Lake) -> None:
     store(lake, OURS, changed(month_of("binance", "1h"), at("12 07:00"), high=1.01))
     both = (MINUTES, OURS)
     assert moved(lake, own=both) == [("binance/SOL-USDT/1h", [COARSER.name])]
-    assert renew(lake, own=both) == 0
+    assert renew(lake, own=both) == Renewal(1, 0)
     found = told(lake, COARSER.name)
     assert found is not None
     assert (found["count"], found["checked"]) == (1, 744)
@@ -152,7 +160,7 @@ def test_a_time_that_turns_out_to_be_without_trades_renews_it(lake: Lake) -> Non
 
 def test_a_second_exchange_that_comes_late_renews_the_first_ones_verdict(lake: Lake) -> None:
     store(lake, OURS, changed(month_of("binance", "1h"), at("05 12:00"), close=1.05))
-    assert renew(lake, OKX) == 0
+    assert renew(lake, OKX) == Renewal(0, 0)
     assert told(lake, EXCHANGES.name) is None
     store(lake, OKX)
     assert moved(lake, OKX) == [("binance/SOL-USDT/1h", [EXCHANGES.name, COPIES.name])]
@@ -171,7 +179,7 @@ def test_a_second_exchange_that_comes_late_renews_the_first_ones_verdict(lake: L
     assert found is not None
     assert found["rows"][0]["reason"] == "far from the median"
     others = (OURS, KRAKEN)
-    renew_verdicts(lake, among(*others, own=(OKX,)), None, ALL_TIME)
+    renew_verdicts(lake, among(*others, own=(OKX,)), None)
     found = told(lake, EXCHANGES.name, OKX)
     assert found is not None
     assert (found["count"], found["checked"]) == (0, 744)
@@ -219,7 +227,7 @@ def test_derived_candles_are_held_against_exchanges_and_not_against_their_own_ho
     for series in (*own, OKX.at(four)):
         store(lake, series)
     given = among(OKX.at(four), own=own, derived=[four])
-    renew_verdicts(lake, given, None, ALL_TIME)
+    renew_verdicts(lake, given, None)
     assert told(lake, COARSER.name, ours) is None
     found = told(lake, EXCHANGES.name, ours)
     assert found is not None
@@ -236,7 +244,7 @@ def test_another_limit_renews_the_verdicts_of_its_rule(lake: Lake) -> None:
     renew(lake, OKX)
     lax = among(OKX, standards=Standards({EXCHANGES.name: Change({"1h": 0.2}, "error")}))
     assert moved_in(lake, lax) == [("binance/SOL-USDT/1h", [EXCHANGES.name])]
-    renew_verdicts(lake, lax, None, ALL_TIME)
+    renew_verdicts(lake, lax, None)
     found = told(lake, EXCHANGES.name)
     assert found is not None
     assert found["count"] == 0
@@ -263,22 +271,41 @@ def test_work_is_bounded_by_time_and_what_waited_longest_comes_first(lake: Lake)
     def judged() -> list[bool]:
         return [told(lake, EXCHANGES.name, it) is not None for it in own]
 
-    assert renew_verdicts(lake, given, [], NO_TIME) == 2
+    assert renew_verdicts(lake, given, NO_TIME) == Renewal(1, 2)
     assert judged() == [True, False, False]
-    # Months of the run come before those that have waited longer, whatever the time.
-    sol = Partition("ohlcv", own[2], partition_of(month=MARCH).period)
-    assert renew_verdicts(lake, given, [sol], NO_TIME) == 1
-    assert judged() == [True, False, True]
-    assert renew_verdicts(lake, given, [], NO_TIME) == 0
-    assert renew_verdicts(lake, given, [], NO_TIME) == 0
-    for series in others:
-        store(
-            lake, series, month_of("okx", "1d", series.pair.symbol).tail(1).with_columns(volume=1.0)
-        )
-    assert renew_verdicts(lake, given, [], NO_TIME) == 2
-    first = [it.partition.series.pair.symbol for it in find_moved(lake, given)]
-    assert sorted(first) == ["BTC/USDT", "SOL/USDT"]
-    assert renew_verdicts(lake, given, None, NO_TIME) == 0
+    newest = month_of("okx", "1d", "ADA/USDT").tail(1).with_columns(volume=1.0)
+    store(lake, others[0], newest)
+    assert renew_verdicts(lake, given, NO_TIME) == Renewal(1, 2)
+    assert judged() == [True, True, False]
+    assert renew_verdicts(lake, given, NO_TIME) == Renewal(1, 1)
+    assert judged() == [True, True, True]
+    assert [it.partition.series for it in find_moved(lake, given)] == [own[0]]
+    assert renew_verdicts(lake, given, NO_TIME) == Renewal(1, 0)
+    assert renew_verdicts(lake, given, NO_TIME) == Renewal(0, 0)
+
+
+def test_a_step_judges_what_it_has_written_and_nothing_else(lake: Lake) -> None:
+    march, april = partitions_of(OURS, MARCH, "2024-04")
+    for series in (MINUTES, OURS, OKX):
+        store(lake, series)
+        later = month_of(series.exchange, series.timeframe.name).head(480)
+        store(lake, series, later.with_columns(pl.col("open_time") + timedelta(days=31)))
+    given = among(OKX, own=(MINUTES, OURS))
+    judge_written(lake, given, [])
+    judge_written(lake, given, [partition_of(MINUTES, MARCH)])
+    assert told(lake, EXCHANGES.name) is None
+    judge_written(lake, given, [march])
+    assert told(lake, EXCHANGES.name) is not None
+    assert told(lake, COARSER.name) is not None
+    assert [it.partition for it in find_moved(lake, given)] == [april]
+
+
+def test_a_look_at_the_newest_months_leaves_the_older_ones_out(lake: Lake) -> None:
+    for series in (OURS, OKX):
+        store(lake, series)
+    given = among(OKX)
+    assert renew_verdicts(lake, given, None, to_period("2024-04")) == Renewal(0, 0)
+    assert renew_verdicts(lake, given, None, to_period(MARCH)) == Renewal(1, 0)
 
 
 def test_a_damaged_file_keeps_no_other_month_from_being_judged(
