@@ -18,6 +18,7 @@ from data_platform.cli.export import export
 from data_platform.cli.generate_sample import generate_sample
 from data_platform.cli.history import history
 from data_platform.cli.import_candles import import_command
+from data_platform.cli.prove_causal import prove_causal
 from data_platform.cli.quarantine import quarantine
 from data_platform.cli.query import query
 from data_platform.cli.report import report
@@ -70,6 +71,7 @@ COMMANDS = (
         generate_sample,
         history,
         import_command,
+        prove_causal,
         quarantine,
         query,
         restore,

@@ -1,0 +1,114 @@
+"""`data-platform prove-causal`: whether your own columns see the future."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+import polars as pl
+from rich.table import Table
+from rich.text import Text
+
+from data_platform.api import load_ohlcv
+from data_platform.cli.options import TIME
+from data_platform.cli.output import open_console
+from data_platform.domain.errors import WrongUseError
+from data_platform.domain.timeframes import to_timeframe
+from data_platform.operations.own_columns import Library, Proof, loader, made_up_candles, prove
+
+
+@click.command("prove-causal")
+@click.argument("function", metavar="MODULE:FUNCTION")
+@click.option("--market", help="Prove it on stored candles: binance/BTC-USDT.  [default: made up]")
+@click.option("--timeframe", default="1h", show_default=True)
+@click.option("--start", type=TIME, help="First opening time of stored candles, UTC.")
+@click.option("--end", type=TIME, help="End, exclusive.  [default: now]")
+@click.option(
+    "--moments",
+    type=click.IntRange(1, 10_000),
+    default=32,
+    show_default=True,
+    help="At how many moments history is cut and the future changed.",
+)
+@click.option(
+    "--frame",
+    "library",
+    type=click.Choice(["polars", "pandas"]),
+    default="polars",
+    show_default=True,
+    help="Whose frames the function takes.",
+)
+@click.pass_context
+def prove_causal(
+    context: click.Context,
+    function: str,
+    timeframe: str,
+    moments: int,
+    library: Library,
+    **asked: Any,  # noqa: ANN401
+) -> None:
+    """Tell of each column of your own function whether it sees the future.
+
+    MODULE:FUNCTION takes a frame of candles (open_time, open, high, low, close, volume; sorted,
+    with gaps) and returns columns for them: a frame or series with one row a candle, or with an
+    open_time of its own. It is computed again on histories that end earlier and on ones whose later
+    candles are others; where a row that was known by then becomes another, the column leaks.
+
+    Exits 0 when every column is causal, 1 when one leaks or cannot be reproduced, 2 on wrong use.
+    """
+    load = loader(function)
+    length = to_timeframe(timeframe)
+    candles = _candles(timeframe, **asked)
+    proof = prove(load, candles, length, moments, library)
+    open_console().print(_to_table(proof))
+    market = asked["market"]
+    source = f"stored candles of {market}" if market else "made-up candles"
+    click.echo(
+        f"{len(proof.columns)} columns at {proof.moments} moments of {candles.height} {source}, "
+        f"{timeframe}: {_verdict(proof)}"
+    )
+    if proof.leaks:
+        context.exit(1)
+
+
+def _candles(
+    timeframe: str, market: str | None, start: datetime | None, end: datetime | None
+) -> pl.DataFrame:
+    if market is None:
+        if start or end:
+            raise WrongUseError("--start and --end are of stored candles: name their --market.")
+        return made_up_candles(to_timeframe(timeframe), datetime(2024, 1, 1, tzinfo=UTC))
+    if start is None:
+        raise WrongUseError(f"--market {market}: give the --start of its candles, too.")
+    return load_ohlcv(market, timeframe, start, end or datetime.now(UTC))
+
+
+def _to_table(proof: Proof) -> Table:
+    table = Table()
+    for name in ("column", "verdict", "first time (UTC)", "probe", "history until (UTC)"):
+        table.add_column(Text(name))
+    leaking = {leak.column for leak in proof.leaks}
+    for column in proof.columns:
+        if column not in leaking:
+            table.add_row(Text(column), Text("causal"), "", "", "")
+    for leak in proof.leaks:
+        is_unsteady = leak.probe == "repetition"
+        table.add_row(
+            Text(leak.column),
+            Text("not reproducible" if is_unsteady else "leaks"),
+            Text(f"{leak.time:%Y-%m-%d %H:%M}"),
+            Text(leak.probe),
+            Text("" if is_unsteady else f"{leak.moment:%Y-%m-%d %H:%M}"),
+        )
+    return table
+
+
+def _verdict(proof: Proof) -> str:
+    if not proof.leaks:
+        return "every column is causal."
+    leaking = sorted({leak.column for leak in proof.leaks} - proof.unreproducible)
+    told = []
+    if leaking:
+        told.append(f"{', '.join(leaking)} may not be used, the future shows in it")
+    if proof.unreproducible:
+        told.append(f"{', '.join(sorted(proof.unreproducible))} changes when asked again")
+    return "; ".join(told) + "."
