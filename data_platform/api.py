@@ -8,17 +8,26 @@ Times are UTC, ranges half-open. Nothing here fetches, fills or repairs: what is
 damaged is an error, unless the caller asks to go without.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, overload
 
 import polars as pl
 
 from data_platform.domain.errors import WrongUseError
 from data_platform.domain.timeframes import to_timeframe
-from data_platform.operations.lake import require_lake
-from data_platform.operations.lookup import Question, Time, add_close, look_up
+from data_platform.operations.lake import Lake, opened_lake, require_lake
+from data_platform.operations.lookup import (
+    Known,
+    Question,
+    Time,
+    add_close,
+    look_up,
+    look_up_known,
+    to_time,
+)
 from data_platform.settings import load_settings
-from data_platform.storage.partition_store import PartitionStore
-from data_platform.storage.state import State
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -198,6 +207,9 @@ def load_features(  # noqa: PLR0913  # as `load_ohlcv`, and the set
 ) -> "pl.DataFrame | pd.DataFrame":
     """Return one feature set; row t uses what was known at the close of candle t.
 
+    What is newer than the newest stored row is computed from the stored candles by the same code,
+    and not stored; with `as_of` or `snapshot` only what was stored then is read.
+
     Args:
         market: exchange and pair, as `load_ohlcv`.
         timeframe: `1m` to `1d`.
@@ -222,14 +234,51 @@ def load_features(  # noqa: PLR0913  # as `load_ohlcv`, and the set
     return _handed_out(add_close(loaded, to_timeframe(timeframe)), frame)
 
 
+def get_features(
+    market: str,
+    timeframe: str,
+    time: Time | None = None,
+    *,
+    feature_set: str | None = None,
+) -> dict[str, object]:
+    """Return the newest features that were known at a time: of the last candle closed by then.
+
+    What is newer than the newest stored row is computed from the stored candles by the code that
+    would store it. A candle that was only carried over a gap is passed over: whether it is carried
+    shows later.
+
+    Args:
+        market: exchange and pair, as `load_ohlcv`.
+        timeframe: `1m` to `1d`.
+        time: when; None: now.
+        feature_set: `name` or `name-v1`; None: the only one configured.
+
+    Returns:
+        The row by column, open_time and available_at (at most `time`) among them. How old it is,
+        tells available_at.
+
+    Raises:
+        NotStoredError: no candle that had closed by then is stored.
+        DamagedFileError: a stored file is gone, torn or changed.
+        WrongUseError: an argument cannot be understood.
+    """
+    now = datetime.now(UTC) if time is None else to_time(time)
+    question = Question("features", market, timeframe, now, now, feature_set)
+    with _opened() as (lake, known):
+        return look_up_known(lake, known, question, now)
+
+
 def _load(question: Question) -> pl.DataFrame:
+    with _opened() as (lake, known):
+        return look_up(lake, known, question)
+
+
+@contextmanager
+def _opened() -> Iterator[tuple[Lake, Known]]:
     settings = load_settings()
     require_lake(settings.data_root)
-    state = State(settings.state_url)
-    try:
-        return look_up(PartitionStore(settings.data_root, state), settings.known, question)
-    finally:
-        state.close()
+    with opened_lake(settings.data_root, settings.state_url) as lake:
+        yield lake, settings.known
 
 
 def _handed_out(rows: pl.DataFrame, frame: str) -> "pl.DataFrame | pd.DataFrame":

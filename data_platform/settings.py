@@ -104,7 +104,8 @@ class Settings:
         from data_platform.operations.lookup import Known
 
         pairs = {name: exchange.pairs for name, exchange in self.exchanges.items()}
-        return Known(pairs, self.feature_sets)
+        lines = {name: self.scope_of(it).recipes for name, it in self.exchanges.items()}
+        return Known(pairs, self.feature_sets, lines)
 
     def rules_of(self, exchange: ExchangeSettings) -> "UpdateRules":
         """Return how candles of an exchange are planned and judged."""

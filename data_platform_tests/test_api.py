@@ -6,7 +6,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from data_platform.api import load_features, load_indicators, load_ohlcv
+from data_platform.api import get_features, load_features, load_indicators, load_ohlcv
 from data_platform.domain.errors import DamagedFileError, NotStoredError, WrongUseError
 from data_platform.domain.markets import Pair
 from data_platform.domain.periods import Period
@@ -147,7 +147,7 @@ def test_indicators_say_when_they_could_be_known(store: PartitionStore) -> None:
 
 def test_a_feature_set_is_chosen_by_name_or_version(store: PartitionStore) -> None:
     for name in ("base-v1", "base-v9"):
-        rows = candles([1]).select("open_time").with_columns(name=pl.lit(name))
+        rows = candles([47]).select("open_time").with_columns(name=pl.lit(name))
         into = partition(layer="features", feature_set=name)
         commit(store, rows, into, merge=None)
 
@@ -160,6 +160,22 @@ def test_a_feature_set_is_chosen_by_name_or_version(store: PartitionStore) -> No
     assert chosen("base-v9") == "base-v9"
     with pytest.raises(WrongUseError, match="base-v1"):
         chosen("other")
+
+
+def test_features_known_at_a_time_are_computed_where_they_are_newer(store: PartitionStore) -> None:
+    rows = candles([3]).select("open_time").with_columns(is_filled=pl.lit(value=False))
+    commit(store, rows, partition(layer="features", feature_set="base-v1"), merge=None)
+    known = get_features("binance/BTC-USDT", "1h", at(30), feature_set="base")
+    assert (known["open_time"], known["available_at"]) == (at(29), at(30))
+    closes = candles([28, 29])["close"].to_list()
+    assert known["return_1"] == closes[1] / closes[0] - 1
+    now = get_features("binance/BTC-USDT", "1h")
+    assert now["open_time"] == at(47)
+    fresh = load_features("binance/BTC-USDT", "1h", at(4), at(48))
+    assert fresh["open_time"].to_list() == [at(hour) for hour in range(4, 48)]
+    assert fresh.row(-1, named=True) == now
+    with pytest.raises(NotStoredError, match="no candle that had closed"):
+        get_features("binance/BTC-USDT", "1h", "2023-01-01")
 
 
 def test_a_lake_that_is_not_there_is_not_made(

@@ -84,7 +84,7 @@ def _write(
         cut.end,
         allow_missing=allow_missing,
     )
-    rows = look_up(lake.store, settings.known, question)
+    rows = look_up(lake, settings.known, question)
     if rows.is_empty():
         raise WrongUseError(f"nothing is stored from {cut.start} to {cut.end}.")
     if cut.layer != "ohlcv":

@@ -39,7 +39,8 @@ from data_platform.operations.own_columns import Library, Proof, loader, made_up
 )
 @click.pass_context
 def prove_causal(
-    context: click.Context,
+    ctx: click.Context,
+    /,
     function: str,
     timeframe: str,
     moments: int,
@@ -67,7 +68,7 @@ def prove_causal(
         f"{timeframe}: {_verdict(proof)}"
     )
     if proof.leaks:
-        context.exit(1)
+        ctx.exit(1)
 
 
 def _candles(

@@ -6,7 +6,7 @@ fills or repairs.
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
 import polars as pl
@@ -15,6 +15,9 @@ from data_platform.domain.errors import WrongUseError
 from data_platform.domain.markets import Market, Pair, Series, from_key, to_exchange, to_pair
 from data_platform.domain.timeframes import Timeframe, to_timeframe
 from data_platform.features.feature_set import FeatureSet
+from data_platform.operations.computed_store import Lines
+from data_platform.operations.lake import Lake
+from data_platform.operations.newest_features import FeatureDesk
 from data_platform.storage.complete import Shelf, Wanted, read_available, read_complete
 from data_platform.storage.heads import JournalReader
 from data_platform.storage.history import HistoryReader
@@ -34,6 +37,8 @@ class Known:
     pairs: Mapping[str, Collection[Pair]]
     """Of each exchange."""
     feature_sets: Sequence[FeatureSet]
+    lines: Lines = field(default_factory=dict)
+    """How every layer is made, for features that are newer than the stored ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +61,10 @@ class Question:
     """Leave out months that are not stored or damaged."""
 
 
-def look_up(store: HistoryReader, known: Known, question: Question) -> pl.DataFrame:
+def look_up(lake: Lake, known: Known, question: Question) -> pl.DataFrame:
     """Return the rows that answer a question, sorted by open_time.
+
+    Features newer than the newest stored ones are computed, where nobody asks for the past.
 
     Raises:
         WrongUseError: a word of it cannot be understood.
@@ -73,9 +80,13 @@ def look_up(store: HistoryReader, known: Known, question: Question) -> pl.DataFr
     start, end = to_time(question.start), to_time(question.end)
     if start >= end:
         raise WrongUseError(f"the range from {start} to {end} holds nothing; end is exclusive.")
+    store = lake.store
     series = to_series(store, known, question.market, question.timeframe)
     chosen = to_feature_set(known, question.feature_set) if question.layer == "features" else None
     wanted = Wanted(question.layer, series, start, end, chosen)
+    if chosen is not None and question.as_of is None and question.snapshot is None:
+        desk = FeatureDesk(lake, known.lines, series, chosen)
+        return desk.read(wanted, allow_missing=question.allow_missing)
     shelf = _shelf(store, question)
     return (read_available if question.allow_missing else read_complete)(shelf, wanted)
 
@@ -83,6 +94,26 @@ def look_up(store: HistoryReader, known: Known, question: Question) -> pl.DataFr
 def add_close(rows: pl.DataFrame, timeframe: Timeframe) -> pl.DataFrame:
     """Return the rows with `available_at`: the candle's close, before which nobody knows them."""
     return rows.with_columns((pl.col("open_time") + timeframe.duration).alias("available_at"))
+
+
+def look_up_known(
+    lake: Lake, known: Known, question: Question, time: datetime
+) -> dict[str, object]:
+    """Return the newest row of features that was known at a time.
+
+    Args:
+        lake: where they lie.
+        known: what the config knows.
+        question: market, timeframe and feature set; its range does not matter.
+        time: UTC.
+
+    Raises:
+        WrongUseError: a word of it cannot be understood.
+        NotStoredError: no candle that had closed is stored.
+    """
+    series = to_series(lake.store, known, question.market, question.timeframe)
+    chosen = to_feature_set(known, question.feature_set)
+    return FeatureDesk(lake, known.lines, series, chosen).known_at(time)
 
 
 def _shelf(store: HistoryReader, question: Question) -> Shelf:

@@ -202,7 +202,7 @@ def _to_polars(result: object) -> pl.DataFrame:
     import pandas as pd
 
     if isinstance(result, pd.Series):
-        result = result.rename(result.name or "column").to_frame()
+        result = result.to_frame(str(result.name or "column"))
     if isinstance(result, pd.DataFrame):
         frame: pl.DataFrame = pl.from_pandas(result.reset_index(drop="open_time" in result))
         return frame.drop("index", strict=False)

@@ -160,7 +160,7 @@ def _failed(request_id: str, error: str, now: datetime) -> AnswerFile:
 
 def _completed(desk: Desk, request: RequestFile, now: datetime) -> AnswerFile:
     cut = _to_cut(desk, request)
-    rows = look_up(desk.lake.store, desk.known, _to_question(request))
+    rows = look_up(desk.lake, desk.known, _to_question(request))
     if request.request_type != "ohlcv":
         rows = add_close(rows, cut.series.timeframe)
     if rows.is_empty():

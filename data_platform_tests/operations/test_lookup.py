@@ -40,21 +40,21 @@ def test_three_shelves_answer_the_same_question(lake: Lake) -> None:
     create_snapshot(lake, Manifest("one", then, "0.1", "abc", ()), lambda _: True)
     corrected = JANUARY.with_columns(volume=2.5)
     store_candles(lake, SERIES, corrected)
-    assert look_up(lake.store, KNOWN, ask()).equals(corrected)
-    assert look_up(lake.store, KNOWN, ask(as_of=then)).equals(JANUARY)
-    assert look_up(lake.store, KNOWN, ask(as_of=f"{then:%Y-%m-%dT%H:%M:%S.%f}")).equals(JANUARY)
-    assert look_up(lake.store, KNOWN, ask(snapshot="one")).equals(JANUARY)
+    assert look_up(lake, KNOWN, ask()).equals(corrected)
+    assert look_up(lake, KNOWN, ask(as_of=then)).equals(JANUARY)
+    assert look_up(lake, KNOWN, ask(as_of=f"{then:%Y-%m-%dT%H:%M:%S.%f}")).equals(JANUARY)
+    assert look_up(lake, KNOWN, ask(snapshot="one")).equals(JANUARY)
 
 
 def test_a_shelf_that_is_not_there_is_named(lake: Lake) -> None:
     store_candles(lake, SERIES, JANUARY)
     with pytest.raises(WrongUseError, match="exclude each other"):
-        look_up(lake.store, KNOWN, ask(as_of="2024-01-01", snapshot="one"))
+        look_up(lake, KNOWN, ask(as_of="2024-01-01", snapshot="one"))
     with pytest.raises(NotStoredError, match="no snapshot 'one'"):
-        look_up(lake.store, KNOWN, ask(snapshot="one"))
+        look_up(lake, KNOWN, ask(snapshot="one"))
     with pytest.raises(NotStoredError, match="2024-01"):
-        look_up(lake.store, KNOWN, ask(as_of=date(2020, 1, 1)))
-    assert look_up(lake.store, KNOWN, ask(as_of="2020-01-01", allow_missing=True)).is_empty()
+        look_up(lake, KNOWN, ask(as_of=date(2020, 1, 1)))
+    assert look_up(lake, KNOWN, ask(as_of="2020-01-01", allow_missing=True)).is_empty()
 
 
 def test_a_series_that_left_the_config_is_still_meant(lake: Lake) -> None:
