@@ -20,6 +20,12 @@ from data_platform.domain.markets import Series
 from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.agreement import COARSER
 from data_platform.operations.due import FreshnessLimits, series_status
+from data_platform.operations.feature_verdicts import (
+    FEATURE_STATEMENTS,
+    Clock,
+    feature_verdicts,
+    renew_proofs,
+)
 from data_platform.operations.lake import Lake
 from data_platform.operations.missing import History
 from data_platform.operations.report import spell_causes
@@ -35,6 +41,9 @@ from data_platform.operations.verdicts import (
     table_verdicts,
 )
 from data_platform.partitions import from_partition_key
+
+STATEMENTS = {"ohlcv": CANDLE_STATEMENTS, "features": FEATURE_STATEMENTS}
+"""The checks of the layers that have some of their own."""
 
 COMPLETION = (FETCHED.name, DERIVED.name, FILES.name)
 """The checks whose failure in a partition of the run makes the run fail."""
@@ -78,6 +87,11 @@ def freshness_limits(line: Line) -> FreshnessLimits:
     return FreshnessLimits(line.exchange.grace, refresh, line.settings.thresholds.limits)
 
 
+def feature_clock(line: Line) -> Clock:
+    """Return what the freshness of features is judged by."""
+    return Clock(line.clock(), line.settings.refresh.derived)
+
+
 def judged_asset(line: Line, layer: str, timeframe: Timeframe) -> Judged:
     """Return an asset as its verdicts need it."""
     return Judged(
@@ -86,7 +100,7 @@ def judged_asset(line: Line, layer: str, timeframe: Timeframe) -> Judged:
         timeframe=timeframe,
         history=History(line.exchange.row.quiet_candle, line.exchange.starts),
         limits=line.settings.thresholds.limits,
-        feature_sets=frozenset(one.key for one in line.settings.feature_sets),
+        feature_sets=frozenset(it.key for it in line.settings.feature_sets if it.holds(timeframe)),
     )
 
 
@@ -132,6 +146,10 @@ def verdicts_of(
             score = scores.get(timeframe.name) if layer.name == "ohlcv" else None
             for verdict in table_verdicts(lake, judged, statuses, run_keys):
                 yield judged, replace(verdict, score=score)
+            if layer.name == "features":
+                renew_proofs(lake, judged, line.settings.known.lines, line.clock())
+                for verdict in feature_verdicts(lake, judged, statuses, feature_clock(line)):
+                    yield judged, verdict
 
 
 def _hold_against_others(
@@ -150,7 +168,7 @@ def _statements(line: Line) -> Iterator[tuple[dg.AssetKey, Statement]]:
     for layer in LAYERS:
         for timeframe in line.exchange.timeframes:
             key = asset_key(line.exchange.name, layer.name, timeframe)
-            for statement in CANDLE_STATEMENTS if layer.name == "ohlcv" else DERIVED_STATEMENTS:
+            for statement in STATEMENTS.get(layer.name, DERIVED_STATEMENTS):
                 if statement.name != COARSER.name or timeframe in line.exchange.fetched[1:]:
                     yield key, statement
 

@@ -154,11 +154,11 @@ def table_verdicts(
     rows = _newest_verdicts(lake, judged)
     files = files_verdict(lake, judged, asked)
     if judged.layer != "ohlcv":
-        return [_stored_verdict(DERIVED, judged, rows), files]
+        return [stored_verdict(DERIVED, judged, rows), files]
     rules = [FETCHED, *(_statement(rule) for rule in CANDLE_RULES)]
     gaps, beside = find_missing(lake, judged.history, judged.series), _beside(lake, judged)
     return [
-        *(_stored_verdict(rule, judged, rows) for rule in rules),
+        *(stored_verdict(rule, judged, rows) for rule in rules),
         *(_agreement_verdict(_statement(rule), judged, rows) for rule in agreement.RULES),
         *(_gap_verdict(rule, gaps, judged, beside) for rule in GAP_RULES),
         freshness_verdict(judged, statuses),
@@ -237,7 +237,8 @@ def _newest_verdicts(lake: Lake, judged: Judged) -> pl.DataFrame:
     return rows.filter(pl.col("pair").is_in(list(judged.pairs)))
 
 
-def _stored_verdict(rule: Statement, judged: Judged, rows: pl.DataFrame) -> Verdict:
+def stored_verdict(rule: Statement, judged: Judged, rows: pl.DataFrame) -> Verdict:
+    """Return what the noted verdicts of a rule come to, of all partitions of an asset."""
     own = rows.filter((pl.col("rule") == rule.name) & (pl.col("count") > 0)).sort("pair", "period")
     found: list[Row] = []
     partitions: dict[str, str] = {}
@@ -264,7 +265,7 @@ def _agreement_verdict(rule: Statement, judged: Judged, rows: pl.DataFrame) -> V
     # Of each pair the newest month: the older ones stand in the table of verdicts.
     newest = {key.partition("|")[0]: key for key, it in told.items() if it.get("exchanges")}
     measured |= {key: told[key]["exchanges"] for key in newest.values()}
-    return replace(_stored_verdict(rule, judged, rows), measured=measured)
+    return replace(stored_verdict(rule, judged, rows), measured=measured)
 
 
 def _gap_verdict(

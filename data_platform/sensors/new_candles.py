@@ -14,11 +14,12 @@ from data_platform.assets.candles import TICK_TAG
 from data_platform.assets.line import Line, asset_key
 from data_platform.assets.market_state import market_state_key
 from data_platform.assets.scores import score_again
-from data_platform.checks import freshness_limits, judged_asset, to_evaluation
+from data_platform.checks import feature_clock, freshness_limits, judged_asset, to_evaluation
 from data_platform.domain.errors import StorageError
 from data_platform.domain.layers import Refresh
 from data_platform.jobs import line_job_name
 from data_platform.operations.due import SeriesStatus, series_status
+from data_platform.operations.feature_verdicts import features_fresh_verdict
 from data_platform.operations.lake import Lake, opened_lake
 from data_platform.operations.tick import Pace, Tick, plan_tick
 from data_platform.operations.verdicts import answers_verdict, freshness_verdict
@@ -38,7 +39,7 @@ class Memory:
     last: Mapping[Refresh, datetime]
     """When each kind of layer last ran."""
     fresh: Mapping[str, bool]
-    """The last freshness verdict of each candle asset."""
+    """The last freshness verdict of each candle and feature asset."""
     answers: bool = True
     """Whether the exchange answered when last looked at."""
 
@@ -81,7 +82,7 @@ def build_new_candle_sensor(line: Line) -> dg.SensorDefinition:
             answers = answers_verdict(lake.breakers.read(name))
             tick = None if held else plan_tick(lake, statuses, _pace(line, memory), now)
             _score(context, line, lake, statuses)
-        fresh = _freshness(line, statuses)
+            fresh = _freshness(line, lake, statuses)
         last = {**memory.last, **dict.fromkeys(tick.kinds if tick else (), now)}
         judged = {key.to_user_string(): it.passed for key, it in fresh.items()}
         is_news = memory.answers != (answers.count == 0)
@@ -113,7 +114,7 @@ def _score(
 
 
 def _freshness(
-    line: Line, statuses: list[SeriesStatus]
+    line: Line, lake: Lake, statuses: list[SeriesStatus]
 ) -> dict[dg.AssetKey, dg.AssetCheckEvaluation]:
     found = {}
     stored = {it.series.timeframe for it in statuses if it.last is not None}
@@ -123,6 +124,10 @@ def _freshness(
         key = asset_key(line.exchange.name, "ohlcv", timeframe)
         verdict = freshness_verdict(judged_asset(line, "ohlcv", timeframe), statuses)
         found[key] = to_evaluation(key, verdict)
+        features = asset_key(line.exchange.name, "features", timeframe)
+        judged = judged_asset(line, "features", timeframe)
+        verdict = features_fresh_verdict(lake, judged, statuses, feature_clock(line))
+        found[features] = to_evaluation(features, verdict)
     return found
 
 
