@@ -85,7 +85,8 @@ def test_every_asset_is_judged_once_in_a_run_of_the_whole_line(stored_line: Smal
     tables = len(ALL_LAYERS) * len(TIMEFRAMES)
     derived = tables - len(TIMEFRAMES)
     # Of 1h, 4h and 1d one is fetched and has a finer one that is fetched, too.
-    checks = CANDLE_CHECKS * len(TIMEFRAMES) + 1 + DERIVED_CHECKS * derived
+    # Features are held against the future and the clock, too.
+    checks = CANDLE_CHECKS * len(TIMEFRAMES) + 1 + DERIVED_CHECKS * derived + 2 * len(TIMEFRAMES)
     assert counts["ASSET_CHECK_EVALUATION"] == checks
     # Events are what a run costs: none beside those that carry something.
     assert counts["STEP_OUTPUT"] == tables
