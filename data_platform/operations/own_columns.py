@@ -8,7 +8,7 @@ piece, so that what it keeps or draws at random shows.
 
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -77,25 +77,20 @@ def prove(
             f"{candles.height} candles prove nothing; at least {FEWEST_CANDLES} are needed."
         )
     tables = {"candles": Table(_with_holes(candles), timeframe)}
-    seen: list[str] = []
-
-    def compute(function: Own, frames: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-        columns = _call(function, frames["candles"], library)
-        seen[:] = seen or columns.drop("open_time").columns
-        return columns
-
     cuts = telling_moments(tables, "candles", moments)
+    columns = _call(load(), tables["candles"].frame, library).drop("open_time").columns
+
+    def leaks(give: Callable[[], Own], at: Sequence[datetime]) -> list[Leak]:
+        def compute(frames: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+            return _call(give(), frames["candles"], library)
+
+        return find_leaks(compute, tables, "candles", at, tolerance=TOLERANCE)
+
     one = load()
-    asked_twice = find_leaks(
-        lambda frames: compute(one, frames), tables, "candles", cuts[-1:], tolerance=TOLERANCE
-    )
-    unsteady = [leak for leak in asked_twice if leak.probe == "repetition"]
+    unsteady = [leak for leak in leaks(lambda: one, cuts[-1:]) if leak.probe == "repetition"]
     named = {leak.column for leak in unsteady}
-    fresh = find_leaks(
-        lambda frames: compute(load(), frames), tables, "candles", cuts, tolerance=TOLERANCE
-    )
-    leaks = (*unsteady, *(leak for leak in fresh if leak.column not in named))
-    return Proof(tuple(seen), leaks, len(cuts))
+    fresh = [leak for leak in leaks(load, cuts) if leak.column not in named]
+    return Proof(tuple(columns), (*unsteady, *fresh), len(cuts))
 
 
 def made_up_candles(timeframe: Timeframe, end: datetime) -> pl.DataFrame:
