@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from data_platform.domain.errors import WrongUseError
@@ -193,7 +194,9 @@ def _letters(text: str) -> str:
     return re.sub(r"[/\-_:\s]", "", text).upper()
 
 
+@lru_cache(maxsize=4096)
 def _quote(text: str) -> str:
+    # Every look-up by a pair's key asks for it, thousands of times for one status.
     return "".join(
         char if _SAFE.match(char) else "".join(f"%{byte:02X}" for byte in char.encode())
         for char in text

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
-from data_platform.domain.candles import TIME, content_hash
+from data_platform.domain.candles import TIME, content_hash, places_between
 from data_platform.domain.errors import ArchivedError, StorageError
 from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Series
@@ -149,10 +149,9 @@ class PartitionReader(JournalReader):
         """
         found = self._months(layer, series, feature_set)
         frame = self._read_rows(layer, needed_months(found, start, end, rows), columns)
-        times = pl.col("open_time")
-        inside = frame.filter((times >= start) & (times < end))
-        if rows:
-            inside = pl.concat([frame.filter(times < start).tail(rows), inside])
+        first, last = places_between(frame["open_time"], start, end)
+        first = max(0, first - rows)
+        inside = frame.slice(first, last - first)
         return inside if columns is None else inside.select(it for it in columns if it in inside)
 
     def times(self, layer: str, series: Series, start: datetime, end: datetime) -> pl.Series:

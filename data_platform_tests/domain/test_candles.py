@@ -13,12 +13,15 @@ from data_platform.domain.candles import (
     TimeRange,
     closed_before,
     content_hash,
+    empty_candles,
     join_ranges,
     merge_candles,
     missing_ranges,
+    places_between,
     subtract_ranges,
 )
 from data_platform.domain.timeframes import to_timeframe
+from data_platform_tests.factories import candles_at, grid, time
 
 MINUTE = to_timeframe("1m")
 T0 = datetime(2024, 3, 31, 23, 58, tzinfo=UTC)
@@ -124,3 +127,27 @@ def test_known_parts_are_cut_out_of_ranges() -> None:
 def test_touching_and_overlapping_ranges_become_one() -> None:
     parts = [TimeRange(at(4), at(6)), TimeRange(at(0), at(2)), TimeRange(at(2), at(3))]
     assert join_ranges(parts) == [TimeRange(at(0), at(3)), TimeRange(at(4), at(6))]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "places"),
+    [
+        ("2024-01-01 01:00", "2024-01-01 03:00", (1, 3)),
+        ("2024-01-01 00:59:59.999", "2024-01-01 03:00:00.001", (1, 4)),
+        ("2024-01-01 01:00:00.0005", "2024-01-01 03:00", (2, 3)),
+        ("2023-01-01", "2025-01-01", (0, 5)),
+        ("2025-01-01", "2026-01-01", (5, 5)),
+        ("2024-01-01 03:00", "2024-01-01 01:00", (3, 3)),
+    ],
+)
+def test_places_between_two_times_are_those_that_a_filter_finds(
+    start: str, end: str, places: tuple[int, int]
+) -> None:
+    opened = candles_at(grid("2024-01-01", "2024-01-01 05:00"))["open_time"]
+    first, last = time(start), time(end)
+    assert places_between(opened, first, last) == places
+    assert opened[slice(*places)].to_list() == [it for it in opened if first <= it < last]
+
+
+def test_nothing_lies_between_two_times_of_nothing() -> None:
+    assert places_between(empty_candles()["open_time"], time("2024-01"), time("2024-02")) == (0, 0)
