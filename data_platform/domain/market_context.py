@@ -42,6 +42,8 @@ _LEVELS: tuple[tuple[float, Regime], ...] = (
 
 HOUR, DAY = to_timeframe("1h"), to_timeframe("1d")
 _WEEK_DAYS = 7
+_LEVEL_DAYS = 3 * _WEEK_DAYS
+"""Candles of 1d that hold last week, whatever today is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,22 +130,22 @@ def key_levels(days: pl.DataFrame, now: datetime) -> tuple[KeyLevels, list[Unkno
     """
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     monday = midnight - timedelta(days=midnight.weekday())
-    time = pl.col("open_time")
+    known = {row["open_time"]: row for row in days.tail(_LEVEL_DAYS).iter_rows(named=True)}
     unknown = []
-    yesterday = days.filter(time == midnight - DAY.duration).select("high", "low", "close").rows()
-    pivot = r1 = s1 = None
-    if yesterday:
-        high, low, close = yesterday[0]
+    pivot = r1 = s1 = top = bottom = None
+    yesterday = known.get(midnight - DAY.duration)
+    if yesterday is not None:
+        high, low, close = yesterday["high"], yesterday["low"], yesterday["close"]
         pivot = (high + low + close) / 3
         r1, s1 = 2 * pivot - low, 2 * pivot - high
     else:
         unknown.append(Unknown("yesterday's candle of 1d is not stored"))
-    week = days.filter((time >= monday - _WEEK_DAYS * DAY.duration) & (time < monday))
-    top = bottom = None
-    if week.height == _WEEK_DAYS:
-        top, bottom = max(week["high"].to_list()), min(week["low"].to_list())
+    wanted = [monday - count * DAY.duration for count in range(1, _WEEK_DAYS + 1)]
+    week = [known[day] for day in wanted if day in known]
+    if len(week) == _WEEK_DAYS:
+        top, bottom = max(row["high"] for row in week), min(row["low"] for row in week)
     else:
-        unknown.append(Unknown(f"{week.height} of the 7 days of last week are stored"))
+        unknown.append(Unknown(f"{len(week)} of the 7 days of last week are stored"))
     levels = KeyLevels(
         daily_pivot=pivot, daily_r1=r1, daily_s1=s1, weekly_high=top, weekly_low=bottom
     )

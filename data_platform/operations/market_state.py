@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-import numpy as np
 import polars as pl
 
-from data_platform.domain.candles import empty_candles
+from data_platform.domain.candles import empty_candles, places_between
 from data_platform.domain.errors import StorageError
 from data_platform.domain.market_context import (
     LOOKBACK_DAYS,
@@ -72,8 +71,8 @@ class MarketCandles:
     def today(self, timeframe: Timeframe) -> pl.DataFrame:
         """Return the candles of the running UTC day."""
         candles = self.by_timeframe[timeframe]
-        times = candles["open_time"].to_physical().to_numpy()
-        return candles.slice(int(np.searchsorted(times, round(self.midnight.timestamp()) * 1000)))
+        first, last = places_between(candles["open_time"], self.midnight, self.now)
+        return candles.slice(first, last - first)
 
     def newest(self, timeframe: Timeframe) -> datetime | None:
         """Return the newest opening time."""
@@ -113,9 +112,10 @@ def _closed(
 ) -> pl.DataFrame:
     if status.last is None:
         return empty_candles()
-    series = status.series
-    # With the one before: the newest candle is told however old it is.
-    return reader.read_with_history("ohlcv", series, start, series.timeframe.floor(now), 1)
+    series, end = status.series, status.series.timeframe.floor(now)
+    candles = reader.read_range("ohlcv", series, start, end)
+    # The newest candle is told however old it is; asked for at once it would cost a month more.
+    return candles if candles.height else reader.read_before("ohlcv", series, end, 1)
 
 
 def to_latest(reader: PartitionReader, candles: MarketCandles) -> LatestOhlcv:

@@ -158,15 +158,17 @@ def _count_gaps(
     holes: pl.DataFrame, statuses: Sequence[SeriesStatus], quiet_candle: QuietCandle
 ) -> dict[Series, int]:
     """Return how many holes of the running day count, of each series."""
-    counts = {}
-    by_series = holes.partition_by("pair", "timeframe", as_dict=True)
-    for status in statuses:
-        series = status.series
-        own = by_series.get((series.pair.key, series.timeframe.name), holes.clear())
-        if quiet_candle == "omitted" and status.last is not None:
-            # A confirmed silence behind the newest candle may be a time without trades.
-            own = own.filter(~(pl.col("confirmed") & (pl.col("start") > status.last)))
-        counts[series] = own.height
+    newest = {(it.series.pair.key, it.series.timeframe.name): it for it in statuses}
+    counts = dict.fromkeys((it.series for it in statuses), 0)
+    for pair, timeframe, start, confirmed in holes.select(
+        "pair", "timeframe", "start", "confirmed"
+    ).rows():
+        status = newest.get((pair, timeframe))
+        if status is None:
+            continue
+        is_behind = status.last is not None and start > status.last
+        # A confirmed silence behind the newest candle may be a time without trades.
+        counts[status.series] += not (quiet_candle == "omitted" and confirmed and is_behind)
     return counts
 
 

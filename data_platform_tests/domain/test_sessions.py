@@ -3,6 +3,7 @@ from datetime import timedelta
 import pytest
 
 from data_platform.domain.sessions import KILLZONES, SESSIONS, moment_of
+from data_platform.settings import PROJECT_ROOT
 from data_platform_tests.factories import time
 
 
@@ -57,3 +58,11 @@ def test_a_killzone_lies_inside_the_session_of_its_name() -> None:
     for zone in KILLZONES:
         session = sessions[zone.name]
         assert session.start <= zone.start < zone.end <= session.end
+
+
+def test_the_document_has_the_same_table() -> None:
+    text = (PROJECT_ROOT / "docs/state_files.md").read_text()
+    zones = {zone.name: f"{zone.start:02d}:00 to {zone.end:02d}:00" for zone in KILLZONES}
+    for part in SESSIONS:
+        bounds = f"| {part.start:02d}:00 | {part.end:02d}:00 |"
+        assert f"| `{part.name}` {bounds} {zones.get(part.name, 'none')} |" in text
