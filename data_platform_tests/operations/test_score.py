@@ -192,8 +192,10 @@ def test_nothing_new_is_written_once_and_each_move_of_a_source_again(sound: Lake
 
 
 def test_a_month_that_is_over_loses_its_timeliness(sound: Lake) -> None:
-    noted(sound, time("2024-02-01 00:00:30"))
-    assert components(sound, "2024-01").get("timeliness") is None
+    noted(sound, time("2024-01-31 12:00"))
+    assert components(sound, "2024-01")["timeliness"] == 1.0
+    noted(sound)
+    assert "timeliness" not in components(sound, "2024-01")
     assert components(sound, "2024-02")["timeliness"] == 1.0
 
 
