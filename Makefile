@@ -13,7 +13,7 @@ SHORT := data_platform_tests/domain data_platform_tests/test_line.py data_platfo
 SQL ?= select exchange, timeframe, count(*) as candles from candles group by all order by all
 
 .PHONY: help install demo demo-ui test test-slow test-pythons check docs fix ui ui-readonly simulate \
-	generate-sample download status report backup verify doctor query bench bench-fetch bench-store \
+	generate-sample download status report scorecard backup verify doctor query bench bench-fetch bench-store \
 	bench-checks bench-indicators bench-state clean
 
 help: ## Print this list
@@ -89,6 +89,9 @@ status: install ## Print how far every series is; exits 1 when one is stale
 
 report: install ## Write one HTML page: coverage by day, scores, findings, sources, freshness
 	data-platform report $(ARGS)
+
+scorecard: install ## Plant every defect and tell how much the checks find: REAL_CANDLES=folder ARGS="--seeds 50"
+	data-platform scorecard $(ARGS)
 
 verify: install ## Compare every file of the lake with the journal: exits 0 sound, 1 damaged, 2 unchecked
 	data-platform verify $(ARGS)

@@ -14,6 +14,7 @@ Where do I go to...?
 | what counts as seeing the future | `features/causality.py` |
 | a check | `quality/`, a `find_` function and its line in `RULES` at the foot |
 | what a score is made of, and when | `quality/score.py`, `operations/score.py` |
+| a defect by which the checks are tested | `domain/synthetic_defects.py`, `operations/signs.py` |
 | a converter | `converters/`, a module with `CONVERTER` and its line in `converters/__init__.py` |
 | a file format of foreign candles | `converters/foreign.py`, a reader and its line in `READERS` |
 | what a request file may hold | `domain/request_files.py` |

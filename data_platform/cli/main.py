@@ -24,6 +24,7 @@ from data_platform.cli.query import query
 from data_platform.cli.report import report
 from data_platform.cli.restore import restore
 from data_platform.cli.retention import retention
+from data_platform.cli.scorecard import scorecard
 from data_platform.cli.show import show
 from data_platform.cli.simulate import simulate
 from data_platform.cli.snapshot import snapshot
@@ -77,7 +78,7 @@ COMMANDS = (
         restore,
         show,
     ),
-    *(report, retention, simulate, snapshot, state, status, verify),
+    *(report, retention, scorecard, simulate, snapshot, state, status, verify),
 )
 
 for command in COMMANDS:
