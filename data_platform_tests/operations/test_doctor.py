@@ -185,7 +185,7 @@ def test_leftovers_are_deleted_and_strange_files_moved_away(visit: Visit) -> Non
 
 @pytest.mark.parametrize("kind", ["kill", "half"])
 @pytest.mark.parametrize("move", [archive, bring_back], ids=["archive", "bring back"])
-def test_a_move_to_or_from_the_archive_that_was_killed_leaves_one_file_and_all_rows(
+def test_r1_a_killed_move_to_or_from_the_archive_leaves_one_file_and_all_rows(
     root: Path, tmp_path: Path, move: Callable[..., bool], kind: str
 ) -> None:
     store = open_store(root)
