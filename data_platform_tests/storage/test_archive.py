@@ -9,14 +9,16 @@ from pathlib import Path
 import pytest
 
 from data_platform.domain.errors import ArchivedError, DamagedFileError, StorageError
-from data_platform.storage.archive import archive, bring_back, find_size
+from data_platform.storage.archive import archive, bring_back, find_size, finish_move
 from data_platform.storage.catalog import build_catalog, open_catalog
+from data_platform.storage.inventory import Chosen
 from data_platform.storage.journal import CommitNote, InputRow
 from data_platform.storage.manifest import Manifest
 from data_platform.storage.mending import rebuild
 from data_platform.storage.partition_store import PartitionStore
 from data_platform.storage.past import PastReader
 from data_platform.storage.snapshots import Snapshots
+from data_platform.storage.survey import survey
 from data_platform_tests.damage import damage, fill_disk
 from data_platform_tests.storage import faults
 from data_platform_tests.storage.faults import Faults
@@ -147,6 +149,39 @@ def test_a_journal_that_cannot_be_written_leaves_the_file_where_it_is(
     assert archive(again, WHERE)
     assert len(copies_of(again.root)) == 1
     again.state.close()
+
+
+@pytest.mark.parametrize("spoilt", ["moved", "left"])
+def test_a_copy_goes_only_where_the_file_that_the_journal_tells_of_is_whole(
+    lake: PartitionStore, spoilt: str
+) -> None:
+    """As a kill leaves it between the journal and the removal of the old file."""
+    archive(lake, WHERE)
+    moved, left = lake.layout.archived(WHERE), lake.layout.partition(WHERE)
+    content = moved.read_bytes()
+    left.parent.mkdir()
+    left.write_bytes(content)
+
+    def kinds() -> dict[str, str]:
+        found = survey(lake.root, lake.state, Chosen(), "full").findings
+        return {it.path.split("/")[0]: it.kind for it in found}
+
+    damage(moved if spoilt == "moved" else left, "flipped")
+    assert kinds() == (
+        {"archive": "damaged", "ohlcv": "unjournalled"}
+        if spoilt == "moved"
+        else {"ohlcv": "unknown"}
+    )
+    assert not finish_move(lake, WHERE)
+    assert moved.exists()
+    assert left.exists()
+    for place in (moved, left):
+        place.write_bytes(content)
+    assert kinds() == {"ohlcv": "leftover"}
+    assert finish_move(lake, WHERE)
+    assert copies_of(lake.root) == [content]
+    assert moved.exists()
+    assert not finish_move(lake, WHERE)
 
 
 def test_a_lost_journal_is_begun_anew_from_the_archive_too(lake: PartitionStore) -> None:
