@@ -41,6 +41,7 @@ from data_platform.operations.verdicts import (
     table_verdicts,
 )
 from data_platform.partitions import from_partition_key
+from data_platform.quality import agreement
 
 STATEMENTS = {"ohlcv": CANDLE_STATEMENTS, "features": FEATURE_STATEMENTS}
 """The checks of the layers that have some of their own."""
@@ -150,6 +151,13 @@ def verdicts_of(
                 renew_proofs(lake, judged, line.settings.known.lines, line.clock())
                 for verdict in feature_verdicts(lake, judged, statuses, feature_clock(line)):
                     yield judged, verdict
+
+
+def agreement_checks(line: Line) -> list[dg.AssetCheckKey]:
+    """Return the checks of an exchange that hold series against one another."""
+    names = {rule.name for rule in agreement.RULES}
+    found = [(key, it.name) for key, it in _statements(line) if it.name in names]
+    return [dg.AssetCheckKey(key, name) for key, name in found]
 
 
 def _hold_against_others(

@@ -12,7 +12,7 @@ from data_platform.assets.agreement import judge_beside_others
 from data_platform.assets.candles import priority_of
 from data_platform.assets.line import Clock, Line, asset_key, partition_metadata
 from data_platform.assets.scores import score_candles
-from data_platform.checks import spell_failures, to_evaluation, verdicts_of
+from data_platform.checks import agreement_checks, spell_failures, to_evaluation, verdicts_of
 from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Series
 from data_platform.operations.backup import back_up, source_of
@@ -59,13 +59,18 @@ def candles_job_name(exchange: str) -> str:
     return f"fetch_{exchange}_candles_job"
 
 
+def judge_job_name(exchange: str) -> str:
+    """Return the name of the job that holds all of an exchange's candles against others."""
+    return f"judge_{exchange}_candles_job"
+
+
 def heal_job_name(exchange: str) -> str:
     """Return the name of the job that asks again for all that an exchange's candles lack."""
     return f"heal_{exchange}_gaps_job"
 
 
 def build_line_jobs(line: Line) -> list[UnresolvedAssetJobDefinition]:
-    """Return an exchange's jobs: the whole line, and its candles alone."""
+    """Return an exchange's jobs: the whole line, its candles alone, their verdicts alone."""
     exchange = line.exchange
     candles = [asset_key(exchange.name, "ohlcv", each) for each in exchange.timeframes]
     return [
@@ -79,6 +84,12 @@ def build_line_jobs(line: Line) -> list[UnresolvedAssetJobDefinition]:
             candles_job_name(exchange.name),
             selection=dg.AssetSelection.assets(*candles),
             description=f"{exchange.row.title}: only the candles of the chosen partitions.",
+        ),
+        dg.define_asset_job(
+            judge_job_name(exchange.name),
+            selection=dg.AssetSelection.checks(*agreement_checks(line)),
+            description=f"{exchange.row.title}: holds every month again against finer timeframes "
+            "and other exchanges of which something has moved; fetches nothing.",
         ),
     ]
 

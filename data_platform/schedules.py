@@ -7,9 +7,11 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from data_platform.assets.agreement import neighbours_of
 from data_platform.assets.candles import COMPARE_TAG
 from data_platform.assets.line import Clock, Line, asset_key
-from data_platform.jobs import NO_BACKUPS, candles_job_name, line_job_name
+from data_platform.jobs import NO_BACKUPS, candles_job_name, judge_job_name, line_job_name
+from data_platform.operations.agreement import find_moved
 from data_platform.operations.backlog import find_backlog, find_doubts
 from data_platform.operations.lake import opened_lake
 from data_platform.operations.recheck import old_candles, recent_candles
@@ -20,6 +22,9 @@ from data_platform.settings import Settings
 
 NIGHTLY = "17 0 * * *"
 """After the day's last candle has closed, off the full hour at which everybody asks."""
+
+JUDGING = "7 1 * * *"
+"""After the nightly runs, which bring what is missing."""
 
 RECHECK = "37 2 * * *"
 """When a day's corrections have been made, and the nightly run has ended."""
@@ -44,6 +49,7 @@ def build_schedules(
         build_backup_schedule(settings),
         build_retention_schedule(settings, clock),
         *map(build_nightly_schedule, lines),
+        *map(build_judge_schedule, lines),
         *map(build_recheck_schedule, lines),
     ]
 
@@ -86,6 +92,30 @@ def build_nightly_schedule(line: Line) -> dg.ScheduleDefinition:
         ]
 
     return nightly
+
+
+def build_judge_schedule(line: Line) -> dg.ScheduleDefinition:
+    """Return the schedule that judges again what came in another run than its candles."""
+    name = line.exchange.name
+
+    @dg.schedule(
+        name=f"judge_{name}_schedule",
+        cron_schedule=JUDGING,
+        execution_timezone="UTC",
+        default_status=_status(line.settings),
+        job_name=judge_job_name(name),
+        description=f"{line.exchange.row.title}: holds months again against finer timeframes and "
+        "other exchanges where something has moved since.",
+    )
+    def judge(context: dg.ScheduleEvaluationContext) -> dg.SkipReason | dg.RunRequest:
+        with opened_lake(line.settings.data_root, line.settings.state_url) as lake:
+            moved = next(find_moved(lake, neighbours_of(line)), None)
+        if moved is None:
+            return dg.SkipReason("every verdict rests on what is stored now")
+        day = context.scheduled_execution_time
+        return dg.RunRequest(run_key=f"{name}-judge-{day:%Y-%m-%d}", tags={BACKFILL_TAG: name})
+
+    return judge
 
 
 def build_recheck_schedule(line: Line) -> dg.ScheduleDefinition:

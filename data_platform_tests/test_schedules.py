@@ -231,3 +231,41 @@ def test_recheck_asks_as_much_as_the_days_have_and_writes_nothing_that_is_the_sa
     ]
     assert alerts
     assert not any(alerts)
+
+
+def judge(line: SmallLine) -> dg.RunRequest | str:
+    schedule = line.definitions.get_repository_def().get_schedule_def("judge_binance_schedule")
+    context = dg.build_schedule_context(
+        instance=line.instance, scheduled_execution_time=datetime(2024, 3, 3, 1, 7, tzinfo=UTC)
+    )
+    found = schedule.evaluate_tick(context)
+    return only_request(list(found.run_requests)) if found.run_requests else str(found.skip_message)
+
+
+def test_what_came_in_another_run_is_judged_at_night_and_then_no_more(
+    stored_line: SmallLine,
+) -> None:
+    assert judge(stored_line) == "every verdict rests on what is stored now"
+    hours = Partition("ohlcv", series(SOL, "1h"), to_period("2024-02"))
+    with stored_line.lake() as lake:
+        held = lake.store.read(hours)
+        assert held is not None
+        lake.store.commit(
+            hours,
+            held.frame.with_columns(volume=pl.col("volume") + 1),
+            merge=None,
+            audit=lambda given: (given, given.clear()),
+            note=CommitNote(source="planted"),
+        )
+    asked = judge(stored_line)
+    assert isinstance(asked, dg.RunRequest)
+    assert (asked.run_key, asked.tags["backfill"]) == ("binance-judge-2024-03-03", "binance")
+    job = stored_line.definitions.resolve_job_def("judge_binance_candles_job")
+    result = job.execute_in_process(instance=stored_line.instance, tags=asked.tags)
+    assert result.success
+    found = {(it.asset_key, it.check_name): it for it in result.get_asset_check_evaluations()}
+    days = dg.AssetKey(["binance", "ohlcv_1d"])
+    # One exchange, two timeframes that are fetched, one that is computed.
+    assert len(found) == 3 + 3 + 1
+    assert found[days, "coarser_candles_agree"].metadata["count"].value == 29
+    assert judge(stored_line) == "every verdict rests on what is stored now"
