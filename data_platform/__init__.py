@@ -13,6 +13,7 @@ Where do I go to...?
 | how gaps may be filled | `features/fill_policy.py` |
 | what counts as seeing the future | `features/causality.py` |
 | a check | `quality/`, a `find_` function and its line in `RULES` at the foot |
+| what is held against what, and when | `operations/neighbours.py`, `operations/agreement.py` |
 | what a score is made of, and when | `quality/score.py`, `operations/score.py` |
 | a defect by which the checks are tested | `domain/synthetic_defects.py`, `operations/signs.py` |
 | a converter | `converters/`, a module with `CONVERTER` and its line in `converters/__init__.py` |

@@ -115,7 +115,7 @@ def test_automation_starts_as_the_config_says(tmp_path: Path) -> None:
     assert sensors == ["running"] * 7
     # What moves data away is turned on by hand alone.
     assert schedules.pop("retention_schedule") == "stopped"
-    assert list(schedules.values()) == ["running"] * 4
+    assert list(schedules.values()) == ["running"] * 5
 
 
 def test_loading_imports_nothing_heavy_and_warns_of_a_missing_home(tmp_path: Path) -> None:
