@@ -12,7 +12,7 @@ from datetime import datetime
 
 from data_platform.converters.converter import Converter
 from data_platform.domain.errors import StorageError
-from data_platform.domain.layers import LAYERS_BY_NAME, Partition
+from data_platform.domain.layers import LAYERS, LAYERS_BY_NAME, Partition
 from data_platform.domain.markets import Pair, Series
 from data_platform.domain.periods import Period, period_of
 from data_platform.operations.backlog import Scope
@@ -20,6 +20,7 @@ from data_platform.operations.derive import Recipe, has_moved, is_damaged, month
 from data_platform.operations.export import ExportStatus, export_statuses
 from data_platform.operations.journal_book import JournalBook, Read
 from data_platform.operations.lake import Lake
+from data_platform.operations.reach import Reach
 from data_platform.storage.journal import JournalRow
 
 Cell = tuple[Pair, Period]
@@ -38,6 +39,9 @@ class Stale:
 
 def find_stale(lake: Lake, scope: Scope, now: datetime) -> Mapping[Cell, str]:
     """Return every pair and month of which something is to be made again, and a digest of it.
+
+    What rests on a changed candle is found with it, through every layer, timeframe and market, as
+    far as the rows that it has read.
 
     Months that are over count at once. The running one counts only when rows that were stored
     have changed: that it lacks the newest ones waits for its refresh.
@@ -79,20 +83,30 @@ class _Look:
     """Whether files are looked at."""
 
     def all(self) -> Iterator[Stale]:
-        for timeframe, recipes in self.scope.recipes.items():
+        # In the order of the line, so that one look finds everything that a correction reaches.
+        reach = Reach(self.book)
+        for layer in LAYERS:
+            for timeframe, recipes in self.scope.recipes.items():
+                for recipe in (it for it in recipes if it.layer == layer.name):
+                    for pair in self.scope.starts:
+                        series = Series(self.scope.exchange, pair, timeframe)
+                        yield from self._partitions(series, recipe, reach)
+        for timeframe in self.scope.recipes:
             for pair in self.scope.starts:
                 series = Series(self.scope.exchange, pair, timeframe)
-                for recipe in recipes:
-                    yield from self._partitions(series, recipe)
                 for converter in self.scope.converters:
                     yield from self._files(series, converter)
 
-    def _partitions(self, series: Series, recipe: Recipe) -> Iterator[Stale]:
+    def _partitions(self, series: Series, recipe: Recipe, reach: Reach) -> Iterator[Stale]:
         for own in self.book.rows(recipe.layer, series):
             if own.period is None or own.feature_set != recipe.feature_set:
                 continue
             partition = Partition(recipe.layer, series, own.period, recipe.feature_set)
             state = self._state(partition, recipe, own)
+            if state is not None and recipe.layer == "filled" and state != recipe.code_version:
+                reach.begin(partition, state)
+            elif reach.moved and reach.follow(partition, len(recipe.reads(partition))):
+                state = state or "reached by " + ",".join(reach.causes)
             if state is not None:
                 yield Stale(series, own.period, f"{own.id}:{state}")
 
