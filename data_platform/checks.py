@@ -15,36 +15,25 @@ from data_platform.assets.agreement import RUN_BUDGET, renew_beside_others
 from data_platform.assets.candles import TICK_TAG
 from data_platform.assets.line import FIRST_FAILURES, Line, asset_key
 from data_platform.assets.scores import asset_scores, score_again
+from data_platform.converters import CONVERTERS_BY_NAME
 from data_platform.domain.layers import LAYERS, Partition
 from data_platform.domain.markets import Series
 from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.agreement import COARSER
 from data_platform.operations.due import FreshnessLimits, series_status
-from data_platform.operations.feature_verdicts import (
-    FEATURE_STATEMENTS,
-    Clock,
-    feature_verdicts,
-    renew_proofs,
-)
+from data_platform.operations.feature_verdicts import Clock, feature_verdicts, renew_proofs
 from data_platform.operations.lake import Lake
 from data_platform.operations.missing import History
+from data_platform.operations.prove_exports import prove_exports
 from data_platform.operations.report import spell_causes
+from data_platform.operations.statements import DERIVED, FETCHED, FILES, Statement, statements_of
 from data_platform.operations.verdicts import (
-    CANDLE_STATEMENTS,
-    DERIVED,
-    DERIVED_STATEMENTS,
-    FETCHED,
-    FILES,
     Judged,
-    Statement,
     Verdict,
     table_verdicts,
 )
 from data_platform.partitions import from_partition_key
 from data_platform.quality import agreement
-
-STATEMENTS = {"ohlcv": CANDLE_STATEMENTS, "features": FEATURE_STATEMENTS}
-"""The checks of the layers that have some of their own."""
 
 COMPLETION = (FETCHED.name, DERIVED.name, FILES.name)
 """The checks whose failure in a partition of the run makes the run fail."""
@@ -144,6 +133,8 @@ def verdicts_of(
             if key not in wanted:
                 continue
             judged = judged_asset(line, layer.name, timeframe)
+            if layer.name in CONVERTERS_BY_NAME:
+                prove_exports(lake, CONVERTERS_BY_NAME[layer.name], judged.series, run_keys)
             score = scores.get(timeframe.name) if layer.name == "ohlcv" else None
             for verdict in table_verdicts(lake, judged, statuses, run_keys):
                 yield judged, replace(verdict, score=score)
@@ -176,7 +167,7 @@ def _statements(line: Line) -> Iterator[tuple[dg.AssetKey, Statement]]:
     for layer in LAYERS:
         for timeframe in line.exchange.timeframes:
             key = asset_key(line.exchange.name, layer.name, timeframe)
-            for statement in STATEMENTS.get(layer.name, DERIVED_STATEMENTS):
+            for statement in statements_of(layer.name):
                 if statement.name != COARSER.name or timeframe in line.exchange.fetched[1:]:
                     yield key, statement
 

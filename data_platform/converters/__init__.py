@@ -10,3 +10,5 @@ from data_platform.converters.nautilus import CONVERTER as NAUTILUS
 from data_platform.converters.vectorbt import CONVERTER as VECTORBT
 
 CONVERTERS: tuple[Converter, ...] = (VECTORBT, FREQTRADE, NAUTILUS)
+
+CONVERTERS_BY_NAME = {converter.name: converter for converter in CONVERTERS}

@@ -12,11 +12,12 @@ from typing import Any, Literal
 
 import polars as pl
 
-from data_platform.domain.candles import CANDLE_SCHEMA, COLUMN_DESCRIPTIONS
+from data_platform.domain.candles import CANDLE_SCHEMA, COLUMN_DESCRIPTIONS, TIME
 from data_platform.domain.errors import ExportError
 from data_platform.domain.markets import Pair, Series
 from data_platform.domain.periods import Period
 
+_VALUES = [name for name in CANDLE_SCHEMA if name != "open_time"]
 _LETTERS_AND_DIGITS = re.compile(r"[A-Za-z0-9]+/[A-Za-z0-9]+")
 
 
@@ -67,11 +68,50 @@ class Converter:
     """Write candles (`CANDLE_SCHEMA`, sorted, at least one row) to a path that does not exist."""
     read: Callable[[Path], pl.DataFrame]
     """Read such a file back as `CANDLE_SCHEMA`: the independent half of the round trip."""
+    volume_step: float
+    """Volumes are rounded to multiples of it; 0: every bit of them is kept, as of all prices."""
     companions: Callable[[ExportFile], Companions]
     """Return further files that the program needs beside it (an instrument's definition).
 
     Places and bytes are the same for every month and timeframe of a market, so that runs in any
     order, or at once, leave the same files."""
+
+
+def find_differences(
+    candles: pl.DataFrame, found: pl.DataFrame, converter: Converter
+) -> pl.DataFrame:
+    """Return the times at which a file does not hold the candles it is made of.
+
+    Args:
+        candles: of the lake, `CANDLE_SCHEMA`.
+        found: what `converter.read` makes of the file.
+        converter: whose volumes may be rounded.
+
+    Returns:
+        open_time and fault (`missing in the file`, `not in the lake`, `open, close differ`),
+        sorted; a time that stands twice in the file is returned as not in the lake.
+    """
+    times = pl.col("open_time")
+    numbered = pl.int_range(pl.len()).over("open_time")
+    first, twice = found.filter(numbered == 0), found.filter(numbered > 0)
+    extra = pl.concat([first.join(candles, on="open_time", how="anti"), twice])
+    missing = candles.join(first, on="open_time", how="anti")
+    both = candles.join(first, on="open_time", how="inner", suffix="_found")
+    faults = [_fault(name, converter.volume_step if name == "volume" else 0.0) for name in _VALUES]
+    unequal = both.select(times, fault=pl.concat_str(faults, separator=", ", ignore_nulls=True))
+    return pl.concat(
+        [
+            missing.select(times, fault=pl.lit("missing in the file")),
+            extra.select(times, fault=pl.lit("not in the lake")),
+            unequal.filter(pl.col("fault") != "").with_columns(pl.col("fault") + " differ"),
+        ]
+    ).sort("open_time")
+
+
+def _fault(name: str, step: float) -> pl.Expr:
+    ours, theirs = pl.col(name), pl.col(f"{name}_found")
+    apart = ((ours - theirs).abs() > step / 2) if step else ours != theirs
+    return pl.when(apart | theirs.is_null() | theirs.is_nan()).then(pl.lit(name))
 
 
 def describe_columns(names: tuple[str, ...], types: tuple[str, str]) -> tuple[ExportColumn, ...]:
@@ -147,3 +187,24 @@ def read_table(path: Path, read: Callable[[Path], Any]) -> Any:  # noqa: ANN401 
         return read(path)
     except (pa.ArrowException, OSError) as error:
         raise ExportError(f"{path}: cannot be read ({error}); export it again.") from error
+
+
+def require_read(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
+    """Return what was read from a file, as `CANDLE_SCHEMA`.
+
+    Args:
+        frame: the six columns in the candle's order, under any names.
+        path: the file, for messages.
+
+    Raises:
+        ExportError: a column has another type.
+    """
+    frame.columns = CANDLE_SCHEMA.names()
+    if isinstance(frame.schema["open_time"], pl.Datetime):
+        frame = frame.with_columns(pl.col("open_time").cast(TIME))
+    if frame.schema != CANDLE_SCHEMA:
+        raise ExportError(
+            f"{path}: expected times and floats, found {', '.join(map(str, frame.dtypes))}; export "
+            "it again."
+        )
+    return frame

@@ -19,8 +19,8 @@ from data_platform.converters.converter import (
     no_companions,
     read_table,
     require_candles,
+    require_read,
 )
-from data_platform.domain.candles import CANDLE_SCHEMA, TIME
 from data_platform.domain.errors import ExportError
 from data_platform.domain.markets import Pair
 
@@ -77,9 +77,7 @@ def read_feather(path: Path) -> pl.DataFrame:
             f"{path}: expected {', '.join(_COLUMNS)} with dates in UTC milliseconds, found "
             f"{', '.join(map(str, table.schema))}; export the pair again."
         )
-    frame = pl.DataFrame(pl.from_arrow(table))
-    frame.columns = CANDLE_SCHEMA.names()
-    return frame.with_columns(pl.col("open_time").cast(TIME))
+    return require_read(pl.DataFrame(pl.from_arrow(table)), path)
 
 
 def _to_file_name(pair: Pair) -> str:
@@ -100,5 +98,6 @@ CONVERTER = Converter(
     path=to_path,
     write=write_feather,
     read=read_feather,
+    volume_step=0.0,
     companions=no_companions,
 )

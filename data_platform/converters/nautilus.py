@@ -42,8 +42,6 @@ from data_platform.domain.markets import Market, Pair, Series
 DECIMALS = 16
 """Decimals of every price and volume; NautilusTrader's `FIXED_PRECISION`."""
 
-_ONE: int = 10**DECIMALS
-
 PRICE_MAX = 7_900_000_000_000
 QUANTITY_MAX = 34_000_000_000_000
 """The largest price and volume written here.
@@ -59,6 +57,7 @@ _FIRST = "1970-01-01T00-00-00-000000000Z"
 
 _PRICES = ("open", "high", "low", "close")
 _VALUES = (*_PRICES, "volume")
+_TIMES = ("ts_event", "ts_init")
 
 _UNITS = (("DAY", 86_400), ("HOUR", 3600), ("MINUTE", 60), ("SECOND", 1))
 
@@ -138,7 +137,7 @@ def write_bars(candles: pl.DataFrame, file: ExportFile, path: Path) -> None:
 def read_bars(path: Path) -> pl.DataFrame:
     """Return the candles of such a file as `CANDLE_SCHEMA`, each value its nearest float64.
 
-    Reads the integers one by one, so that it shares nothing with `write_bars`.
+    Reads by pyarrow, where `write_bars` computes by polars.
 
     Raises:
         ExportError: the file is not one that `write_bars` makes.
@@ -147,15 +146,24 @@ def read_bars(path: Path) -> pl.DataFrame:
 
     table = read_table(path, partial(pq.read_table, partitioning=None))
     notes = {key.decode(): text.decode() for key, text in (table.schema.metadata or {}).items()}
-    if tuple(table.column_names) != (*_VALUES, "ts_event", "ts_init") or "bar_type" not in notes:
+    if tuple(table.column_names) != (*_VALUES, *_TIMES) or "bar_type" not in notes:
         raise ExportError(
             f"{path}: expected bars ({', '.join(_VALUES)}, ts_event, ts_init) and their type, "
             f"found {', '.join(table.column_names)}; export the month again."
         )
+    types = {name: str(table.schema.field(name).type) for name in table.column_names}
+    if types != {
+        **dict.fromkeys(_VALUES, "fixed_size_binary[16]"),
+        **dict.fromkeys(_TIMES, "uint64"),
+    }:
+        raise ExportError(
+            f"{path}: expected values of 16 bytes and times of 8, found "
+            f"{', '.join(types.values())}; export the month again."
+        )
     step, unit = notes["bar_type"].split("-")[-4:-2]
     length_ms = int(step) * dict(_UNITS)[unit] * 1000
-    closed = pl.Series(table["ts_init"].to_pylist(), dtype=pl.UInt64).cast(pl.Int64)
-    values = {name: [_to_float(raw) for raw in table[name].to_pylist()] for name in _VALUES}
+    closed = pl.Series(pl.from_arrow(table["ts_init"])).cast(pl.Int64)
+    values = {name: _to_floats(table[name]) for name in _VALUES}
     return pl.DataFrame({"open_time": closed // 10**6 - length_ms, **values}).cast(CANDLE_SCHEMA)
 
 
@@ -198,8 +206,15 @@ def list_companions(file: ExportFile) -> Companions:
     return {folder / f"{_FIRST}_{_FIRST}.parquet": partial(write_instrument, market)}
 
 
-def _to_float(raw: bytes) -> float:
-    return int.from_bytes(raw, "little", signed=True) / _ONE
+def _to_floats(column: Any) -> pl.Series:  # noqa: ANN401  (pyarrow has no types)
+    # By way of text: dividing the integer in floating point rounds twice.
+    import pyarrow as pa
+
+    raw = column.combine_chunks()
+    numbers = pa.Array.from_buffers(
+        pa.decimal128(38, DECIMALS), len(raw), [None, raw.buffers()[1]], offset=raw.offset
+    )
+    return pl.Series(pl.from_arrow(numbers.cast(pa.string()))).cast(pl.Float64)
 
 
 def _to_symbol(pair: Pair) -> str:
@@ -257,7 +272,7 @@ def _bar_schema(series: Series) -> Any:  # noqa: ANN401  (pyarrow has no types)
     import pyarrow as pa
 
     values = [pa.field(name, pa.binary(16), nullable=False) for name in _VALUES]
-    times = [pa.field(name, pa.uint64(), nullable=False) for name in ("ts_event", "ts_init")]
+    times = [pa.field(name, pa.uint64(), nullable=False) for name in _TIMES]
     notes = {
         "bar_type": to_bar_type(series),
         "instrument_id": to_instrument_id(series.market),
@@ -279,5 +294,6 @@ CONVERTER = Converter(
     path=to_path,
     write=write_bars,
     read=read_bars,
+    volume_step=10.0**-DECIMALS,
     companions=list_companions,
 )

@@ -20,8 +20,8 @@ from data_platform.converters.converter import (
     no_companions,
     read_table,
     require_candles,
+    require_read,
 )
-from data_platform.domain.candles import CANDLE_SCHEMA, TIME
 from data_platform.domain.errors import ExportError
 
 _INDEX = "Open time"
@@ -75,9 +75,7 @@ def read_frame(path: Path) -> pl.DataFrame:
             f"the index {note.get('index_columns')} in {', '.join(table.column_names)}; "
             "export the pair again."
         )
-    frame = pl.DataFrame(pl.from_arrow(table))
-    frame.columns = CANDLE_SCHEMA.names()
-    return frame.with_columns(pl.col("open_time").cast(TIME))
+    return require_read(pl.DataFrame(pl.from_arrow(table)), path)
 
 
 def _pandas_note() -> dict[str, object]:
@@ -103,5 +101,6 @@ CONVERTER = Converter(
     path=to_path,
     write=write_frame,
     read=read_frame,
+    volume_step=0.0,
     companions=no_companions,
 )

@@ -17,37 +17,15 @@ from data_platform.operations.computed_store import Lines
 from data_platform.operations.due import SeriesStatus
 from data_platform.operations.judge import FIRST_ROWS
 from data_platform.operations.lake import Lake
+from data_platform.operations.statements import FRESH, NO_FUTURE
 from data_platform.operations.stored_causality import (
     StoredProof,
     features_of,
     prove_partition,
     sample,
 )
-from data_platform.operations.verdicts import (
-    DERIVED_STATEMENTS,
-    Judged,
-    Row,
-    Statement,
-    Verdict,
-    stored_verdict,
-)
+from data_platform.operations.verdicts import Judged, Row, Verdict, stored_verdict
 from data_platform.storage.verdicts import VerdictRow
-
-NO_FUTURE = Statement(
-    "features_see_no_future",
-    "error",
-    "A stored partition a day, drawn by date and name, comes out the same when its history ends "
-    "earlier and when later candles are others. A failure names column, time and probe, and stays "
-    "until that partition passes.",
-)
-FRESH = Statement(
-    "features_fresh",
-    "error",
-    "Features have come as far as their candles, but for the refresh that the config allows.",
-)
-
-FEATURE_STATEMENTS: tuple[Statement, ...] = (*DERIVED_STATEMENTS, NO_FUTURE, FRESH)
-"""The checks of a feature asset."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,33 +18,29 @@ from data_platform.operations.due import SeriesStatus
 from data_platform.operations.judge import (
     CANDLE_RULES,
     FIRST_ROWS,
-    SERIES_DERIVED,
-    SERIES_FETCHED,
     to_json_rows,
 )
 from data_platform.operations.lake import Lake
 from data_platform.operations.missing import History, count_lost, find_missing
+from data_platform.operations.statements import (
+    ANSWERS,
+    BARS,
+    DERIVED,
+    FETCHED,
+    FILES,
+    Statement,
+    statements_of,
+    to_statement,
+)
 from data_platform.quality import agreement
-from data_platform.quality.agreement import AgreementRule
 from data_platform.quality.continuity import COUNTED_STATUSES, GAP_RULES
 from data_platform.quality.freshness import FRESHNESS_RULES
-from data_platform.quality.rule import FreshnessRule, GapRule, Limits, Rule, Severity
+from data_platform.quality.rule import GapRule, Limits, Severity
 from data_platform.quality.standards import Standards
 from data_platform.storage.parquet_file import remedy
 from data_platform.storage.stored_files import StoredFile
 
 Row = dict[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """A check's name and what it claims."""
-
-    name: str
-    severity: Severity
-    description: str
-    limits: Limits = field(default_factory=dict)
-    """Its thresholds, where the config says nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,49 +63,6 @@ class Verdict:
     """What was measured beside, of checks that hold series against one another."""
     score: float | None = None
     """Of the asset, of checks of candles."""
-
-
-def _statement(rule: Rule | GapRule | AgreementRule | FreshnessRule) -> Statement:
-    return Statement(rule.name, rule.severity, rule.description, rule.limits)
-
-
-FETCHED = Statement(
-    SERIES_FETCHED,
-    "error",
-    "The newest fetch of each partition was answered completely, and no candle of it refused.",
-)
-DERIVED = Statement(
-    SERIES_DERIVED, "error", "Each partition was computed from what its inputs hold now."
-)
-
-FILES = Statement(
-    "files_are_as_written",
-    "error",
-    "Each stored file has the size and sha256 with which it was written, and none lies beside "
-    "them. Hashed are the files of the run's partitions and those that were touched since their "
-    "last hash; a run of the check alone, without partitions, hashes all.",
-)
-
-ANSWERS = Statement(
-    "exchange_answers",
-    "error",
-    "The exchange answers. After failures in a row it is left alone for a while, then one request "
-    "tries again; how long, is told by the ticks of its sensor and by `data-platform status`.",
-)
-
-CANDLE_STATEMENTS: tuple[Statement, ...] = (
-    FETCHED,
-    *(_statement(rule) for rule in CANDLE_RULES),
-    *(_statement(rule) for rule in agreement.RULES),
-    *(_statement(rule) for rule in GAP_RULES),
-    *(_statement(rule) for rule in FRESHNESS_RULES),
-    ANSWERS,
-    FILES,
-)
-"""The checks of a candle asset."""
-
-DERIVED_STATEMENTS: tuple[Statement, ...] = (DERIVED, FILES)
-"""The checks of a derived or exported asset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +107,13 @@ def table_verdicts(
     rows = _newest_verdicts(lake, judged)
     files = files_verdict(lake, judged, asked)
     if judged.layer != "ohlcv":
-        return [stored_verdict(DERIVED, judged, rows), files]
-    rules = [FETCHED, *(_statement(rule) for rule in CANDLE_RULES)]
+        own = [DERIVED, BARS] if BARS in statements_of(judged.layer) else [DERIVED]
+        return [*(stored_verdict(it, judged, rows) for it in own), files]
+    rules = [FETCHED, *(to_statement(rule) for rule in CANDLE_RULES)]
     gaps, beside = find_missing(lake, judged.history, judged.series), _beside(lake, judged)
     return [
         *(stored_verdict(rule, judged, rows) for rule in rules),
-        *(_agreement_verdict(_statement(rule), judged, rows) for rule in agreement.RULES),
+        *(_agreement_verdict(to_statement(rule), judged, rows) for rule in agreement.RULES),
         *(_gap_verdict(rule, gaps, judged, beside) for rule in GAP_RULES),
         freshness_verdict(judged, statuses),
         answers_verdict(lake.breakers.read(judged.exchange)),

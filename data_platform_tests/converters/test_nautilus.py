@@ -1,4 +1,6 @@
-from datetime import UTC, datetime
+import random
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from pathlib import Path, PurePosixPath
 
 import polars as pl
@@ -49,6 +51,21 @@ def test_a_bar_has_the_bytes_that_nautilus_trader_writes(tmp_path: Path) -> None
             "volume": bytes.fromhex("0080a5663566c3000000000000000000"),
         }
     ]
+
+
+def test_reading_is_dividing_each_integer_exactly(tmp_path: Path) -> None:
+    numbers = random.Random(8)
+    rows = []
+    for hour in range(500):
+        low = numbers.random() * 10.0 ** numbers.randint(-6, 3)
+        prices = [round(low * factor, 12) for factor in (1.1, 1.3, 1.0, 1.2)]
+        volume = numbers.random() * 10.0 ** numbers.randint(-14, 12)
+        rows.append((OPENED + timedelta(hours=hour), *prices, volume))
+    path = write(tmp_path, pl.DataFrame(rows, schema=CANDLE_SCHEMA, orient="row"))
+    found, table = CONVERTER.read(path), pq.read_table(path)
+    for name in ("open", "high", "low", "close", "volume"):
+        raw = (int.from_bytes(it, "little", signed=True) for it in table[name].to_pylist())
+        assert found[name].to_list() == [float(Fraction(it, 10**16)) for it in raw]
 
 
 def test_a_bar_is_stamped_by_its_close(tmp_path: Path) -> None:

@@ -192,6 +192,7 @@ def test_month_that_a_program_cannot_hold_does_not_unname_the_ones_before(lake: 
         path=lambda file: PurePosixPath("picky") / f"{file.period}.parquet",
         write=refuse_february,
         read=pl.read_parquet,
+        volume_step=0.0,
         companions=no_companions,
         columns=(),
     )

@@ -11,8 +11,6 @@ from data_platform.operations import feature_line
 from data_platform.operations.computed_store import Lines
 from data_platform.operations.due import SeriesStatus
 from data_platform.operations.feature_verdicts import (
-    FRESH,
-    NO_FUTURE,
     Clock,
     feature_verdicts,
     features_fresh_verdict,
@@ -20,6 +18,7 @@ from data_platform.operations.feature_verdicts import (
 )
 from data_platform.operations.lake import Lake
 from data_platform.operations.missing import History
+from data_platform.operations.statements import FRESH, NO_FUTURE
 from data_platform.operations.verdicts import Judged
 from data_platform.quality.standards import Standards
 from data_platform_tests.factories import (

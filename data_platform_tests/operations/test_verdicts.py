@@ -16,9 +16,8 @@ from data_platform.operations.export import export_layer
 from data_platform.operations.judge import SERIES_DERIVED, SERIES_FETCHED
 from data_platform.operations.lake import Lake
 from data_platform.operations.missing import History
+from data_platform.operations.statements import statements_of
 from data_platform.operations.verdicts import (
-    CANDLE_STATEMENTS,
-    DERIVED_STATEMENTS,
     Judged,
     files_verdict,
     freshness_verdict,
@@ -71,9 +70,9 @@ def failed(lake: Lake, wanted: Judged) -> dict[str, int]:
 
 
 def test_every_statement_gets_a_verdict_and_an_empty_lake_breaks_none(lake: Lake) -> None:
-    for layer, statements in (("ohlcv", CANDLE_STATEMENTS), ("filled", DERIVED_STATEMENTS)):
+    for layer in ("ohlcv", "filled", "nautilus"):
         found = table_verdicts(lake, judged(layer), [], set())
-        assert [it.name for it in found] == [it.name for it in statements]
+        assert [it.name for it in found] == [it.name for it in statements_of(layer)]
     assert failed(lake, judged()) == {}
 
 
