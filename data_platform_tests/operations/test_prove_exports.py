@@ -181,3 +181,11 @@ def test_what_is_right_again_is_noted_and_only_what_is_asked_is_compared(exporte
 def test_file_whose_candles_have_changed_since_is_stale_and_not_wrong(exported: Lake) -> None:
     store_candles(exported, SERIES, candles_at(grid("2024-03-20", "2024-03-21", "4h")))
     assert verdicts(exported, CONVERTERS_BY_NAME["vectorbt"]) == {}
+
+
+def test_candles_that_are_damaged_stop_no_other_comparison(exported: Lake) -> None:
+    [path] = (exported.store.root / "ohlcv").rglob("period=2024-02/candles.parquet")
+    path.write_bytes(b"")
+    assert verdicts(exported, CONVERTERS_BY_NAME["vectorbt"]) == {}
+    change(file_of(exported, CONVERTERS_BY_NAME["nautilus"]), drop_row)
+    assert verdicts(exported, CONVERTERS_BY_NAME["nautilus"]) == {}
