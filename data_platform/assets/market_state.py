@@ -8,6 +8,7 @@ import dagster as dg
 from data_platform.assets.line import OWNER, Line, asset_key, open_lake_of
 from data_platform.domain.state_files import STATE_FILES
 from data_platform.domain.timeframes import to_timeframe
+from data_platform.operations.lake import Lake
 
 if TYPE_CHECKING:
     from data_platform.operations.state_files import StateReport
@@ -46,18 +47,27 @@ def build_market_state(line: Line) -> dg.AssetsDefinition:
 
     @decorate
     def market_state(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-        from data_platform.config.scope import to_report_rules
-        from data_platform.operations.state_files import write_state_files
-
-        lake, settings = open_lake_of(context), line.settings
-        every, allowance = settings.exchanges.values(), settings.refresh.candles
-        rules = to_report_rules(every, allowance, settings.thresholds)
-        report = write_state_files(lake, rules, line.clock, {name})
+        report = renew_state_files(line, open_lake_of(context))
         if report.unread:
             context.log.warning("\n".join(report.unread))
         return dg.MaterializeResult(metadata=_metadata(report))
 
     return market_state
+
+
+def renew_state_files(line: Line, lake: Lake) -> "StateReport":
+    """Write the state files of an exchange's markets, and those that all exchanges share.
+
+    Raises:
+        StorageError: one cannot be written, or the state database not be read.
+    """
+    from data_platform.config.scope import to_report_rules
+    from data_platform.operations.state_files import write_state_files
+
+    settings = line.settings
+    every, allowance = settings.exchanges.values(), settings.refresh.candles
+    rules = to_report_rules(every, allowance, settings.thresholds)
+    return write_state_files(lake, rules, line.clock, {line.exchange.name})
 
 
 def _reads(line: Line) -> list[dg.AssetKey]:

@@ -12,7 +12,7 @@ import dagster as dg
 
 from data_platform.assets.candles import TICK_TAG
 from data_platform.assets.line import Line, asset_key
-from data_platform.assets.market_state import market_state_key
+from data_platform.assets.market_state import market_state_key, renew_state_files
 from data_platform.assets.scores import score_again
 from data_platform.checks import feature_clock, freshness_limits, judged_asset, to_evaluation
 from data_platform.domain.errors import StorageError
@@ -42,18 +42,24 @@ class Memory:
     """The last freshness verdict of each candle and feature asset."""
     answers: bool = True
     """Whether the exchange answered when last looked at."""
+    told: datetime | None = None
+    """When the state files were last written, or a run was asked for that writes them."""
 
     def to_cursor(self) -> str:
         """Return the cursor's text."""
         last = {kind: time.isoformat() for kind, time in self.last.items()}
-        return json.dumps({"last": last, "fresh": dict(self.fresh), "answers": self.answers})
+        told = self.told.isoformat() if self.told else None
+        held = {"last": last, "fresh": dict(self.fresh), "answers": self.answers, "told": told}
+        return json.dumps(held)
 
 
 def read_memory(cursor: str | None) -> Memory:
     """Return what a cursor's text holds; nothing where there is none yet."""
     held = json.loads(cursor) if cursor else {"last": {}, "fresh": {}}
     last = {kind: datetime.fromisoformat(time) for kind, time in held["last"].items()}
-    return Memory(last, held["fresh"], held.get("answers", True))
+    told = held.get("told")
+    then = datetime.fromisoformat(told) if told else None
+    return Memory(last, held["fresh"], held.get("answers", True), then)
 
 
 def build_new_candle_sensor(line: Line) -> dg.SensorDefinition:
@@ -62,7 +68,9 @@ def build_new_candle_sensor(line: Line) -> dg.SensorDefinition:
     One run for all pairs and timeframes that are due, with the layers due by `refresh`; nothing
     while a tick of the same exchange is queued or running, or while the exchange is left alone
     because it has stopped answering. It also judges freshness, and so the running month's score,
-    and whether the exchange answers: a line that has stopped turns red, and says why.
+    and whether the exchange answers: a line that has stopped turns red, and says why. The state
+    files are written by the runs; where none is due for a refresh interval, or as soon as one of
+    these verdicts turns, here.
     """
     name = line.exchange.name
 
@@ -83,24 +91,43 @@ def build_new_candle_sensor(line: Line) -> dg.SensorDefinition:
             tick = None if held else plan_tick(lake, statuses, _pace(line, memory), now)
             _score(context, line, lake, statuses)
             fresh = _freshness(line, lake, statuses)
+            turned = [it for key, it in fresh.items() if _has_turned(memory, key, it)]
+            is_news = memory.answers != (answers.count == 0)
+            is_due = bool(is_news or turned) or _is_old(line, memory, now)
+            told = now if tick else memory.told
+            if is_due and not tick and _tell(context, line, lake):
+                told = now
         last = {**memory.last, **dict.fromkeys(tick.kinds if tick else (), now)}
         judged = {key.to_user_string(): it.passed for key, it in fresh.items()}
-        is_news = memory.answers != (answers.count == 0)
         return dg.SensorResult(
             run_requests=[_to_request(line, tick, now)] if tick else [],
             skip_reason=None if tick else held or "no new candle is due",
-            cursor=Memory(last, judged, answers.count == 0).to_cursor(),
+            cursor=Memory(last, judged, answers.count == 0, told).to_cursor(),
             asset_events=[
-                *(
-                    it
-                    for key, it in fresh.items()
-                    if memory.fresh.get(key.to_user_string()) != it.passed
-                ),
+                *turned,
                 *(to_evaluation(key, answers) for key in _candle_assets(line) if is_news),
             ],
         )
 
     return new_candle_sensor
+
+
+def _has_turned(memory: Memory, key: dg.AssetKey, verdict: dg.AssetCheckEvaluation) -> bool:
+    return memory.fresh.get(key.to_user_string()) != verdict.passed
+
+
+def _is_old(line: Line, memory: Memory, now: datetime) -> bool:
+    # While the exchange is not asked no tick writes them, and nobody would be told to halt.
+    return memory.told is None or now - memory.told >= line.settings.refresh.candles
+
+
+def _tell(context: dg.SensorEvaluationContext, line: Line, lake: Lake) -> bool:
+    try:
+        renew_state_files(line, lake)
+    except StorageError as error:
+        context.log.warning("the state files stay as they were: %s", error)
+        return False
+    return True
 
 
 def _score(

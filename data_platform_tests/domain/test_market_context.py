@@ -132,6 +132,10 @@ def test_a_trend_needs_close_and_means_in_their_order() -> None:
     assert trend(candles(rising[::-1]), HOUR, NOW) == "bearish"
     # It still stands above its long mean and has just fallen below the short one.
     assert trend(candles([*rising[:-1], 130.0]), HOUR, NOW) == "ranging"
+    # A leap above both means, which still stand in the order of the fall before it, and its mirror.
+    falling = [200.0 - number for number in range(49)]
+    assert trend(candles([*falling, 190.0]), HOUR, NOW) == "ranging"
+    assert trend(candles([*(300.0 - each for each in falling), 110.0]), HOUR, NOW) == "ranging"
     assert trend(candles([100.0] * 50), HOUR, NOW) == "ranging"
 
 

@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-import time as clock
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
@@ -221,6 +220,7 @@ def test_status_counts_what_duckdb_counts(full: Lake) -> None:
         ("2024-06-12 05:00", "2024-06-12 05:30", "no_trades"),
         ("2024-06-11 23:50", "2024-06-12 00:05", "refused"),
         ("2024-06-11 03:00", "2024-06-11 03:05", "open"),
+        ("2024-06-11 22:00", "2024-06-11 22:05", "open"),
     ):
         punch(full, five, time(start), time(end))
         plant_gaps(full, gap_of(five, start, end, status, confirmed=True))  # type: ignore[arg-type]
@@ -639,16 +639,13 @@ def test_another_process_never_reads_half_a_file(full: Lake) -> None:
     ) as reader:
         assert reader.stdout is not None
         assert reader.stdout.readline() == "ready\n"
-        rounds, end = 0, clock.monotonic() + 2
-        while clock.monotonic() < end:
-            rounds += 1
-            write(full, now=NOW + timedelta(seconds=rounds))
+        for number in range(20):
+            write(full, now=NOW + timedelta(seconds=number))
         (folder / "stop").touch()
-        reads, seen = map(int, reader.communicate(timeout=30)[0].split())
+        reads, seen = map(int, reader.communicate(timeout=60)[0].split())
     assert reader.returncode == 0
-    assert rounds > 5
-    assert reads > 100
     # It has met several generations, so that writes and reads did overlap.
+    assert reads > 20
     assert seen > 3
     assert [path.name for path in folder.rglob(".*")] == []
 

@@ -1,6 +1,7 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -144,6 +145,61 @@ def test_open_breaker_turns_the_candle_assets_red_once_and_green_once_it_has_clo
     assert verdicts(tick(stored_line, up.cursor), "exchange_answers") == {}
 
 
+def status_of(line: SmallLine) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((line.root / "data/state/data_status.json").read_text())
+    return found
+
+
+def test_programs_are_told_at_once_that_an_exchange_is_away_though_no_tick_runs(
+    stored_line: SmallLine,
+) -> None:
+    first = tick(stored_line)
+    assert status_of(stored_line)["halt_trading"] is False
+    opened = BreakerState("open", 5, NOW, NOW + 9 * HOUR, "HTTP 503")
+    with stored_line.lake() as lake:
+        lake.breakers.change("binance", lambda _: opened)
+    stored_line.clock[0] = NOW + timedelta(seconds=10)
+    down = tick(stored_line, first.cursor)
+    assert not down.run_requests
+    told = status_of(stored_line)
+    assert (told["halt_trading"], told["updated_at"]) == (True, "2024-03-02T12:00:17Z")
+    with stored_line.lake() as lake:
+        lake.breakers.change("binance", lambda _: CLOSED)
+    stored_line.clock[0] = NOW + timedelta(seconds=20)
+    tick(stored_line, down.cursor)
+    assert status_of(stored_line)["halt_trading"] is False
+
+
+def test_state_files_never_grow_older_than_a_refresh_interval(stored_line: SmallLine) -> None:
+    opened = BreakerState("open", 5, NOW, NOW + 9 * HOUR, "HTTP 503")
+    with stored_line.lake() as lake:
+        lake.breakers.change("binance", lambda _: opened)
+    cursor = tick(stored_line).cursor
+    for later, told in ((59, "2024-03-02T12:00:07Z"), (60, "2024-03-02T13:00:07Z")):
+        stored_line.clock[0] = NOW + timedelta(minutes=later)
+        cursor = tick(stored_line, cursor).cursor
+        assert status_of(stored_line)["updated_at"] == told
+
+
+def test_a_tick_that_was_asked_for_writes_the_state_files_itself(stored_line: SmallLine) -> None:
+    first = tick(stored_line)
+    stored_line.clock[0] = NOW + HOUR
+    request = only_request(tick(stored_line, first.cursor))
+    assert status_of(stored_line)["updated_at"] == "2024-03-02T12:00:07Z"
+    run(stored_line, request)
+    assert status_of(stored_line)["updated_at"] == "2024-03-02T13:00:07Z"
+
+
+def test_state_files_that_cannot_be_written_keep_no_candle_from_being_fetched(
+    stored_line: SmallLine,
+) -> None:
+    (stored_line.root / "data/state").write_text("in the way")
+    found = tick(stored_line)
+    assert read_memory(found.cursor).told is None
+    stored_line.clock[0] = NOW + HOUR
+    assert tick(stored_line, found.cursor).run_requests
+
+
 def test_outage_of_another_exchange_holds_nobody_up(stored_line: SmallLine) -> None:
     stored_line.clock[0] = NOW + HOUR
     opened = BreakerState("open", 3, NOW, NOW + 2 * HOUR, "okx: HTTP 503")
@@ -225,11 +281,12 @@ def test_freshness_says_nothing_of_what_was_never_stored(empty_line: SmallLine) 
 
 
 def test_memory_survives_its_way_through_the_cursor() -> None:
-    memory = Memory({"candles": NOW}, {"binance/ohlcv_1h": False}, answers=False)
+    memory = Memory({"candles": NOW}, {"binance/ohlcv_1h": False}, answers=False, told=NOW)
     assert read_memory(memory.to_cursor()) == memory
-    # A cursor from before anybody was told of breakers.
-    older = {key: kept for key, kept in json.loads(memory.to_cursor()).items() if key != "answers"}
-    assert read_memory(json.dumps(older)) == replace(memory, answers=True)
+    # A cursor from before anybody was told of breakers, and of how things stand.
+    held = json.loads(memory.to_cursor())
+    older = {key: kept for key, kept in held.items() if key not in {"answers", "told"}}
+    assert read_memory(json.dumps(older)) == replace(memory, answers=True, told=None)
     assert read_memory(None) == Memory({}, {})
     assert json.loads(memory.to_cursor())["last"] == {"candles": "2024-03-02T12:00:07+00:00"}
 
