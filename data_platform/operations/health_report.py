@@ -5,6 +5,7 @@ Reads journal, ledger, verdicts, scores, breakers and the log of runs; a file of
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -46,6 +47,9 @@ FIRST_GAPS = 5
 
 FIRST_PARTITIONS = 12
 """Partitions whose rows are shown, the worst."""
+
+FIRST_OF_SERIES = 2
+"""As many of them may be of one series and layer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,7 @@ def gather_facts(lake: Lake, rules: ReportRules, now: datetime) -> ReportFacts:
     partitions = sorted(
         (it for look in looks for it in look.partitions(lake)), key=_badness, reverse=True
     )
+    shown = _varied(partitions)
     return ReportFacts(
         made_at=now,
         health=_health(series, days, sources, scores, rules.levels),
@@ -105,8 +110,8 @@ def gather_facts(lake: Lake, rules: ReportRules, now: datetime) -> ReportFacts:
         series=series,
         days=days,
         sources=sources,
-        partitions=partitions[:FIRST_PARTITIONS],
-        more_partitions=max(0, len(partitions) - FIRST_PARTITIONS),
+        partitions=shown,
+        more_partitions=len(partitions) - len(shown),
         doubts=[line for look in looks for line in look.doubts()],
     )
 
@@ -148,6 +153,18 @@ def _health(
     lacks = days.select(pl.sum_horizontal(GAPS).sum()).item()
     is_low = worst < max(levels.values(), default=0.0)
     return "degraded" if lacks or is_low or "failing" in states else "healthy"
+
+
+def _varied(partitions: Sequence[PartitionFacts]) -> list[PartitionFacts]:
+    """Return the first partitions, of each series some only: one must not hide the others."""
+    taken: Counter[str] = Counter()
+    shown: list[PartitionFacts] = []
+    for part in partitions:
+        series = part.name.rpartition(" ")[0]
+        if taken[series] < FIRST_OF_SERIES and len(shown) < FIRST_PARTITIONS:
+            taken[series] += 1
+            shown.append(part)
+    return shown
 
 
 def _badness(part: PartitionFacts) -> tuple[bool, float, int]:

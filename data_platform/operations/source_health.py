@@ -11,6 +11,9 @@ from data_platform.domain.breaker import BreakerState
 from data_platform.operations.lake import Lake
 from data_platform.rendering.facts import SourceFacts, SourceState
 
+TICK = "tick"
+"""The kind of run that fetches candles as they close."""
+
 WINDOW = timedelta(days=7)
 """How far back the log of runs is read."""
 
@@ -35,7 +38,8 @@ def _health(name: str, breaker: BreakerState, runs: pl.DataFrame, now: datetime)
     for text in runs["errors_json"]:
         errors.update(json.loads(text))
     medians = runs.select(
-        lag=pl.duration(milliseconds=pl.col("lag_ms").median()),
+        # Who fetches history finds every candle late.
+        lag=pl.duration(milliseconds=pl.col("lag_ms").filter(pl.col("kind") == TICK).median()),
         took=(pl.col("ended_at") - pl.col("started_at")).median(),
         newest=pl.max("ended_at"),
     )

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Literal
 
 import polars as pl
@@ -39,31 +38,31 @@ def _sources(facts: ReportFacts) -> Iterator[Notice]:
 
 
 def _late(facts: ReportFacts) -> Iterator[Notice]:
-    for (exchange, timeframe, state), group in _grouped(facts.series):
-        if state not in ("stale", "not stored"):
-            continue
+    never = [it for it in facts.series if it.state == "not stored"]
+    for (exchange,), group in _grouped(never, "exchange"):
         pairs = _named([it.pair for it in group])
-        if state == "not stored":
-            text = f"{exchange} {timeframe}: nothing was ever stored of {pairs}."
-            yield Notice("critical", text, f"data-platform download --exchange {exchange}")
-            continue
+        frames = ", ".join(dict.fromkeys(it.timeframe for it in group))
+        text = f"{exchange}: nothing was ever stored of {pairs} ({frames})."
+        yield Notice("critical", text, f"data-platform download --exchange {exchange}")
+    late = [it for it in facts.series if it.state == "stale"]
+    for (exchange, timeframe), group in _grouped(late, "exchange", "timeframe"):
         worst = max(group, key=lambda it: it.late)
         yield Notice(
             "critical",
-            f"{exchange} {timeframe}: {pairs} late by up to {spell_span(worst.late)}, "
-            f"allowed are {spell_span(worst.limit)}.",
+            f"{exchange} {timeframe}: {_named([it.pair for it in group])} late by up to "
+            f"{spell_span(worst.late)}, allowed are {spell_span(worst.limit)}.",
             f"Keep {exchange}_new_candle_sensor on, or call data-platform download.",
         )
 
 
 def _grouped(
-    series: Sequence[SeriesFacts],
-) -> Iterator[tuple[tuple[str, str, str], list[SeriesFacts]]]:
-    def key(it: SeriesFacts) -> tuple[str, str, str]:
-        return it.exchange, it.timeframe, it.state
-
-    for found, group in groupby(sorted(series, key=key), key):
-        yield found, list(group)
+    series: Sequence[SeriesFacts], *names: str
+) -> Iterator[tuple[tuple[str, ...], list[SeriesFacts]]]:
+    """Yield series that are alike in some facts together, in their order."""
+    found: dict[tuple[str, ...], list[SeriesFacts]] = {}
+    for it in series:
+        found.setdefault(tuple(getattr(it, name) for name in names), []).append(it)
+    yield from found.items()
 
 
 def _scores(facts: ReportFacts) -> Iterator[Notice]:
@@ -110,5 +109,6 @@ def _doubts(facts: ReportFacts) -> Iterator[Notice]:
 
 
 def _named(pairs: Sequence[str]) -> str:
+    pairs = list(dict.fromkeys(pairs))
     shown, rest = pairs[:FIRST_NAMES], len(pairs) - FIRST_NAMES
     return ", ".join(shown) + (f" and {rest} more" if rest > 0 else "")

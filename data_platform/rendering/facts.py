@@ -105,7 +105,7 @@ class SourceFacts:
     candles: int
     refused: int
     lag: timedelta | None
-    """Median over the runs of the time from a candle's close to its commit."""
+    """Median over the ticks of the time from a candle's close to its commit."""
     took: timedelta | None
     """Median length of a run."""
     newest: datetime | None

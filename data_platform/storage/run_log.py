@@ -63,6 +63,7 @@ class Step:
 RUN_SCHEMA = pl.Schema(
     {
         "exchange": pl.String(),
+        "kind": pl.String(),
         "started_at": TIME,
         "ended_at": TIME,
         **dict.fromkeys(_SUMS, pl.Int64()),

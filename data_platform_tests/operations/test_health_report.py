@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from data_platform.domain.breaker import BreakerState
+from data_platform.domain.markets import Series
 from data_platform.operations.due import FreshnessLimits
 from data_platform.operations.health_report import (
     LEVELS,
@@ -61,7 +62,7 @@ def gather(lake: Lake, rules: ReportRules = RULES) -> ReportFacts:
     return gather_facts(lake, rules, NOW)
 
 
-def score(lake: Lake, series: object, month: str, **given: float | None) -> None:
+def score(lake: Lake, series: Series, month: str, **given: float | None) -> None:
     blank = dict.fromkeys(("consistency", "accuracy", "timeliness", "score_four"))
     row = ScoreRow(
         day=date(2024, 2, 10),
@@ -75,14 +76,21 @@ def score(lake: Lake, series: object, month: str, **given: float | None) -> None
         **{"completeness": 1.0, "score_five": 0.9, **blank, **given},
     )
     with lake.state.write() as connection:
-        lake.scores.record(connection, [(partition_of(series, month), row)])  # type: ignore[arg-type]
+        lake.scores.record(connection, [(partition_of(series, month), row)])
 
 
 def put(new: BreakerState, _: BreakerState) -> BreakerState:
     return new
 
 
-def verdict(lake: Lake, month: str, rule: str, count: int, day: str = "2024-02-10") -> None:
+def verdict(
+    lake: Lake,
+    month: str,
+    rule: str,
+    count: int,
+    day: str = "2024-02-10",
+    series: Series = BTC,
+) -> None:
     row = VerdictRow(
         rule=rule,
         day=date.fromisoformat(day),
@@ -94,7 +102,7 @@ def verdict(lake: Lake, month: str, rule: str, count: int, day: str = "2024-02-1
         checked_at=NOW,
     )
     with lake.state.write() as connection:
-        lake.verdicts.record(connection, partition_of(BTC, month), (row,))
+        lake.verdicts.record(connection, partition_of(series, month), (row,))
 
 
 def test_a_whole_and_fresh_lake_is_healthy(whole: Lake) -> None:
@@ -197,6 +205,15 @@ def test_failed_verdicts_are_told_by_partition_the_worst_first(whole: Lake) -> N
     assert (found.rule, found.count, found.checked) == ("high_not_below_low", 2, 744)
     assert found.rows == [{"open_time": "2024-01-05 03:00:00"}]
     assert (second.name, second.score) == ("okx/ohlcv_1h BTC-USDT 2024-01", None)
+
+
+def test_a_series_with_many_bad_months_does_not_hide_the_others(whole: Lake) -> None:
+    for month in range(1, 10):
+        verdict(whole, f"2023-0{month}", "high_not_below_low", 50)
+    verdict(whole, "2024-01", "no_price_jumps", 1, series=ETH)
+    facts = gather(whole)
+    assert [it.name.split()[1] for it in facts.partitions] == ["BTC-USDT", "BTC-USDT", "ETH-USDT"]
+    assert facts.more_partitions == 7
 
 
 def test_a_month_of_which_journal_and_ledger_disagree_is_told(whole: Lake) -> None:

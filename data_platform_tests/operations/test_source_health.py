@@ -15,7 +15,8 @@ NOW = time("2024-03-10 12:00")
 def note(lake: Lake, run: str, ended: str, seconds: float, **given: Any) -> None:  # noqa: ANN401
     end = time(ended)
     started = end - timedelta(seconds=seconds)
-    lake.runs.add(Step(run, given.pop("exchange", "okx"), "tick", started, end, **given))
+    exchange, kind = given.pop("exchange", "okx"), given.pop("kind", "tick")
+    lake.runs.add(Step(run, exchange, kind, started, end, **given))
 
 
 def test_runs_of_the_window_are_summed_and_their_medians_told(lake: Lake) -> None:
@@ -31,6 +32,13 @@ def test_runs_of_the_window_are_summed_and_their_medians_told(lake: Lake) -> Non
     assert okx.newest == time("2024-03-10 11:45")
     assert okx.state == "answers"
     assert timedelta(days=7) == WINDOW
+
+
+def test_who_fetches_history_tells_nothing_of_latency(lake: Lake) -> None:
+    note(lake, "a", "2024-03-10 11:00", 10, lag=timedelta(seconds=3))
+    note(lake, "b", "2024-03-10 11:10", 10, lag=timedelta(days=300), kind="backfill")
+    [okx] = find_source_health(lake, ["okx"], NOW)
+    assert okx.lag == timedelta(seconds=3)
 
 
 def test_an_exchange_without_runs_is_unknown_and_not_zero(lake: Lake) -> None:
