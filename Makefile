@@ -14,7 +14,7 @@ SQL ?= select exchange, timeframe, count(*) as candles from candles group by all
 
 .PHONY: help install demo demo-ui test test-slow test-pythons check docs fix ui ui-readonly simulate \
 	generate-sample download status report scorecard backup verify doctor query bench bench-fetch bench-store \
-	bench-checks bench-indicators bench-state clean
+	bench-checks bench-report bench-indicators bench-state clean
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18

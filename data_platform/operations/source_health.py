@@ -40,10 +40,11 @@ def _health(name: str, breaker: BreakerState, runs: pl.DataFrame, now: datetime)
     medians = runs.select(
         # Who fetches history finds every candle late.
         lag=pl.duration(milliseconds=pl.col("lag_ms").filter(pl.col("kind") == TICK).median()),
+        answers_in=pl.duration(milliseconds=pl.col("latency_ms").median()),
         took=(pl.col("ended_at") - pl.col("started_at")).median(),
         newest=pl.max("ended_at"),
     )
-    [(lag, took, newest)] = medians.rows()
+    [(lag, answers_in, took, newest)] = medians.rows()
     return SourceFacts(
         name=name,
         state=_state(breaker, now),
@@ -54,6 +55,7 @@ def _health(name: str, breaker: BreakerState, runs: pl.DataFrame, now: datetime)
         candles=int(runs["candles"].sum()),
         refused=int(runs["refused"].sum()),
         lag=lag,
+        answers_in=answers_in,
         took=took,
         newest=newest,
     )

@@ -106,6 +106,8 @@ class SourceFacts:
     refused: int
     lag: timedelta | None
     """Median over the ticks of the time from a candle's close to its commit."""
+    answers_in: timedelta | None
+    """Median from sending a request to its answer."""
     took: timedelta | None
     """Median length of a run."""
     newest: datetime | None

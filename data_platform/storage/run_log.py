@@ -69,6 +69,7 @@ RUN_SCHEMA = pl.Schema(
         **dict.fromkeys(_SUMS, pl.Int64()),
         "errors_json": pl.String(),
         "lag_ms": pl.Int64(),
+        "latency_ms": pl.Int64(),
     }
 )
 

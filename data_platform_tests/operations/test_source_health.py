@@ -35,15 +35,17 @@ def test_runs_of_the_window_are_summed_and_their_medians_told(lake: Lake) -> Non
 
 
 def test_who_fetches_history_tells_nothing_of_latency(lake: Lake) -> None:
-    note(lake, "a", "2024-03-10 11:00", 10, lag=timedelta(seconds=3))
-    note(lake, "b", "2024-03-10 11:10", 10, lag=timedelta(days=300), kind="backfill")
+    fast, slow = timedelta(milliseconds=40), timedelta(milliseconds=90)
+    note(lake, "a", "2024-03-10 11:00", 10, lag=timedelta(seconds=3), latency=fast)
+    note(lake, "b", "2024-03-10 11:10", 10, lag=timedelta(days=300), kind="backfill", latency=slow)
     [okx] = find_source_health(lake, ["okx"], NOW)
     assert okx.lag == timedelta(seconds=3)
+    assert okx.answers_in == (fast + slow) / 2
 
 
 def test_an_exchange_without_runs_is_unknown_and_not_zero(lake: Lake) -> None:
     [okx] = find_source_health(lake, ["okx"], NOW)
-    assert (okx.runs, okx.lag, okx.took, okx.newest) == (0, None, None, None)
+    assert (okx.runs, okx.lag, okx.answers_in, okx.took, okx.newest) == (0, *[None] * 4)
 
 
 def test_a_breaker_tells_whether_the_exchange_is_asked(lake: Lake) -> None:

@@ -53,6 +53,7 @@ def source_facts(name: str = "binance", **given: Any) -> SourceFacts:  # noqa: A
         "candles": 1000,
         "refused": 0,
         "lag": timedelta(seconds=7),
+        "answers_in": timedelta(milliseconds=85),
         "took": timedelta(seconds=20),
         "newest": NOW,
         **given,

@@ -161,6 +161,7 @@ def test_gaps_verdicts_scores_and_sources_are_told(page: str) -> None:
     assert "accuracy \u2013 nothing known: its weight is shared out" in words
     assert "failed attempts 10 (10.00 %) transient: 8 refused: 2" in words
     assert "okx left alone okx is not asked" in words
+    assert "an answer takes 85 ms latency of a tick 7 s" in words
     assert "awaited for 3 h, allowed are 5 min" in words
     assert "binance/BTC-USDT/1h 2024-02: odd." in words
     assert "4 more" in words
