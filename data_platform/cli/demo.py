@@ -19,6 +19,7 @@ from data_platform.cli.line_table import has_failed, judge_line, to_line_table
 from data_platform.cli.orders import Wish, to_orders
 from data_platform.cli.output import open_console, to_table
 from data_platform.cli.query import opened_catalog
+from data_platform.cli.state import renew_state
 from data_platform.cli.worker_pool import PoolResult
 from data_platform.converters import CONVERTERS
 from data_platform.domain.errors import DataPlatformError
@@ -55,6 +56,7 @@ def demo(*, ui: bool) -> None:
         result = run_orders(settings, to_orders(settings, Wish(), begun))
         if is_success(result):
             _build_catalog()
+            renew_state(settings)
         is_good = _show(settings, result, begun) and is_success(result)
         if ui:
             _open_ui()

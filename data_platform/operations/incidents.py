@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 
 from data_platform.domain.markets import Series
+from data_platform.domain.periods import to_period
 from data_platform.operations.lake import Lake
 from data_platform.storage.journal import to_series
 from data_platform.storage.recent import recent_failures, recent_gaps, recent_rewrites
@@ -100,8 +101,9 @@ def _failures(verdicts: pl.DataFrame, since: datetime) -> list[Incident]:
         times = _times(row["rows_json"])
         lately = [time for time in times if time >= since]
         # A month is judged whole again and again: what it held for long is no news. Only the
-        # first ten rows are kept, so that of more than those the newest may be lately.
-        if times and not lately and row["count"] <= len(times):
+        # first ten rows are kept, so that of more than those of a running month the newest may be.
+        is_over = bool(row["period"]) and to_period(row["period"]).end <= since
+        if times and not lately and (is_over or row["count"] <= len(times)):
             continue
         at = min(lately, default=row["checked_at"])
         bars = len(lately) if lately and row["count"] <= len(times) else row["count"]

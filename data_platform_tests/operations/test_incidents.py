@@ -26,7 +26,9 @@ def found(lake: Lake) -> list[Incident]:
     return [it for own in find_incidents(lake, NOW).values() for it in own]
 
 
-def judge(lake: Lake, rule: str, times: list[str], count: int | None = None) -> None:
+def judge(
+    lake: Lake, rule: str, times: list[str], count: int | None = None, month: str = "2024-01"
+) -> None:
     rows = [{"open_time": text} for text in times]
     row = VerdictRow(
         rule=rule,
@@ -39,7 +41,7 @@ def judge(lake: Lake, rule: str, times: list[str], count: int | None = None) -> 
         checked_at=time("2024-01-10 12:00"),
     )
     with lake.state.write() as connection:
-        lake.verdicts.record(connection, partition_of(), [row])
+        lake.verdicts.record(connection, partition_of(month=month), [row])
 
 
 @pytest.mark.parametrize(
@@ -104,6 +106,15 @@ def test_a_failing_rule_is_told_by_its_rows_of_the_last_day(
     judge(lake, "no_price_jumps", times, count)
     told = [(it.at, it.bars, it.kind) for it in found(lake)]
     assert told == ([(time(expected[0]), expected[1], "no_price_jumps")] if expected else [])
+
+
+def test_a_month_that_is_over_has_no_news_however_much_was_found_in_it(lake: Lake) -> None:
+    times = [f"2023-12-02 {hour:02d}:00:00" for hour in range(10)]
+    judge(lake, "no_price_jumps", times, 500, month="2023-12")
+    assert found(lake) == []
+    # What was not answered is not answered now, whenever its candles opened.
+    judge(lake, "series_fetched", [], 1, month="2023-12")
+    assert [it.kind for it in found(lake)] == ["series_fetched"]
 
 
 def test_a_correction_is_an_event_and_no_issue(lake: Lake) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from data_platform.domain.breaker import BreakerState
+from data_platform.domain.exchanges import QuietCandle
 from data_platform.domain.markets import Market, Series
 from data_platform.domain.periods import periods_between
 from data_platform.domain.state_files import SCHEMAS
@@ -26,6 +28,7 @@ from data_platform.operations.missing import History
 from data_platform.operations.state_files import StateReport, write_state_files
 from data_platform.quality.standards import Standards
 from data_platform.storage.catalog import open_catalog
+from data_platform.storage.run_log import Step
 from data_platform.storage.scores import ScoreRow
 from data_platform.storage.state_files import StateFiles
 from data_platform_tests.factories import (
@@ -47,6 +50,9 @@ FIRST = {"1m": 2, "5m": 2, "1h": 100, "4h": 20, "1d": 80}
 
 NOW = time("2024-06-12 10:37:07")
 """A Wednesday; the newest candle of 1h opened at 09:00."""
+
+NEWEST_END = "2024-06-12 10:35"
+"""Where the stored candles of 5m end."""
 
 BTC, ETH = Market("binance", series_of().pair), Market("binance", series_of(pair="ETH/USDT").pair)
 FRESH = FreshnessLimits(GRACE, timedelta(minutes=5), Standards())
@@ -332,6 +338,32 @@ def test_an_exchange_that_does_not_answer_halts(
     assert (status.overall_health, status.halt_trading) == (health, halt)
     report = content(full, "quality_report")
     assert bool(report["recommendations"]) is halt
+
+
+def test_a_source_tells_its_newest_answer_and_how_soon_it_came(full: Lake) -> None:
+    at = time("2024-06-12 10:35:11")
+    full.runs.add(
+        Step("a", "binance", "tick", at, at, answered_at=at, latency=timedelta(milliseconds=84))
+    )
+    write(full)
+    assert content(full, "data_status")["sources"]["binance"] == {
+        "status": "up",
+        "last_response": "2024-06-12T10:35:11Z",
+        "latency_ms": 84.0,
+    }
+
+
+@pytest.mark.parametrize(("quiet_candle", "gaps"), [("flat", 2), ("omitted", 1)])
+def test_a_confirmed_silence_behind_the_newest_candle_may_be_a_time_without_trades(
+    full: Lake, quiet_candle: QuietCandle, gaps: int
+) -> None:
+    five = series_of(timeframe="5m")
+    for start, end in (("2024-06-12 03:00", "2024-06-12 03:05"), ("2024-06-12 10:20", NEWEST_END)):
+        punch(full, five, time(start), time(end))
+        plant_gaps(full, gap_of(five, start, end, confirmed=True))
+    own = replace(watched(BTC), history=History(quiet_candle, {}))
+    states = write(full, own).status.markets["binance/BTC-USDT"].timeframes
+    assert (states["5m"].last_bar, states["5m"].gaps_today) == (time("2024-06-12 10:15"), gaps)
 
 
 def test_a_stopped_line_halts_though_another_exchange_writes(full: Lake) -> None:
