@@ -205,11 +205,10 @@ def _derive(lake: Lake, partition: Partition, recipe: Recipe, book: JournalBook)
     if not is_stale(partition, recipe, book):
         return False
     # Looked up before the inputs are read: what is committed meanwhile shows next time.
-    before = JournalBook(lake)
-    _months_read(partition, recipe, before, {})
+    _months_read(partition, recipe, book, {})
     ingredients = recipe.gather(lake, partition)
-    months = _months_read(partition, recipe, before, ingredients.since)
-    same = _stored_of_same(lake, partition, recipe, ingredients.inputs)
+    months = _months_read(partition, recipe, book, ingredients.since)
+    same = _stored_of_same(partition, recipe, ingredients.inputs, book)
     result = lake.store.commit(
         partition,
         ingredients.compute() if same is None else same,
@@ -244,16 +243,16 @@ def _refuse_changed_set(partition: Partition, recipe: Recipe, book: JournalBook)
 
 
 def _stored_of_same(
-    lake: Lake, partition: Partition, recipe: Recipe, inputs: tuple[InputRow, ...]
+    partition: Partition, recipe: Recipe, inputs: tuple[InputRow, ...], book: JournalBook
 ) -> pl.DataFrame | None:
     """Return what is stored if it was computed from the same rows by the same code."""
-    own = lake.store.journal(partition)
+    own = book.row(partition)
     if own is None or own.code_version != recipe.code_version:
         return None
-    if lake.store.inputs(partition)[len(recipe.reads(partition)) :] != inputs:
+    if book.inputs(partition)[len(recipe.reads(partition)) :] != inputs:
         return None
     try:
-        stored = lake.store.read(partition)
+        stored = book.lake.store.read(partition)
     except DamagedFileError:
         return None
     return stored.frame if stored and stored.version == own.file_sha256 else None

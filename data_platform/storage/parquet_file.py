@@ -107,6 +107,9 @@ def encode(partition: Partition, frame: pl.DataFrame) -> bytes:
     frame.write_parquet(
         buffer,
         compression="zstd",
+        # Derived files are written anew with each candle: a month of 1m indicators takes 16 ms
+        # instead of 23 at the default level, for a tenth more bytes (2026-11-28).
+        compression_level=None if partition.layer == "ohlcv" else 1,
         metadata={
             footer.VERSION_KEY: str(footer.SCHEMA_VERSION),
             footer.PARTITION_KEY: str(partition),
