@@ -12,7 +12,7 @@ ARGS ?=
 SHORT := data_platform_tests/domain data_platform_tests/test_line.py data_platform_tests/test_definitions.py
 SQL ?= select exchange, timeframe, count(*) as candles from candles group by all order by all
 
-.PHONY: help install demo demo-ui test test-slow test-pythons check docs fix ui ui-readonly simulate \
+.PHONY: help install demo demo-correction demo-ui test test-slow test-pythons check docs fix ui ui-readonly simulate \
 	generate-sample download status report scorecard backup verify doctor query bench bench-fetch bench-store \
 	bench-checks bench-report bench-indicators bench-state clean
 
@@ -34,6 +34,9 @@ install: .venv/.installed $(DAGSTER_HOME)/dagster.yaml ## Install what is locked
 
 demo: install ## Run the whole line on simulated exchanges, offline
 	data-platform demo $(ARGS)
+
+demo-correction: install ## Correct one candle, offline: exactly what is computed again, and why
+	data-platform demo-correction
 
 demo-ui: install ## The demo, then the Dagster UI on it with sensors running
 	data-platform demo --ui

@@ -11,6 +11,7 @@ import click
 from data_platform.cli.alerts import alerts
 from data_platform.cli.backup import backup
 from data_platform.cli.demo import demo
+from data_platform.cli.demo_correction import demo_correction
 from data_platform.cli.dictionary import dictionary
 from data_platform.cli.doctor import doctor
 from data_platform.cli.download import download
@@ -65,6 +66,7 @@ COMMANDS = (
         alerts,
         backup,
         demo,
+        demo_correction,
         dictionary,
         doctor,
         download,
