@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 
 from data_platform.converters import CONVERTERS
+from data_platform.domain.candles import CANDLE_SCHEMA
 from data_platform.domain.timeframes import to_timeframe
-from data_platform.operations.dictionary import spell_dictionary
+from data_platform.operations.dictionary import consensus_columns, spell_dictionary
 from data_platform.settings import PROJECT_ROOT, load_settings
 from data_platform.storage.state_frames import STATE_COLUMNS, STATE_SCHEMAS, STATE_TABLES
 
@@ -41,3 +42,8 @@ def test_a_config_with_other_indicators_has_another_dictionary(tmp_path: Path) -
     config.write_text(f"exchanges:\n  okx: {{pairs: [BTC/USDT]}}\nindicators: [{names}]\n")
     assert "| sma_7 | Float64 |" in spelled(config)
     assert "| sma_7 |" not in DOCUMENT.read_text()
+
+
+def test_the_consensus_is_described_as_the_macro_shows_it() -> None:
+    names = [it.name for it in consensus_columns()]
+    assert names == [*CANDLE_SCHEMA.names(), "exchanges", "available_at"]

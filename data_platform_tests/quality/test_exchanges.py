@@ -129,6 +129,12 @@ def test_prices_that_stand_still_are_no_shift() -> None:
     assert find_shifts(still, {"other": still}, to_timeframe("1m")).is_empty()
 
 
+def test_prices_that_have_nothing_to_do_with_one_another_are_no_shift() -> None:
+    # Of 24 returns some correlate by 0.3 more with another hour's: on 7 days of this month.
+    unrelated = {"okx": month_of("okx", "1h", seed=7)}
+    assert find_shifts(month_of("binance", "1h"), unrelated, to_timeframe("1h")).is_empty()
+
+
 def test_a_copied_run_is_found_with_its_first_and_last_candle() -> None:
     start, end = at("09 03:07"), at("09 03:37")
     broken = replaced(month_of("binance"), month_of("okx"), start, end)

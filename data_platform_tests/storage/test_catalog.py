@@ -10,6 +10,7 @@ import duckdb
 import polars as pl
 import pytest
 
+from data_platform.domain.candles import CANDLE_SCHEMA
 from data_platform.domain.errors import DamagedFileError, StorageError, WrongUseError
 from data_platform.domain.periods import Period
 from data_platform.storage.answers import select
@@ -144,6 +145,38 @@ def test_the_consensus_is_the_median_candle(door: duckdb.DuckDBPyConnection) -> 
     assert found.height == 48
     assert found["close"].to_list() == [101.0 + hour for hour in range(48)]
     assert found["high"].to_list() == [102.0 + hour for hour in range(48)]
+
+
+def test_the_consensus_keeps_quotes_apart_and_takes_the_median_of_each_number(
+    store: PartitionStore,
+) -> None:
+    volumes = {"binance": 10.0, "kraken": 30.0, "okx": 50.0, "coinbase": 70.0}
+    for number, (name, volume) in enumerate(volumes.items()):
+        frame = candles([0, 1]).with_columns(volume=volume, close=pl.col("close") + number / 100)
+        commit(store, frame.head(1 if name == "coinbase" else 2), partition(series(name)))
+    dollars = candles([0]).with_columns(volume=1000.0)
+    commit(store, dollars, partition(series("bitstamp", pair="BTC/USD")))
+    with open_catalog(store.root, store.state) as door:
+        found = rows_of(door, "FROM consensus('BTC-USDT', '1h')")
+        assert found.columns == [*CANDLE_SCHEMA.names(), "exchanges", "available_at"]
+        first, second = found.rows(named=True)
+        assert (first["exchanges"], first["volume"]) == (4, 40.0)
+        assert (second["exchanges"], second["volume"]) == (3, 30.0)
+        closes = candles([0, 1])["close"]
+        assert first["close"] == pytest.approx(closes[0] + 0.015)
+        assert second["close"] == pytest.approx(closes[1] + 0.01)
+        until = f"until := '{at(1):%Y-%m-%d %H:%M}+00'"
+        assert rows_of(door, f"FROM consensus('BTC/USDT', '1h', {until})").height == 1
+        assert rows_of(door, "FROM consensus('BTC/USD', '1h')")["volume"].to_list() == [1000.0]
+
+
+def test_the_consensus_finds_pairs_with_a_dash_in_their_symbol(store: PartitionStore) -> None:
+    dated = "BTC/USD:BTC-240329"
+    for name in ("binance", "okx"):
+        commit(store, candles([0]), partition(series(name, pair=dated)))
+    with open_catalog(store.root, store.state) as door:
+        found = rows_of(door, f"FROM consensus('{dated}', '1h')")
+    assert found["exchanges"].to_list() == [2]
 
 
 def test_the_state_is_shown_beside(door: duckdb.DuckDBPyConnection) -> None:
