@@ -111,3 +111,18 @@ def test_status_shows_the_trend_of_what_is_stored(lake: Path) -> None:
     assert shown.exit_code == 0, shown.output
     assert "2024-01-01" in shown.stdout
     assert "1.000" in shown.stdout
+
+
+def test_people_see_the_trend_by_a_query_of_their_own(lake: Path) -> None:
+    lake.mkdir()
+    opened = lake_at(lake)
+    for day, score in (("2024-01-30", 0.75), ("2024-01-31", 1.0)):
+        note(opened, "2024-01", day, score)
+    opened.state.close()
+    sql = "select day, score_five from quality where pair = 'BTC-USDT' order by day desc"
+    done = CliRunner().invoke(main, ["query", "--format", "json", sql])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout) == [
+        {"day": "2024-01-31", "score_five": 1.0},
+        {"day": "2024-01-30", "score_five": 0.75},
+    ]
