@@ -18,6 +18,7 @@ from data_platform.assets.scores import asset_scores, score_again
 from data_platform.converters import CONVERTERS_BY_NAME
 from data_platform.domain.layers import LAYERS, Partition
 from data_platform.domain.markets import Series
+from data_platform.domain.periods import period_of
 from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.agreement import COARSER
 from data_platform.operations.due import FreshnessLimits, series_status
@@ -25,6 +26,7 @@ from data_platform.operations.feature_verdicts import Clock, feature_verdicts, r
 from data_platform.operations.lake import Lake
 from data_platform.operations.missing import History
 from data_platform.operations.prove_exports import prove_exports
+from data_platform.operations.rejudge import judge_by_new_limits
 from data_platform.operations.report import spell_causes
 from data_platform.operations.statements import DERIVED, FETCHED, FILES, Statement, statements_of
 from data_platform.operations.verdicts import (
@@ -157,10 +159,20 @@ def _hold_against_others(
     """Judge and score again what has moved, in whatever run it did; checks alone do all of it."""
     is_tick, budget = TICK_TAG in context.run.tags, None if is_alone else RUN_BUDGET
     renewal = renew_beside_others(line, lake, budget, is_tick=is_tick)
+    rejudged = judge_by_new_limits(
+        lake,
+        line.exchange.series,
+        line.settings.thresholds.limits,
+        line.clock(),
+        budget,
+        period_of(line.clock()).previous if is_tick else None,
+    )
     statuses = series_status(lake, line.exchange.series, freshness_limits(line), line.clock())
     score_again(line, lake, statuses, is_tick=is_tick)
     if renewal.left:
         context.log.info("%d months wait to be held against others.", renewal.left)
+    if rejudged.left:
+        context.log.info("%d months wait to be judged by today's limits.", rejudged.left)
 
 
 def _statements(line: Line) -> Iterator[tuple[dg.AssetKey, Statement]]:

@@ -186,6 +186,22 @@ def test_pair_that_is_no_longer_configured_is_not_judged(stored_line: SmallLine)
     assert found["high_not_below_low"].passed
 
 
+def test_a_limit_of_the_config_is_brought_to_months_that_were_stored_before(
+    stored_line: SmallLine,
+) -> None:
+    (stored_line.settings.config_path.parent / "thresholds.yaml").write_text(
+        "checks: {}\nseries:\n  binance/ETH-USDT/1h:\n"
+        "    no_price_jumps: {severity: error, 1h: 0.001}\n"
+    )
+    check = evaluations(fetch_candles(stored_line, "BTC-USDT|2024-03"))["no_price_jumps"]
+    assert not check.passed
+    assert check.severity == dg.AssetCheckSeverity.ERROR
+    assert check.metadata["threshold"].value == {"1h": 0.2, "ETH-USDT 1h": 0.001}
+    rows = check.metadata["first_rows"].value
+    assert isinstance(rows, list)
+    assert {row["partition"].partition("|")[0] for row in rows} == {"ETH-USDT"}
+
+
 def test_failed_fetch_of_an_earlier_run_does_not_fail_this_one(stored_line: SmallLine) -> None:
     plant(stored_line, ETH, "2024-02", "series_fetched", count=1)
     result = fetch_candles(stored_line, "BTC-USDT|2024-03")

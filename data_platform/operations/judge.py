@@ -3,8 +3,10 @@
 Runs the rules of `quality` and shapes their findings for the journal; judges nothing itself.
 """
 
+import hashlib
 import json
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import polars as pl
@@ -30,6 +32,11 @@ CANDLE_RULES: tuple[Rule, ...] = (
     *stillness.RULES,
 )
 
+JUDGE_VERSION = 1
+"""Raised by hand when a rule would judge the same candles otherwise."""
+
+_BASIS_LETTERS = 16
+
 SERIES_FETCHED = "series_fetched"
 """Whether the newest fetch of a partition was answered completely."""
 
@@ -54,7 +61,19 @@ def read_history(lake: Lake, partition: Partition) -> pl.DataFrame:
 
 def judge_candles(given: RuleInput, series: Series, limits: Standards) -> tuple[VerdictRow, ...]:
     """Return one verdict per rule on the stored candles of one partition."""
-    return tuple(_verdict(rule, given, limits.of(rule, series)) for rule in CANDLE_RULES)
+    basis = judged_by(series, limits)
+    rows = (_verdict(rule, given, limits.of(rule, series)) for rule in CANDLE_RULES)
+    return tuple(replace(row, basis=basis) for row in rows)
+
+
+def judged_by(series: Series, limits: Standards) -> str:
+    """Return a short hash of the rules, and of what the config says of them for a series.
+
+    Verdicts that rest on another one are out of date, though the candles are the same.
+    """
+    standards = [(rule.name, limits.of(rule, series)) for rule in CANDLE_RULES]
+    said = [(name, it.severity, sorted(it.limits.items())) for name, it in standards]
+    return hashlib.sha256(f"{JUDGE_VERSION};{said}".encode()).hexdigest()[:_BASIS_LETTERS]
 
 
 def note_completion(lake: Lake, rule: str, report: LayerReport) -> None:
