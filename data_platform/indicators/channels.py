@@ -29,6 +29,9 @@ from data_platform.indicators.windows import (
 UPPER, MIDDLE, LOWER = pl.col("upper"), pl.col("middle"), pl.col("lower")
 HIGH, LOW = pl.col("high"), pl.col("low")
 
+ROUNDING = 1e-12
+"""The share of a price below which a difference is no more than rounding."""
+
 Steps = tuple[tuple[pl.Expr, ...], ...]
 
 
@@ -171,11 +174,13 @@ def _place(key: str, what: str, warm_up: WarmUp, steps: Steps) -> Recipe:
         Column(f"{name}_is_above_{numbers}", FLAG, f"The close lies above {what}."),
         Column(f"{name}_is_below_{numbers}", FLAG, f"The close lies below {what}."),
     )
+    # Lines of a market that stands still lie on its price but for their last bits.
+    rounding, above, below = ROUNDING * CLOSE, CLOSE - UPPER, LOWER - CLOSE
     values = (
         100 * ratio(UPPER - LOWER, pl.col("base")),
-        ratio(CLOSE - LOWER, UPPER - LOWER),
-        CLOSE > UPPER,
-        CLOSE < LOWER,
+        ratio(CLOSE - LOWER, UPPER - LOWER, rounding),
+        above > rounding,
+        below > rounding,
     )
     named = tuple(it.alias(column.name) for it, column in zip(values, columns, strict=True))
     return Recipe(columns, warm_up, (*steps, named))

@@ -114,16 +114,39 @@ DEPARTURES: tuple[Departure, ...] = (
         "null where the average range or move is below 1e-9 of the price",
     ),
     Departure(
-        ("mfi", "cmf", "vwap", "ease_of_movement", "ease_of_movement_mean", "pvo", "pvo_signal"),
+        (
+            *("mfi", "cmf", "vwap", "ease_of_movement", "ease_of_movement_mean"),
+            *("pvo", "pvo_signal", "pvo_histogram"),
+        ),
         "standstill",
         "NaN or infinite without volume, or what pandas' running sums leave of older volume",
         "null",
     ),
     Departure(
-        ("stoch_k", "stoch_d", "williams_r", "uo", "vortex_plus", "vortex_minus", "cci"),
+        (
+            *("stoch_k", "stoch_d", "williams_r", "uo", "cci"),
+            *("vortex_plus", "vortex_minus", "vortex_difference"),
+        ),
         "standstill",
         "NaN, infinite, or what running sums leave of older ranges",
         "null",
+    ),
+    Departure(
+        (
+            "bb_percent",
+            "keltner_percent",
+            "keltner_original_percent",
+            "donchian_percent",
+            "bb_is_above",
+            "bb_is_below",
+            "keltner_is_above",
+            "keltner_is_below",
+            "keltner_original_is_above",
+            "keltner_original_is_below",
+        ),
+        "standstill",
+        "tells by the last bits of rounding where a price lies that its lines lie on",
+        "outside is beyond 1e-12 of the price; no place in a channel that is not wider",
     ),
     Departure(
         ("stc",),

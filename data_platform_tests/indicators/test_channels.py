@@ -49,6 +49,16 @@ def test_bands_without_width_have_no_place(filled: pl.DataFrame) -> None:
     assert (result["bb_is_above_20_2"][0], result["bb_is_below_20_2"][0]) == (0.0, 0.0)
 
 
+@pytest.mark.parametrize("name", ["bb_place_20_2", "keltner_original_place_20"])
+def test_a_price_that_stands_still_is_in_no_channel(filled: pl.DataFrame, name: str) -> None:
+    # The mean of twenty times this price is not this price: it differs in the last bit.
+    still = filled.head(50).with_columns(
+        pl.lit(78.8935).alias(it) for it in ("open", "high", "low", "close")
+    )
+    _, place, above, below = add_indicators(still, (name,)).row(-1)[-4:]
+    assert (place, above, below) == (None, 0.0, 0.0)
+
+
 def test_keltner_lines_are_average_ranges_from_the_average(filled: pl.DataFrame) -> None:
     result = add_indicators(filled, ("keltner_20_10_1.5", "ema_20", "atr_10"))
     expected = (result["ema_20"] + 1.5 * result["atr_10"]).to_list()
