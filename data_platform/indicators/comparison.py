@@ -18,8 +18,11 @@ from data_platform.indicators.textbook import textbook_values
 from data_platform.indicators.windows import SEGMENT
 
 TOLERANCE = 1e-7
-"""How far a value may lie from the reference, of the price or of the window's largest value. What
-divides by the range of a market that hardly moves loses half of float64's digits in both."""
+"""How far a value may lie from the reference, of the largest that is compared. What divides by the
+range of a market that hardly moves loses half of float64's digits in both."""
+
+ROUNDING = 1e-12
+"""And of the price, or of 100."""
 
 STANDSTILL_ROWS = 30
 """After as many candles without trade or move nothing is said of columns that depart there."""
@@ -118,13 +121,14 @@ def expected_values(candles: pl.DataFrame, name: str) -> dict[str, Array]:
 
 
 def _beyond(both: pl.DataFrame, column: Column, candles: pl.DataFrame) -> pl.DataFrame:
-    expected = pl.col("expected").fill_nan(None)
-    scale = candles["high"].abs().max() if column.unit == PRICE else both["expected"].abs().max()
-    far = (pl.col("stored") - expected).abs() > TOLERANCE * pl.max_horizontal(
-        pl.lit(scale, pl.Float64), expected.abs()
-    )
+    expected, far = pl.col("expected").fill_nan(None), pl.col("stored") - pl.col("expected")
+    largest = both.select(expected.abs().max()).item() or 0.0
+    # What a difference of averages leaves of their last bits.
+    whole = candles["high"].max() if column.unit == PRICE else 100.0
+    allowed = TOLERANCE * largest + ROUNDING * pl.lit(whole, pl.Float64)
     return both.with_columns(expected, column=pl.lit(column.name)).filter(
-        far.fill_null(value=False) | (pl.col("stored").is_null() != expected.is_null())
+        (far.abs() > allowed).fill_null(value=False)
+        | (pl.col("stored").is_null() != expected.is_null())
     )
 
 
