@@ -5,7 +5,7 @@ in `operations/verdicts.py`. The step ends as a failure when a partition of this
 completed: by then everything else is done and recorded.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,8 +21,9 @@ from data_platform.domain.markets import Series
 from data_platform.domain.periods import period_of
 from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.agreement import COARSER
-from data_platform.operations.due import FreshnessLimits, series_status
+from data_platform.operations.due import FreshnessLimits, SeriesStatus, series_status
 from data_platform.operations.feature_verdicts import Clock, feature_verdicts, renew_proofs
+from data_platform.operations.indicator_verdicts import comparison_verdict, renew_comparisons
 from data_platform.operations.lake import Lake
 from data_platform.operations.missing import History
 from data_platform.operations.prove_exports import prove_exports
@@ -140,10 +141,21 @@ def verdicts_of(
             score = scores.get(timeframe.name) if layer.name == "ohlcv" else None
             for verdict in table_verdicts(lake, judged, statuses, run_keys):
                 yield judged, replace(verdict, score=score)
-            if layer.name == "features":
-                renew_proofs(lake, judged, line.settings.known.lines, line.clock())
-                for verdict in feature_verdicts(lake, judged, statuses, feature_clock(line)):
-                    yield judged, verdict
+            for verdict in _proofs(lake, line, judged, statuses):
+                yield judged, verdict
+
+
+def _proofs(
+    lake: Lake, line: Line, judged: Judged, statuses: Sequence[SeriesStatus]
+) -> list[Verdict]:
+    """Prove what is due today of a layer that has proofs of its own, and say how they stand."""
+    if judged.layer == "indicators":
+        renew_comparisons(lake, judged, line.settings.indicators, line.clock())
+        return [comparison_verdict(lake, judged)]
+    if judged.layer == "features":
+        renew_proofs(lake, judged, line.settings.known.lines, line.clock())
+        return feature_verdicts(lake, judged, statuses, feature_clock(line))
+    return []
 
 
 def agreement_checks(line: Line) -> list[dg.AssetCheckKey]:

@@ -85,8 +85,9 @@ def test_every_asset_is_judged_once_in_a_run_of_the_whole_line(stored_line: Smal
     tables = len(ALL_LAYERS) * len(TIMEFRAMES)
     derived = tables - len(TIMEFRAMES)
     # Of 1h, 4h and 1d one is fetched and has a finer one that is fetched, too; features are held
-    # against the future and the clock, exports of three programs against the lake.
-    more = 1 + (2 + 3) * len(TIMEFRAMES)
+    # against the future and the clock, indicators against `ta`, exports of three programs against
+    # the lake.
+    more = 1 + (2 + 1 + 3) * len(TIMEFRAMES)
     checks = CANDLE_CHECKS * len(TIMEFRAMES) + DERIVED_CHECKS * derived + more
     assert counts["ASSET_CHECK_EVALUATION"] == checks
     # Events are what a run costs: none beside those that carry something.

@@ -6,6 +6,7 @@ Stays out: whether they are true now (`verdicts.py`).
 from dataclasses import dataclass, field
 
 from data_platform.domain.layers import LAYERS_BY_NAME
+from data_platform.indicators.comparison import TOLERANCE
 from data_platform.operations.judge import CANDLE_RULES, SERIES_DERIVED, SERIES_FETCHED
 from data_platform.operations.prove_exports import BARS_EQUAL
 from data_platform.quality import agreement
@@ -80,6 +81,17 @@ BARS = Statement(
 EXPORT_STATEMENTS: tuple[Statement, ...] = (DERIVED, BARS, FILES)
 """The checks of an exported asset."""
 
+EQUALS_REFERENCE = Statement(
+    "equals_reference",
+    "error",
+    "A window of a stored partition a day, drawn by date and name, equals what the library ta "
+    "makes of the same candles, or the textbook where ta is not followed. A failure names column "
+    "and time, and stays until all of that partition passes.",
+    {"tolerance": TOLERANCE},
+)
+
+INDICATOR_STATEMENTS: tuple[Statement, ...] = (*DERIVED_STATEMENTS, EQUALS_REFERENCE)
+"""The checks of an indicator asset."""
 
 NO_FUTURE = Statement(
     "features_see_no_future",
@@ -100,7 +112,11 @@ FEATURE_STATEMENTS: tuple[Statement, ...] = (*DERIVED_STATEMENTS, NO_FUTURE, FRE
 
 def statements_of(layer: str) -> tuple[Statement, ...]:
     """Return the checks of a layer's assets."""
-    own = {"ohlcv": CANDLE_STATEMENTS, "features": FEATURE_STATEMENTS}
+    own = {
+        "ohlcv": CANDLE_STATEMENTS,
+        "indicators": INDICATOR_STATEMENTS,
+        "features": FEATURE_STATEMENTS,
+    }
     if layer in own:
         return own[layer]
     return EXPORT_STATEMENTS if LAYERS_BY_NAME[layer].refresh == "exports" else DERIVED_STATEMENTS
