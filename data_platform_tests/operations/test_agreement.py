@@ -72,6 +72,7 @@ def told(lake: Lake, rule: str, series: Series = OURS) -> dict[str, Any] | None:
     [row] = rows
     return {
         "count": row["count"],
+        "severity": row["severity"],
         "checked": row["checked"],
         "times": [it["open_time"] for it in json.loads(row["rows_json"])],
         "rows": json.loads(row["rows_json"]),
@@ -238,16 +239,38 @@ def test_derived_candles_are_held_against_exchanges_and_not_against_their_own_ho
     assert (found["count"], found["checked"]) == (0, 186)
 
 
-def test_another_limit_renews_the_verdicts_of_its_rule(lake: Lake) -> None:
+def test_a_corrected_candle_of_its_own_renews_every_verdict_on_its_month(lake: Lake) -> None:
+    own = (MINUTES, OURS)
+    for series in (*own, OKX):
+        store(lake, series)
+    renew(lake, OKX, own=own)
+    wrong = changed(month_of("binance", "1h"), at("05 12:00"), close=1.05, high=1.05)
+    store(lake, OURS, wrong)
+    every = sorted((COARSER.name, EXCHANGES.name, COPIES.name))
+    assert moved(lake, OKX, own=own) == [("binance/SOL-USDT/1h", every)]
+    renew(lake, OKX, own=own)
+    for rule in (COARSER, EXCHANGES):
+        found = told(lake, rule.name)
+        assert found is not None
+        assert found["times"] == ["2024-03-05 12:00:00"]
+
+
+@pytest.mark.parametrize(
+    ("change", "count", "severity"),
+    [(Change({"1h": 0.2}), 0, "warn"), (Change(severity="error"), 1, "error")],
+)
+def test_another_limit_or_severity_renews_the_verdicts_of_its_rule(
+    lake: Lake, change: Change, count: int, severity: str
+) -> None:
     store(lake, OURS, changed(month_of("binance", "1h"), at("05 12:00"), close=1.05))
     store(lake, OKX)
     renew(lake, OKX)
-    lax = among(OKX, standards=Standards({EXCHANGES.name: Change({"1h": 0.2}, "error")}))
-    assert moved_in(lake, lax) == [("binance/SOL-USDT/1h", [EXCHANGES.name])]
-    renew_verdicts(lake, lax, None)
+    given = among(OKX, standards=Standards({EXCHANGES.name: change}))
+    assert moved_in(lake, given) == [("binance/SOL-USDT/1h", [EXCHANGES.name])]
+    renew_verdicts(lake, given, None)
     found = told(lake, EXCHANGES.name)
     assert found is not None
-    assert found["count"] == 0
+    assert (found["count"], found["severity"]) == (count, severity)
 
 
 def test_a_new_version_of_the_rules_renews_every_verdict(

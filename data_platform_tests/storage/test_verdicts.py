@@ -104,6 +104,8 @@ def test_the_newest_basis_of_each_partition_and_rule(
         ("1h", "BTC-USDT", "2024-01", "agree", "new", utc(2024)),
         ("1h", "BTC-USDT", "2024-02", "agree", "", utc(2024)),
     ]
+    since = verdicts.bases("binance", ["agree"], Period(2024, 2))
+    assert since["period"].to_list() == ["2024-02"]
     assert verdicts.bases("okx", ["agree"]).is_empty()
     newest = verdicts.newest("binance", "ohlcv", HOUR)
     assert newest["measured_json"].to_list() == ['{"a": 1}', "{}", "{}"]
