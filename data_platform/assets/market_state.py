@@ -11,6 +11,7 @@ from data_platform.domain.timeframes import to_timeframe
 from data_platform.operations.lake import Lake
 
 if TYPE_CHECKING:
+    from data_platform.operations.health_report import ReportRules
     from data_platform.operations.state_files import StateReport
 
 FIRST_UNREAD = 10
@@ -47,10 +48,14 @@ def build_market_state(line: Line) -> dg.AssetsDefinition:
 
     @decorate
     def market_state(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-        report = renew_state_files(line, open_lake_of(context))
+        from data_platform.operations.health_report import renew_report
+
+        lake = open_lake_of(context)
+        report = renew_state_files(line, lake)
         if report.unread:
             context.log.warning("\n".join(report.unread))
-        return dg.MaterializeResult(metadata=_metadata(report))
+        page = dg.MetadataValue.path(str(renew_report(lake, _rules(line), line.clock())))
+        return dg.MaterializeResult(metadata={**_metadata(report), "report": page})
 
     return market_state
 
@@ -61,13 +66,17 @@ def renew_state_files(line: Line, lake: Lake) -> "StateReport":
     Raises:
         StorageError: one cannot be written, or the state database not be read.
     """
-    from data_platform.config.scope import to_report_rules
     from data_platform.operations.state_files import write_state_files
+
+    return write_state_files(lake, _rules(line), line.clock, {line.exchange.name})
+
+
+def _rules(line: Line) -> "ReportRules":
+    from data_platform.config.scope import to_report_rules
 
     settings = line.settings
     every, allowance = settings.exchanges.values(), settings.refresh.candles
-    rules = to_report_rules(every, allowance, settings.thresholds)
-    return write_state_files(lake, rules, line.clock, {line.exchange.name})
+    return to_report_rules(every, allowance, settings.thresholds)
 
 
 def _reads(line: Line) -> list[dg.AssetKey]:

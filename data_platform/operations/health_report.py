@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,9 @@ from data_platform.storage.tables import COMPONENTS
 
 LEVELS = dict(zip(("critical", "escalate", "high"), (rung[0] for rung in LADDER), strict=True))
 """Scores below which somebody is told, the worst first."""
+
+RENEWED_EVERY = timedelta(hours=1)
+"""How old the page may be: 5 s of work for 240 series over five years are too much for a tick."""
 
 FIRST_GAPS = 5
 """Gaps that a series tells of, the longest."""
@@ -88,6 +91,20 @@ def write_report(lake: Lake, rules: ReportRules, now: datetime, path: Path | Non
     target = path or lake.store.layout.report
     publish_bytes(to_page(gather_facts(lake, rules, now)).encode(), target)
     return target
+
+
+def renew_report(lake: Lake, rules: ReportRules, now: datetime) -> Path:
+    """Write the page to its place in the lake unless it is young; arguments as `write_report`.
+
+    Returns:
+        Where it lies.
+    """
+    target = lake.store.layout.report
+    if target.exists():
+        age = now - datetime.fromtimestamp(target.stat().st_mtime, UTC)
+        if timedelta(0) <= age < RENEWED_EVERY:
+            return target
+    return write_report(lake, rules, now)
 
 
 def gather_facts(lake: Lake, rules: ReportRules, now: datetime) -> ReportFacts:

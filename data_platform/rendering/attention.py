@@ -66,9 +66,9 @@ def _grouped(
 
 
 def _scores(facts: ReportFacts) -> Iterator[Notice]:
-    scored = [
-        (it.score.score, it) for it in facts.series if it.score and it.score.score is not None
-    ]
+    # Of what was never stored there is nothing more to say.
+    stored = [it for it in facts.series if it.state != "not stored"]
+    scored = [(it.score.score, it) for it in stored if it.score and it.score.score is not None]
     for score, series in sorted(scored, key=lambda found: found[0]):
         below = [name for name, limit in facts.levels.items() if score < limit]
         if not below or series.score is None:

@@ -74,6 +74,10 @@ def test_it_runs_alone_and_over_a_range(stored_line: SmallLine) -> None:
     assert job is not None
     alone = job.execute_in_process(instance=stored_line.instance, asset_selection=[KEY])
     assert alone.success
+    [event] = alone.get_asset_materialization_events()
+    page = Path(str(event.step_materialization_data.materialization.metadata["report"].value))
+    assert page == stored_line.root / "data/state/report.html"
+    assert "9 series" in page.read_text()
     tables = [dg.AssetKey(["binance", "ohlcv_1h"]), KEY]
     tags = {
         "dagster/asset_partition_range_start": "BTC-USDT|2024-02",

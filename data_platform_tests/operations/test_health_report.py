@@ -1,5 +1,6 @@
 """What a report gathers: the lake's own facts, each at its series, and one verdict on all."""
 
+import os
 from dataclasses import replace
 from datetime import date, timedelta
 from functools import partial
@@ -15,6 +16,7 @@ from data_platform.operations.health_report import (
     ReportRules,
     Watched,
     gather_facts,
+    renew_report,
     write_report,
 )
 from data_platform.operations.lake import Lake
@@ -236,6 +238,17 @@ def test_the_page_is_written_to_its_place_in_the_lake_and_replaced_whole(whole: 
     assert write_report(whole, RULES, NOW) == path
     assert path.read_text() != first
     assert [it.name for it in path.parent.iterdir()] == ["report.html"]
+
+
+def test_the_page_is_renewed_once_it_is_an_hour_old(whole: Lake) -> None:
+    path = renew_report(whole, RULES, NOW)
+    told = path.read_text()
+    for minutes, is_renewed in ((59, False), (61, True), (-1, True)):
+        path.write_text("old")
+        written = (NOW - timedelta(minutes=minutes)).timestamp()
+        os.utime(path, (written, written))
+        assert renew_report(whole, RULES, NOW) == path
+        assert (path.read_text() == told) == is_renewed
 
 
 def test_the_levels_are_those_of_the_alerts() -> None:

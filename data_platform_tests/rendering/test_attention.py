@@ -53,7 +53,8 @@ def test_late_series_of_one_timeframe_are_one_sentence() -> None:
 
 def test_what_was_never_stored_is_one_sentence_with_the_command_that_fetches_it() -> None:
     names = [("BTC/USDT", "1h"), ("ETH/USDT", "1h"), ("BTC/USDT", "1d")]
-    never = [series_facts(("okx", *name), state="not stored") for name in names]
+    low = [score_of("2024-02", 0.0)]
+    never = [series_facts(("okx", *name), state="not stored", scores=low) for name in names]
     [notice] = find_notices(facts_of(series=never))
     assert notice.text == "okx: nothing was ever stored of BTC/USDT, ETH/USDT (1h, 1d)."
     assert notice.remedy == "data-platform download --exchange okx"
