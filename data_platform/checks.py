@@ -7,6 +7,7 @@ completed: by then everything else is done and recorded.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -37,6 +38,9 @@ from data_platform.operations.verdicts import (
 )
 from data_platform.partitions import from_partition_key
 from data_platform.quality import agreement
+
+REJUDGE_BUDGET = timedelta(seconds=10)
+"""How long a run that is no tick may judge months by limits that are new: 400 months of 1m."""
 
 COMPLETION = (FETCHED.name, DERIVED.name, FILES.name)
 """The checks whose failure in a partition of the run makes the run fail."""
@@ -176,7 +180,7 @@ def _hold_against_others(
         line.exchange.series,
         line.settings.thresholds.limits,
         line.clock(),
-        budget,
+        None if is_alone else RUN_BUDGET if is_tick else REJUDGE_BUDGET,
         period_of(line.clock()).previous if is_tick else None,
     )
     statuses = series_status(lake, line.exchange.series, freshness_limits(line), line.clock())

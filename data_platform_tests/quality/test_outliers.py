@@ -1,3 +1,4 @@
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -6,7 +7,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from data_platform.domain.candles import empty_candles
-from data_platform.domain.timeframes import Timeframe
+from data_platform.domain.timeframes import Timeframe, to_timeframe
 from data_platform.quality.outliers import (
     RULES,
     find_outlying_returns,
@@ -16,6 +17,7 @@ from data_platform.quality.outliers import (
 from data_platform.quality.rule import RuleInput
 from data_platform.quality.schema import PRICES
 from data_platform.quality.trailing import history_candles
+from data_platform_tests.factories import candles_at, grid
 from data_platform_tests.quality.conftest import END
 
 JUMPS, SPIKES, RETURNS = (rule.limits for rule in RULES)
@@ -65,10 +67,13 @@ def test_what_walked_during_a_hole_has_not_leapt(given_of: Given) -> None:
     candles, at = moved.candles, AT - 5
     holey = replace(moved, candles=pl.concat([candles[:at], candles[AT:]]))
     assert find_price_jumps(holey, JUMPS).is_empty()
-    inside = replace(
-        holey, candles=holey.candles.with_columns(*scaled(1.11, AT - 5, AT - 5, "high"))
-    )
-    assert find_price_jumps(inside, JUMPS)["open_time"].to_list() == times(moved, AT)
+
+
+def test_after_a_hole_a_candle_is_still_held_against_its_own_open(given_of: Given) -> None:
+    given, first = given_of(*scaled(1.11, AT, AT, "high")), AT - 60
+    rows = pl.concat([given.candles[:first], given.candles[AT:]])
+    holey = replace(given, candles=rows)
+    assert find_price_jumps(holey, JUMPS)["open_time"].to_list() == times(given, AT)
 
 
 def test_a_volume_is_held_against_the_mean_ahead_of_it(given_of: Given) -> None:
@@ -106,8 +111,19 @@ def test_a_small_return_is_no_outlier_however_still_the_market(given_of: Given) 
 def test_in_a_wild_market_the_deviation_decides(given_of: Given) -> None:
     factor = pl.when(pl.int_range(pl.len()) % 2 == 0).then(0.985).otherwise(1.0)
     wild = given_of(*[(100 * factor).alias(name) for name in PRICES])
-    moved = wild.candles.with_columns(*scaled(1.04, AT, 4000, *PRICES))
+    moved = wild.candles.with_columns(*scaled(1.06, AT, 4000, *PRICES))
     assert find_outlying_returns(replace(wild, candles=moved), RETURNS).is_empty()
+
+
+@pytest.mark.parametrize(("step", "count"), [(0.12, 0), (0.13, 1)])
+def test_a_return_is_no_part_of_what_it_is_held_against(step: float, count: int) -> None:
+    # 100 returns of 2.5 %, up and down: five deviations are 12.5 %, with the last one 13.4 %.
+    logs = [0.025 * (row % 2) for row in range(150)] + [0.025 + step]
+    hours = candles_at(grid("2024-01-01", "2024-01-07 07:00")).with_columns(
+        pl.Series(name, [100 * math.exp(it) for it in logs]) for name in PRICES
+    )
+    given = RuleInput(hours, hours.clear(), to_timeframe("1h"), END)
+    assert find_outlying_returns(given, RETURNS).height == count
 
 
 @pytest.mark.parametrize("cut", [1, AT - 1, AT, AT + 1, 3999])
