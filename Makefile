@@ -129,6 +129,9 @@ bench-indicators: install ## Measure: every indicator against ta and TA-Lib, a y
 	UV_PROJECT_ENVIRONMENT=.cache/venv-bench $(UV) sync --frozen --quiet --group bench
 	.cache/venv-bench/bin/python benchmarks/indicators.py $(ARGS)
 
+bench-features: install ## Measure: features against bare polars, cost by history, one tick (10 minutes, 3 GB)
+	python benchmarks/features.py $(ARGS)
+
 bench-state: install ## Measure: the state files of 40 markets of 5 years against DuckDB (4 minutes, 1 GB)
 	python benchmarks/state_files.py $(ARGS)
 

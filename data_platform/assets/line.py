@@ -13,6 +13,7 @@ import dagster as dg
 
 from data_platform.domain.layers import LAYERS_BY_NAME, Partition
 from data_platform.domain.timeframes import Timeframe
+from data_platform.operations.column_facts import column_facts
 from data_platform.operations.derive import Recipe, derive_layer
 from data_platform.operations.dictionary import TableColumn
 from data_platform.operations.lake import Lake
@@ -35,6 +36,9 @@ REFUSED_ROWS = "refused_rows"
 
 TABLES = ("ohlcv", "filled", "indicators", "features")
 """Layers in the lake's own format; the others are exports."""
+
+COMPUTED = ("indicators", "features")
+"""Layers whose columns are told of in the metadata of their partitions."""
 
 RUN_KINDS = ("tick", "heal", "stale", "compare_from", "backfill")
 """Tags that tell who asked for a run, the most telling first."""
@@ -196,8 +200,18 @@ def partition_metadata(part: PartitionReport) -> dict[str, Any]:
         # The whole story of a candle: `data-platform history`.
         **({"rewritten": list(part.rewrites)} if part.rewrites else {}),
         **({"lag_seconds": part.lag.total_seconds()} if part.lag else {}),
+        **({"code_version": part.code_version} if part.code_version else {}),
+        **_columns(part),
         "path": dg.MetadataValue.path(str(part.path)) if part.path else "no file: no rows",
     }
+
+
+def _columns(part: PartitionReport) -> dict[str, Any]:
+    """Return the null share and the range of each computed column; one entry a feature set."""
+    if part.partition.layer not in COMPUTED or part.path is None:
+        return {}
+    name = f"columns_{part.partition.feature_set}" if part.partition.feature_set else "columns"
+    return {name: dg.MetadataValue.json(column_facts(part.path))}
 
 
 def _score_metadata(score: PartitionScore) -> dict[str, Any]:

@@ -55,6 +55,8 @@ class PartitionReport:
     """Rows that went to quarantine."""
     rewrites: tuple[str, ...] = ()
     """One line for each of the newest commits that changed or inserted rows: when, why, who."""
+    code_version: str | None = None
+    """By which code, and which parameters, a derived partition was computed."""
     committed_at: datetime | None = None
     """When the journal was last told of it; None: never."""
     score: PartitionScore | None = None
@@ -146,6 +148,7 @@ def report_of(
         first=row.first if row else None,
         last=row.last if row else None,
         path=lake.store.root / row.path if row and row.path else None,
+        code_version=row.code_version if row else None,
         missing=lake.sums.missing(series, period.start, period.end),
         rewrites=_rewrites(lake, partition) if row and row.rewrite_id else (),
         committed_at=row.committed_at if row else None,
