@@ -65,8 +65,9 @@ check: install ## Lint, types, architecture, definitions (under 2 minutes)
 	pytest -q data_platform_tests/test_architecture.py
 	dagster definitions validate
 
-docs: install ## Write docs/data_dictionary.md anew from the schemas
+docs: install ## Write docs/data_dictionary.md and docs/indicators.md anew
 	DATA_PLATFORM_CONFIG=configs/platform.yaml data-platform dictionary > docs/data_dictionary.md
+	data-platform dictionary --indicators > docs/indicators.md
 
 fix: install ## Format and mend what ruff can mend
 	ruff format
