@@ -209,6 +209,13 @@ def test_failed_verdicts_are_told_by_partition_the_worst_first(whole: Lake) -> N
     assert (second.name, second.score) == ("okx/ohlcv_1h BTC-USDT 2024-01", None)
 
 
+def test_of_partitions_with_errors_the_one_with_the_lowest_score_comes_first(whole: Lake) -> None:
+    for month, count, value in (("2024-01", 9, 0.9), ("2024-02", 1, 0.4)):
+        verdict(whole, month, "high_not_below_low", count)
+        score(whole, BTC, month, score_five=value)
+    assert [it.score for it in gather(whole).partitions] == [0.4, 0.9]
+
+
 def test_a_series_with_many_bad_months_does_not_hide_the_others(whole: Lake) -> None:
     for month in range(1, 10):
         verdict(whole, f"2023-0{month}", "high_not_below_low", 50)
