@@ -176,6 +176,11 @@ def test_daemon_runs_what_the_sensor_asks_for_with_its_checks(
             if event and event.event_type_value == "ASSET_CHECK_EVALUATION"
         }
         assert judged == {f"{layer}_{each}" for layer in ALL_LAYERS for each in TIMEFRAMES}
+        # The files for other programs, behind them in the same run.
+        written = {event.asset_key.path[-1] for event in events if event and event.asset_key}
+        assert "market_state" in written
+        status = json.loads((line.root / "data/state/data_status.json").read_text())
+        assert len(status["markets"]) == len(PAIRS)
         # What has not ended would be run again at the next start.
         assert len(line.instance.get_runs()) == 1
 

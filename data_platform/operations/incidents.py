@@ -13,7 +13,7 @@ from data_platform.domain.markets import Series
 from data_platform.domain.periods import to_period
 from data_platform.operations.lake import Lake
 from data_platform.storage.journal import to_series
-from data_platform.storage.recent import recent_failures, recent_gaps, recent_rewrites
+from data_platform.storage.recent import recent_failures, recent_rewrites
 
 SPAN = timedelta(hours=24)
 """How long something counts as lately."""
@@ -56,16 +56,17 @@ class Incident:
         return self.kind not in _CHANGES
 
 
-def find_incidents(lake: Lake, now: datetime) -> dict[Series, list[Incident]]:
+def find_incidents(lake: Lake, gaps: pl.DataFrame, now: datetime) -> dict[Series, list[Incident]]:
     """Return what went wrong in the last 24 hours, by series, the newest first.
 
     Args:
         lake: where candles lie.
+        gaps: of `recent_gaps` of these hours.
         now: the clock, UTC.
     """
     since = now - SPAN
     found = [
-        *_gaps(recent_gaps(lake.state, since), since),
+        *_gaps(gaps, since),
         *_failures(recent_failures(lake.state, since), since),
         *_rewrites(recent_rewrites(lake.state, since)),
     ]

@@ -18,7 +18,7 @@ from data_platform.domain.state_files import DataStatus, SourceStatus
 from data_platform.operations.data_status import Quality, SeriesFacts, to_data_status, to_source
 from data_platform.operations.due import SeriesStatus, series_status
 from data_platform.operations.health_report import ReportRules, Watched
-from data_platform.operations.incidents import Incident, find_incidents
+from data_platform.operations.incidents import SPAN, Incident, find_incidents
 from data_platform.operations.lake import Lake
 from data_platform.operations.market_state import (
     HISTORY,
@@ -92,9 +92,11 @@ class _Writing:
 
     def write(self, exchanges: Collection[str] | None) -> StateReport:
         """Write everything, and remove what is no longer configured."""
-        self.incidents = find_incidents(self.lake, self.now)
-        holes = recent_gaps(self.lake.state, self.now.replace(hour=0, minute=0, second=0))
-        holes = holes.filter(pl.col("status").is_in(COUNTED_STATUSES))
+        # Once for both: the ledger of thin markets holds a million rows.
+        gaps = recent_gaps(self.lake.state, self.now - SPAN)
+        self.incidents = find_incidents(self.lake, gaps, self.now)
+        midnight = self.now.replace(hour=0, minute=0, second=0)
+        holes = gaps.filter(pl.col("status").is_in(COUNTED_STATUSES), pl.col("end") > midnight)
         sources = {}
         for each in self.rules.watched:
             is_own = exchanges is None or each.exchange in exchanges

@@ -3,9 +3,10 @@ from datetime import date, datetime
 
 import pytest
 
-from data_platform.operations.incidents import Incident, find_incidents
+from data_platform.operations.incidents import SPAN, Incident, find_incidents
 from data_platform.operations.lake import Lake
 from data_platform.storage.ledger import Status
+from data_platform.storage.recent import recent_gaps
 from data_platform.storage.verdicts import VerdictRow
 from data_platform_tests.factories import (
     candles_at,
@@ -23,7 +24,8 @@ NOW = time("2024-01-10 12:30")
 
 
 def found(lake: Lake) -> list[Incident]:
-    return [it for own in find_incidents(lake, NOW).values() for it in own]
+    gaps = recent_gaps(lake.state, NOW - SPAN)
+    return [it for own in find_incidents(lake, gaps, NOW).values() for it in own]
 
 
 def judge(
@@ -122,7 +124,7 @@ def test_a_correction_is_an_event_and_no_issue(lake: Lake) -> None:
     store_candles(lake, SERIES, candles_at(times))
     store_candles(lake, SERIES, candles_at(times[2:4], price=200.0))
     now = datetime.now(tz=NOW.tzinfo)
-    [incident] = find_incidents(lake, now)[SERIES]
+    [incident] = find_incidents(lake, recent_gaps(lake.state, now), now)[SERIES]
     assert (incident.kind, incident.bars) == ("correction", 2)
     assert incident.resolution == "2024-01: candles changed, the old ones are kept in history"
     assert not incident.is_issue
