@@ -117,7 +117,8 @@ def bare(series: Iterable[Series], end: datetime) -> None:
             grid.write_parquet(f"{folder}/grid", compression="zstd")
             frames[each].write_parquet(f"{folder}/indicators", compression="zstd")
         for each, frame in frames.items():
-            coarse = {it: frames[each.at(it)] for it in ONE.joins.get(each.timeframe, {})}
+            joins = ONE.joins.get(each.timeframe, {})
+            coarse = {it: frames[each.at(it)] for it in joins if each.at(it) in frames}
             made = build_features(ONE, frame, Beside(coarse), each.timeframe)
             made.write_parquet(f"{folder}/features", compression="zstd")
 
