@@ -5,15 +5,12 @@
 skipped. Every candle is compared to the last bit.
 """
 
-import json
 import math
-import os
 import random
 import subprocess
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pytest
@@ -24,32 +21,16 @@ from data_platform.domain.candles import CANDLE_SCHEMA
 from data_platform.domain.markets import Pair, Series
 from data_platform.domain.periods import Period, periods_between
 from data_platform.domain.timeframes import Timeframe, to_timeframe
+from data_platform_tests.converters.programs import ask, bar_rows, hex_rows, normal, python_of
 
 pytestmark = pytest.mark.slow
 
-SCRIPTS = Path(__file__).parent / "consumers"
 START, END = datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 3, 1, tzinfo=UTC)
 # Two candles at the turn of the month are missing, and a day in February.
 GAPS = (
     (datetime(2024, 1, 31, 23, tzinfo=UTC), datetime(2024, 2, 1, 1, tzinfo=UTC)),
     (datetime(2024, 2, 10, tzinfo=UTC), datetime(2024, 2, 11, tzinfo=UTC)),
 )
-
-
-def python_of(program: str) -> Path:
-    folder = os.environ.get("CONSUMERS_ENV")
-    path = Path(folder or "", program, "bin", "python")
-    if not folder or not path.exists():
-        pytest.skip(f"CONSUMERS_ENV has no environment {program!r}")
-    return path
-
-
-def ask(program: str, script: str, *arguments: str) -> dict[str, Any]:
-    command = [str(python_of(program)), "-W", "ignore", str(SCRIPTS / script), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
 
 
 def walk(timeframe: Timeframe, seed: int, tick: float = 0.01) -> pl.DataFrame:
@@ -89,13 +70,6 @@ def export(
             (root / place).parent.mkdir(parents=True, exist_ok=True)
             write(root / place)
     return paths
-
-
-def hex_rows(candles: pl.DataFrame) -> list[list[str]]:
-    return [
-        [time.isoformat(), *(float(value).hex() for value in values)]
-        for time, *values in candles.iter_rows()
-    ]
 
 
 def test_freqtrade_loads_every_candle(tmp_path: Path) -> None:
@@ -158,14 +132,6 @@ def largest(candles: pl.DataFrame) -> pl.DataFrame:
     ).cast(CANDLE_SCHEMA)
 
 
-def bar_rows(candles: pl.DataFrame, timeframe: Timeframe) -> list[list[Any]]:
-    rows: list[list[Any]] = []
-    for time, *values in candles.iter_rows():
-        closed = int((time + timeframe.duration).timestamp()) * 10**9
-        rows.append([closed, closed, *(f"{Decimal(repr(value)):.16f}" for value in values)])
-    return rows
-
-
 @pytest.mark.parametrize("environment", ["nautilus", "nautilus-1.221"])
 def test_nautilus_trader_replays_every_bar(environment: str, tmp_path: Path) -> None:
     hour, day = to_timeframe("1h"), to_timeframe("1d")
@@ -214,7 +180,3 @@ def test_nautilus_trader_finds_a_range_across_months(tmp_path: Path) -> None:
         datetime(2024, 2, 1, 2, tzinfo=UTC),
     ]
     assert found["around_the_month"] == [int(time.timestamp()) * 10**9 for time in closes]
-
-
-def normal(rows: list[list[Any]]) -> list[list[Any]]:
-    return [[*row[:2], *(f"{Decimal(text):.16f}" for text in row[2:])] for row in rows]
