@@ -9,11 +9,12 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
 ARGS ?=
+CONSUMERS := freqtrade vectorbt nautilus
 SHORT := data_platform_tests/domain data_platform_tests/test_line.py data_platform_tests/test_definitions.py
 SQL ?= select exchange, timeframe, count(*) as candles from candles group by all order by all
 
-.PHONY: help install demo demo-correction demo-ui test test-slow test-pythons check docs fix ui ui-readonly simulate \
-	generate-sample download status report scorecard backup verify doctor query bench bench-fetch bench-store \
+.PHONY: help install demo demo-correction demo-ui test test-slow test-pythons test-consumers check docs \
+	fix ui ui-readonly simulate generate-sample download status report scorecard backup verify doctor query bench bench-fetch bench-store \
 	bench-checks bench-report bench-indicators bench-state clean
 
 help: ## Print this list
@@ -57,6 +58,15 @@ test-pythons: install ## Run the short suite on every other installed Python fro
 	  UV_PROJECT_ENVIRONMENT=.cache/venv-3.$$minor $(UV) sync --frozen --quiet --python "$$python"; \
 	  .cache/venv-3.$$minor/bin/pytest -n 2 $(SHORT); \
 	done
+
+.cache/consumers/%/.installed: data_platform_tests/converters/consumers/%.txt .venv/.installed
+	rm -rf $(@D)
+	$(UV) venv --quiet --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(@D)
+	VIRTUAL_ENV=$(CURDIR)/$(@D) $(UV) pip install --quiet --requirement $<
+	@touch $@
+
+test-consumers: install $(CONSUMERS:%=.cache/consumers/%/.installed) ## Trade on our files in Freqtrade, VectorBT and NautilusTrader (2 GB, 10 minutes)
+	CONSUMERS_ENV=$(CURDIR)/.cache/consumers pytest -m slow data_platform_tests/converters $(ARGS)
 
 check: install ## Lint, types, architecture, definitions (under 2 minutes)
 	ruff format --check

@@ -4,6 +4,7 @@ Arguments: data folder, user folder, pair, timeframe, file of signals, URL of an
 markets are all that Freqtrade asks for).
 """
 
+import contextlib
 import json
 import sys
 import zipfile
@@ -81,14 +82,14 @@ def main(data: str, user: Path, pair: str, timeframe: str, signals: str, api: st
     (user / "strategies").mkdir(parents=True)
     strategy = STRATEGY.format(signals=signals, timeframe=timeframe)
     (user / "strategies/given_signals.py").write_text(strategy)
-    code = freqtrade(
-        [
-            *("backtesting", "--config", str(configure(user, pair, api)), "--userdir", str(user)),
-            *("--datadir", data, "--strategy", "GivenSignals", "--timeframe", timeframe),
-            *("--export", "trades", "--cache", "none"),
-        ]
-    )
-    assert not code, code
+    words = [
+        *("backtesting", "--config", str(configure(user, pair, api)), "--userdir", str(user)),
+        *("--datadir", data, "--strategy", "GivenSignals", "--timeframe", timeframe),
+        *("--export", "trades", "--cache", "none"),
+    ]
+    # Every command of Freqtrade's ends so; one that has failed leaves no results.
+    with contextlib.suppress(SystemExit):
+        freqtrade(words)
     sys.stdout.write("\n" + json.dumps(trades_of(user)))
 
 
