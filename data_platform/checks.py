@@ -40,7 +40,7 @@ from data_platform.partitions import from_partition_key
 from data_platform.quality import agreement
 
 REJUDGE_BUDGET = timedelta(seconds=10)
-"""How long a run that is no tick may judge months by limits that are new: 400 months of 1m."""
+"""How long a run that is no tick may judge months by new limits: some 200 months of 1m."""
 
 COMPLETION = (FETCHED.name, DERIVED.name, FILES.name)
 """The checks whose failure in a partition of the run makes the run fail."""

@@ -1,8 +1,8 @@
 """How far the detectors can be trusted: what they find of what was planted, and what else.
 
 Clean made-up markets are planted with one defect at a time, over many seeds; the detectors look at
-each, and at the clean ones. What a check already says of the clean candles is counted once, as a
-false alarm there, and not again in the planted ones. Stays out: printing (`cli/scorecard.py`).
+each, and at the clean ones. What a check says of the clean candles is counted there, as a false
+alarm, and not again at the same time in the planted ones. Stays out: printing (`cli/scorecard.py`).
 """
 
 from collections.abc import Mapping, Sequence
