@@ -261,8 +261,15 @@ def library_values(frame: pl.DataFrame, name: str) -> dict[str, Array]:
         series = {str(it): prices[it].copy() for it in prices if it in wanted}
         given = dict(zip(row.parameters, numbers, strict=False))
         with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
-            instance = made(**series, **given, **row.fixed)
-            for stem, method in row.methods.items():
-                values = getattr(instance, method)()
-                found[spell(stem, *numbers)] = values.to_numpy(dtype=float)
+            try:
+                instance = made(**series, **given, **row.fixed)
+                values = {stem: getattr(instance, it)() for stem, it in row.methods.items()}
+            except (IndexError, ValueError):
+                # ATR, ADX and others fill places that a segment shorter than their windows does
+                # not have; then nothing of them is known.
+                if frame.height > 2 * max(numbers, default=0):
+                    raise
+                values = dict.fromkeys(row.methods, pd.Series(np.full(frame.height, np.nan)))
+            for stem, made_of_it in values.items():
+                found[spell(stem, *numbers)] = made_of_it.to_numpy(dtype=float)
     return found

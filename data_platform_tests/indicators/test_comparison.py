@@ -103,3 +103,12 @@ def test_a_market_that_stood_still_is_no_difference(filled: pl.DataFrame) -> Non
 def test_a_column_that_is_not_stored_is_not_missed(filled: pl.DataFrame) -> None:
     stored = stored_of(filled, ("sma_20",), 2900)
     assert find_differences(filled, stored, ("sma_20", "bb_20_2")).is_empty()
+
+
+@pytest.mark.parametrize("name", ["atr_14", "adx_14", "rsi_14", "macd_12_26_9"])
+@pytest.mark.parametrize("rows", [1, 5, 13, 14, 27, 28])
+def test_a_segment_shorter_than_a_window_is_held_too(
+    filled: pl.DataFrame, name: str, rows: int
+) -> None:
+    short = filled.head(rows)
+    assert find_differences(short, stored_of(short, (name,), 0), (name,)).is_empty()
