@@ -98,6 +98,8 @@ class Concern:
     history: History
     fresh: FreshnessLimits
     limits: AlarmLimits
+    score_column: str
+    """Of the table of scores."""
 
 
 def gather_facts(lake: Lake, concern: Concern, running: Sequence[RunTime], now: datetime) -> Facts:
@@ -124,9 +126,10 @@ def gather_facts(lake: Lake, concern: Concern, running: Sequence[RunTime], now: 
 
 def _scores(lake: Lake, concern: Concern) -> Iterator[SeriesScore]:
     own = {(it.timeframe.name, it.pair.key): it for it in concern.series}
+    column = concern.score_column
     scores = lake.scores.newest(concern.exchange).sort("period")
     newest = scores.group_by("timeframe", "pair", maintain_order=True).last()
-    for row in newest.filter(pl.col("score_five").is_not_null()).to_dicts():
+    for row in newest.filter(pl.col(column).is_not_null()).to_dicts():
         series = own.get((row["timeframe"], row["pair"]))
         if series is None:
             continue
@@ -136,7 +139,7 @@ def _scores(lake: Lake, concern: Concern) -> Iterator[SeriesScore]:
             if row[name] is not None and row[name] < 1
         ]
         why = f"{', '.join(parts)} in {row['period']}"
-        yield SeriesScore(series, row["score_five"], why)
+        yield SeriesScore(series, row[column], why)
 
 
 def _recent_gaps(lake: Lake, concern: Concern, now: datetime) -> Iterator[RecentGap]:

@@ -59,4 +59,5 @@ def to_concern(line: Line) -> Concern:
         history=history,
         fresh=freshness_limits(line),
         limits=line.settings.thresholds.alarms,
+        score_column=line.settings.thresholds.profiles.default_column,
     )

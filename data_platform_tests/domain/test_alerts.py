@@ -1,8 +1,22 @@
+import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from typing import get_args
 
 import pytest
+from jsonschema import Draft202012Validator
 
-from data_platform.domain.alerts import Alarm, Alert, Channel, Severity, is_worse, spell_time
+from data_platform.domain.alerts import (
+    SEVERITIES,
+    Alarm,
+    AlarmType,
+    Alert,
+    Channel,
+    Severity,
+    is_worse,
+    spell_time,
+)
+from data_platform.domain.state_files import SCHEMAS
 
 ALARM = Alarm("score_low", "high", "okx", "okx/BTC-USDT", "okx/BTC-USDT/1h", "words", "done")
 
@@ -19,6 +33,20 @@ def test_alert_is_an_object_of_the_stated_fields() -> None:
         "action_taken": "done",
         "escalate": False,
     }
+
+
+def test_every_alert_is_what_the_shipped_schema_says() -> None:
+    schema = json.loads((SCHEMAS / "alert.schema.json").read_text())
+    Draft202012Validator.check_schema(schema)
+    validator = Draft202012Validator(schema)
+    at = datetime(2024, 1, 1, 12, tzinfo=UTC)
+    for kind in get_args(AlarmType):
+        for severity in SEVERITIES:
+            alarm = replace(ALARM, type=kind, severity=severity, market=None)
+            validator.validate(Alert("a1", at, alarm).to_object())
+    told = Alert("a1", at, ALARM).to_object()
+    for wrong in ({"severity": "loud"}, {"affected": {"market": None}}, {"more": 1}):
+        assert not validator.is_valid({**told, **wrong})
 
 
 def test_time_is_told_in_utc() -> None:

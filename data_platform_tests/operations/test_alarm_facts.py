@@ -9,11 +9,13 @@ from data_platform.operations.lake import Lake
 from data_platform.operations.missing import History
 from data_platform.quality.standards import Standards
 from data_platform.storage.run_log import Step
+from data_platform.storage.scores import ScoreRow
 from data_platform_tests.factories import (
     GRACE,
     candles_at,
     gap_of,
     grid,
+    partition_of,
     plant_gaps,
     series_of,
     store_candles,
@@ -24,13 +26,14 @@ SERIES = series_of(timeframe="1m")
 NOW = time("2024-03-15 12:00:10")
 
 
-def facts(lake: Lake, *running: RunTime) -> Facts:
+def facts(lake: Lake, *running: RunTime, column: str = "score_five") -> Facts:
     concern = Concern(
         exchange=SERIES.exchange,
         series=[SERIES],
         history=History("flat", {SERIES.pair: time("2024-03-13")}),
         fresh=FreshnessLimits(GRACE, timedelta(minutes=5), Standards()),
         limits=AlarmLimits(),
+        score_column=column,
     )
     return gather_facts(lake, concern, running, NOW)
 
@@ -90,3 +93,30 @@ def test_runs_and_their_requests_are_facts(lake: Lake) -> None:
         ("r10", 20.0),
         ("y", 1.0),
     ]
+
+
+def test_score_of_the_newest_month_by_the_profile_asked_for_is_a_fact(lake: Lake) -> None:
+    for month, five, four in (("2024-02", 0.1, 0.2), ("2024-03", 0.6, 0.9)):
+        row = ScoreRow(
+            day=NOW.date(),
+            expected=10,
+            stored=5,
+            completeness=0.5,
+            validity=1.0,
+            consistency=None,
+            accuracy=None,
+            timeliness=0.25,
+            score_five=five,
+            score_four=four,
+            absent="consistency, accuracy",
+            profiles="",
+            basis="",
+            checked_at=NOW,
+        )
+        with lake.state.write() as connection:
+            lake.scores.record(connection, [(partition_of(SERIES, month), row)])
+    [found] = facts(lake).scores
+    assert (found.series, found.score) == (SERIES, 0.6)
+    assert found.why == "completeness 0.500, timeliness 0.250 in 2024-03"
+    [found] = facts(lake, column="score_four").scores
+    assert found.score == 0.9
