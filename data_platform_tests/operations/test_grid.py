@@ -165,7 +165,8 @@ def test_the_own_candle_comes_back_once_the_gap_is_repaired(lake: Lake) -> None:
     derive_line(lake, OWN, MONTHS, LINE)
     own = candles_at(grid(*GAP))
     store_candles(lake, OWN, own)
-    assert set(find_stale(lake, scope_of(), NOW)) == {(OWN.pair, FEB)}
+    # RSI of March looks back into the gap: found with February's at one look.
+    assert set(find_stale(lake, scope_of(), NOW)) == {(OWN.pair, FEB), (OWN.pair, MAR)}
     derive_line(lake, OWN, MONTHS, LINE)
     rows = in_gap(lake)
     assert rows.select(CANDLE_SCHEMA.names()).equals(own)
