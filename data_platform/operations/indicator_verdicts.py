@@ -14,7 +14,7 @@ import polars as pl
 
 from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Series, from_key
-from data_platform.indicators.columns import to_recipe, warm_up
+from data_platform.indicators.columns import warm_up
 from data_platform.indicators.comparison import find_differences
 from data_platform.indicators.indicator import ALL
 from data_platform.operations.derive import may_have_moved
@@ -119,10 +119,10 @@ def _candles_of(
 ) -> pl.DataFrame:
     start, end = window["open_time"][0], window["open_time"][-1] + series.timeframe.duration
     own = lake.store.read_range("filled", series, start, end)
-    if warm_up(names) == ALL:
+    rows = warm_up(names)
+    if rows == ALL:
         before = lake.store.read_range("filled", series, window["segment"][0], start)
     else:
-        rows = max(it for name in names if (it := to_recipe(name).warm_up) != ALL)
         before = lake.store.read_before("filled", series, start, rows)
     return pl.concat([before, own]) if before.height else own
 

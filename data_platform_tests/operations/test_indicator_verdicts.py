@@ -163,3 +163,9 @@ def test_a_verdict_is_noted_like_every_other(computed: Lake) -> None:
 
 def test_nothing_stored_is_nothing_to_compare(lake: Lake) -> None:
     assert renew_comparisons(lake, JUDGED, NAMES, NOW) == []
+
+
+def test_without_indicators_there_is_nothing_that_could_differ(computed: Lake) -> None:
+    derive_line(computed, SERIES, MONTHS, (filled_recipe(), indicators_recipe(())))
+    [found] = renew_comparisons(computed, JUDGED, (), NOW)
+    assert found.differences.is_empty()
