@@ -3,6 +3,7 @@
 The list of indicators is the families' tuples in the order of `INDICATORS`.
 """
 
+import math
 import re
 from collections.abc import Sequence
 from functools import cache
@@ -145,7 +146,7 @@ def _computed(work: pl.DataFrame, recipe: Recipe) -> pl.DataFrame:
         work = work.with_columns(step)
     made = work.select(pl.col(column.name).cast(pl.Float64) for column in recipe.columns)
     # Prices near the edge of float64 overflow; what is no number is not known.
-    odd = [column.name for column in made if not column.is_finite().all()]
+    odd = [column.name for column in made if not math.isfinite(column.sum())]
     return made.with_columns(pl.when(pl.col(odd).is_finite()).then(pl.col(odd))) if odd else made
 
 

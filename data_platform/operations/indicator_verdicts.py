@@ -6,21 +6,21 @@ each partition that has failed it; the verdicts are noted like every other.
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
 import polars as pl
 
+from data_platform.domain.candles import TimeRange
 from data_platform.domain.layers import Partition
-from data_platform.domain.markets import Series, from_key
+from data_platform.domain.markets import from_key
 from data_platform.indicators.columns import warm_up
 from data_platform.indicators.comparison import find_differences
-from data_platform.indicators.indicator import ALL
 from data_platform.operations.derive import may_have_moved
 from data_platform.operations.journal_book import JournalBook
 from data_platform.operations.judge import FIRST_ROWS
 from data_platform.operations.lake import Lake
+from data_platform.operations.past_rows import with_history
 from data_platform.operations.recipes import indicators_recipe
 from data_platform.operations.statements import EQUALS_REFERENCE
 from data_platform.operations.stored_causality import sample
@@ -103,7 +103,9 @@ def compare_partition(
     places = max(stored.frame.height - WINDOW_ROWS, 0) + 1
     first = int(hashlib.sha256(f"{day}|{partition}".encode()).hexdigest()[:8], 16) % places
     window = stored.frame if whole else stored.frame.slice(first, WINDOW_ROWS)
-    candles = _candles_of(lake, partition.series, window, names)
+    series, times = partition.series, window["open_time"]
+    needed = TimeRange(times[0], times[-1] + series.timeframe.duration)
+    candles = with_history(lake, ("filled", series), needed, warm_up(names))
     return Comparison(partition, find_differences(candles, window, names), window.height)
 
 
@@ -112,19 +114,6 @@ def comparison_verdict(lake: Lake, judged: Judged) -> Verdict:
     rows = lake.verdicts.newest(judged.exchange, judged.layer, judged.timeframe)
     own = rows.filter(pl.col("pair").is_in(list(judged.pairs)))
     return stored_verdict(EQUALS_REFERENCE, judged, own)
-
-
-def _candles_of(
-    lake: Lake, series: Series, window: pl.DataFrame, names: Sequence[str]
-) -> pl.DataFrame:
-    start, end = window["open_time"][0], window["open_time"][-1] + series.timeframe.duration
-    own = lake.store.read_range("filled", series, start, end)
-    rows = warm_up(names)
-    if rows == ALL:
-        before = lake.store.read_range("filled", series, window["segment"][0], start)
-    else:
-        before = lake.store.read_before("filled", series, start, rows)
-    return pl.concat([before, own]) if before.height else own
 
 
 def _to_row(found: Comparison, now: datetime) -> VerdictRow:
