@@ -42,9 +42,7 @@ def gather_filled(lake: Lake, partition: Partition, backup: str | None = None) -
         backup: the exchange whose candles may cover open gaps; None: none may.
     """
     series, period = partition.series, partition.period
-    own = lake.store.read_range("ohlcv", series, period.start, period.end)
-    last = lake.store.read_before("ohlcv", series, period.start, 1)
-    stored = pl.concat([last, own])
+    stored = lake.store.read_with_history("ohlcv", series, period.start, period.end, 1)
     end = _grid_end(lake, partition, stored)
     start = stored["open_time"][0] if stored.height else period.start
     known = TimeRange(start, max(start, end))
