@@ -5,12 +5,14 @@ those that have failed it; its verdicts are noted like every other.
 """
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 
+from data_platform.domain.errors import StorageError
 from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Series
 from data_platform.operations.computed_store import Lines
@@ -26,6 +28,8 @@ from data_platform.operations.stored_causality import (
 )
 from data_platform.operations.verdicts import Judged, Row, Verdict, stored_verdict
 from data_platform.storage.verdicts import VerdictRow
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +52,8 @@ def renew_proofs(lake: Lake, judged: Judged, lines: Lines, now: datetime) -> lis
         now: the clock, UTC; nothing is proved twice a day.
 
     Returns:
-        What was proved; a partition that is to be computed anew is left for another day.
-
-    Raises:
-        StorageError: what a partition was computed from cannot be read.
+        What was proved; a partition that is to be computed anew, or that rests on a file which
+        cannot be read, is left for another day.
     """
     day = now.date()
     known = lake.verdicts.newest(judged.exchange, judged.layer, judged.timeframe)
@@ -62,15 +64,21 @@ def renew_proofs(lake: Lake, judged: Judged, lines: Lines, now: datetime) -> lis
     drawn = sample(rows, day)
     failing = set(own.filter(pl.col("count") > 0).select(_KEY).rows())
     due = [it.partition for it in rows if _key(it.partition) in failing or it is drawn]
-    proofs = [
-        proof
-        for each in due
-        if _key(each) not in done and (proof := prove_partition(lake, lines, each, day))
-    ]
+    asked = [_attempt(lake, lines, each, day) for each in due if _key(each) not in done]
+    proofs = [proof for proof in asked if proof is not None]
     with lake.state.write() as connection:
         for proof in proofs:
             lake.verdicts.record(connection, proof.partition, (_to_row(proof, now),))
     return proofs
+
+
+def _attempt(lake: Lake, lines: Lines, partition: Partition, day: date) -> StoredProof | None:
+    try:
+        return prove_partition(lake, lines, partition, day)
+    except StorageError as error:
+        # `files_are_as_written` names the file; every other verdict must still be told.
+        _log.warning("%s is not held against the future today: %s", partition, error)
+        return None
 
 
 _KEY = ("pair", "period", "feature_set")

@@ -21,6 +21,7 @@ from data_platform.operations.missing import History
 from data_platform.operations.statements import FRESH, NO_FUTURE
 from data_platform.operations.verdicts import Judged
 from data_platform.quality.standards import Standards
+from data_platform_tests.damage import damage
 from data_platform_tests.factories import (
     candles_at,
     grid,
@@ -118,6 +119,17 @@ def test_a_leak_turns_red_names_itself_and_stays_until_that_partition_passes(
         again = renew_proofs(stored, judged(), LINES, NOW + timedelta(days=number))
         if proof.partition in [it.partition for it in again]:
             break
+    assert no_future(stored) == (0, {})
+
+
+@pytest.mark.parametrize("layer", ["ohlcv", "features"])
+def test_file_that_cannot_be_read_keeps_no_other_verdict_from_being_told(
+    stored: Lake, layer: str
+) -> None:
+    name = SMALL.key if layer == "features" else None
+    for path in stored.store.files(layer, SERIES, MONTHS, name):
+        damage(path, "flipped")
+    assert renew_proofs(stored, judged(), LINES, NOW) == []
     assert no_future(stored) == (0, {})
 
 
