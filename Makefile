@@ -15,7 +15,7 @@ SQL ?= select exchange, timeframe, count(*) as candles from candles group by all
 
 .PHONY: help install demo demo-correction demo-ui test test-slow test-pythons test-consumers check docs \
 	fix ui ui-readonly simulate generate-sample download status report scorecard backup verify doctor query bench bench-fetch bench-store \
-	bench-checks bench-report bench-indicators bench-state clean
+	bench-checks bench-report bench-indicators bench-features bench-state bench-export clean
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -142,6 +142,9 @@ bench-indicators: install ## Measure: every indicator against ta and TA-Lib, a y
 
 bench-features: install ## Measure: features against bare polars, cost by history, one tick (10 minutes, 3 GB)
 	python benchmarks/features.py $(ARGS)
+
+bench-export: install $(CONSUMERS:%=.cache/consumers/%/.installed) ## Measure: exports against each program's own files, and one candle more (5 minutes, 3 GB)
+	CONSUMERS_ENV=$(CURDIR)/.cache/consumers python benchmarks/export.py $(ARGS)
 
 bench-state: install ## Measure: the state files of 40 markets of 5 years against DuckDB (4 minutes, 1 GB)
 	python benchmarks/state_files.py $(ARGS)

@@ -58,8 +58,12 @@ def write_feather(candles: pl.DataFrame, file: ExportFile, path: Path) -> None:
     Raises:
         ExportError: the frame is empty or no frame of candles.
     """
+    from pyarrow import feather
+
     require_candles(candles, file)
-    candles.rename({"open_time": "date"}).write_ipc(path, compression="lz4")
+    # By pyarrow, whose batches of 65,536 rows Freqtrade loads faster than one batch by polars.
+    table = candles.to_arrow().rename_columns(_COLUMNS)
+    feather.write_feather(table, path, compression="lz4")
 
 
 def read_feather(path: Path) -> pl.DataFrame:

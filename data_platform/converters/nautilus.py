@@ -35,12 +35,10 @@ from data_platform.converters.converter import (
     read_table,
     require_candles,
 )
+from data_platform.converters.fixed_point import DECIMALS, to_fixed_point, to_floats
 from data_platform.domain.candles import CANDLE_SCHEMA
 from data_platform.domain.errors import ExportError
 from data_platform.domain.markets import Market, Pair, Series
-
-DECIMALS = 16
-"""Decimals of every price and volume; NautilusTrader's `FIXED_PRECISION`."""
 
 PRICE_MAX = 7_900_000_000_000
 QUANTITY_MAX = 34_000_000_000_000
@@ -124,14 +122,14 @@ def write_bars(candles: pl.DataFrame, file: ExportFile, path: Path) -> None:
 
     require_candles(candles, file)
     _require_range(candles, file)
-    decimals = candles.select(_to_decimal(name) for name in _VALUES)
-    _require_exact_prices(candles, decimals, file)
     opened = candles["open_time"].dt.epoch("ns").cast(pl.UInt64)
     closed = (opened + file.series.timeframe.seconds * 10**9).to_arrow()
-    columns = [*(_to_binary(decimals[name]) for name in _VALUES), closed, closed]
-    pq.write_table(
-        pa.Table.from_arrays(columns, schema=_bar_schema(file.series)), path, compression="zstd"
-    )
+    columns = [*(_to_binary(candles, name, file) for name in _VALUES), closed, closed]
+    table = pa.Table.from_arrays(columns, schema=_bar_schema(file.series))
+    # Times as differences, values plain: a third smaller than all by dictionaries, and half the
+    # time to write (525,600 bars: 13.0 MB and 0.18 s, 18.7 MB and 0.41 s).
+    times = dict.fromkeys(_TIMES, "DELTA_BINARY_PACKED")
+    pq.write_table(table, path, compression="zstd", use_dictionary=False, column_encoding=times)
 
 
 def read_bars(path: Path) -> pl.DataFrame:
@@ -163,7 +161,7 @@ def read_bars(path: Path) -> pl.DataFrame:
     step, unit = notes["bar_type"].split("-")[-4:-2]
     length_ms = int(step) * dict(_UNITS)[unit] * 1000
     closed = pl.Series(pl.from_arrow(table["ts_init"])).cast(pl.Int64)
-    values = {name: _to_floats(table[name]) for name in _VALUES}
+    values = {name: to_floats(table[name]) for name in _VALUES}
     return pl.DataFrame({"open_time": closed // 10**6 - length_ms, **values}).cast(CANDLE_SCHEMA)
 
 
@@ -206,17 +204,6 @@ def list_companions(file: ExportFile) -> Companions:
     return {folder / f"{_FIRST}_{_FIRST}.parquet": partial(write_instrument, market)}
 
 
-def _to_floats(column: Any) -> pl.Series:  # noqa: ANN401  (pyarrow has no types)
-    # By way of text: dividing the integer in floating point rounds twice.
-    import pyarrow as pa
-
-    raw = column.combine_chunks()
-    numbers = pa.Array.from_buffers(
-        pa.decimal128(38, DECIMALS), len(raw), [None, raw.buffers()[1]], offset=raw.offset
-    )
-    return pl.Series(pl.from_arrow(numbers.cast(pa.string()))).cast(pl.Float64)
-
-
 def _to_symbol(pair: Pair) -> str:
     if is_plain(pair):
         return f"{pair.base}{pair.quote}"
@@ -239,33 +226,23 @@ def _require_range(candles: pl.DataFrame, file: ExportFile) -> None:
             )
 
 
-def _to_decimal(name: str) -> pl.Expr:
-    # By way of the shortest text that is this float: a direct cast multiplies in floating point
-    # and makes 42000.13 into 42000.1299999999983616.
-    return pl.col(name).cast(pl.String).cast(pl.Decimal(38, DECIMALS))
+def _to_binary(candles: pl.DataFrame, name: str, file: ExportFile) -> Any:  # noqa: ANN401
+    values, exact = to_fixed_point(candles[name])
+    if not exact and name in _PRICES:
+        _require_exact_prices(candles, name, to_floats(values), file)
+    return values
 
 
-def _require_exact_prices(candles: pl.DataFrame, decimals: pl.DataFrame, file: ExportFile) -> None:
-    for name in _PRICES:
-        change = (decimals[name].cast(pl.Float64) - candles[name]).abs()
-        bad = candles.filter(change > candles[name] * _SHOWING)
-        if bad.height:
-            raise ExportError(
-                f"{file}: {name} {bad[name][0]} of {bad['open_time'][0]} needs more than the "
-                f"{DECIMALS} decimals that NautilusTrader can hold; leave NautilusTrader's export "
-                "of this pair out."
-            )
-
-
-def _to_binary(decimals: pl.Series) -> Any:  # noqa: ANN401  (pyarrow has no types)
-    # Arrow keeps a decimal as the little-endian 128-bit integer that NautilusTrader stores, so
-    # the bytes are taken as they are.
-    import pyarrow as pa
-
-    array = decimals.to_arrow()
-    return pa.Array.from_buffers(
-        pa.binary(16), len(array), [None, array.buffers()[1]], offset=array.offset
-    )
+def _require_exact_prices(
+    candles: pl.DataFrame, name: str, written: pl.Series, file: ExportFile
+) -> None:
+    bad = candles.filter((written - candles[name]).abs() > candles[name] * _SHOWING)
+    if bad.height:
+        raise ExportError(
+            f"{file}: {name} {bad[name][0]} of {bad['open_time'][0]} needs more than the "
+            f"{DECIMALS} decimals that NautilusTrader can hold; leave NautilusTrader's export "
+            "of this pair out."
+        )
 
 
 def _bar_schema(series: Series) -> Any:  # noqa: ANN401  (pyarrow has no types)

@@ -40,7 +40,7 @@ def to_path(file: ExportFile) -> PurePosixPath:
 
 
 def write_frame(candles: pl.DataFrame, file: ExportFile, path: Path) -> None:
-    """Write candles as VectorBT's frame, zstd-compressed Parquet.
+    """Write candles as VectorBT's frame, Snappy-compressed Parquet.
 
     Args:
         candles: `CANDLE_SCHEMA`, sorted; gaps stay gaps.
@@ -56,7 +56,10 @@ def write_frame(candles: pl.DataFrame, file: ExportFile, path: Path) -> None:
     table = candles.to_arrow().rename_columns([_INDEX, *_VALUES])
     # By pyarrow: what polars writes as metadata is not where pandas looks for it.
     noted = table.replace_schema_metadata({"pandas": json.dumps(_pandas_note())})
-    pq.write_table(noted, path, compression="zstd", use_dictionary=False)
+    # A whole pair is written anew with each candle: zstd costs twice the processor time for 7 %
+    # fewer bytes than Snappy with times as differences (2.6 million candles: 0.24 s and 57 MB).
+    times = {_INDEX: "DELTA_BINARY_PACKED"}
+    pq.write_table(noted, path, compression="snappy", use_dictionary=False, column_encoding=times)
 
 
 def read_frame(path: Path) -> pl.DataFrame:
