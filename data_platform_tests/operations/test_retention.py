@@ -155,7 +155,10 @@ def test_the_line_asks_for_nothing_and_computes_nothing_anew(
         assert set(looked.survey.unchecked.values()) == {"archived, and not here"}
     files = stored_line.files()
     outcome = stored_line.materialize()
-    assert (outcome.success, outcome.failures, outcome.failed_checks) == (True, (), ())
+    assert (outcome.success, outcome.failures) == (True, ())
+    # Made-up prices may be unusual; nothing may be missing, late or damaged.
+    unusual = {"no_outlying_returns", "no_price_jumps"}
+    assert {check.split()[1] for check in outcome.failed_checks} <= unusual
     assert stored_line.simulator.candle_requests == {"binance": 0}
     assert stored_line.files() == files
     with stored_line.lake() as lake:
