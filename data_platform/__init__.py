@@ -17,6 +17,7 @@ Where do I go to...?
 | what a score is made of, and when | `quality/score.py`, `operations/score.py` |
 | a defect by which the checks are tested | `domain/synthetic_defects.py`, `operations/signs.py` |
 | a converter | `converters/`, a module with `CONVERTER` and its line in `converters/__init__.py` |
+| a format that is only exported | `converters/`, a `FileFormat` and its line in `FORMATS` |
 | a file format of foreign candles | `converters/foreign.py`, a reader and its line in `READERS` |
 | what a request file may hold | `domain/request_files.py` |
 | how an exchange is asked | `sources/ccxt_source.py` |

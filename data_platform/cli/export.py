@@ -4,14 +4,16 @@ import sys
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import cast
 
 import click
 
 from data_platform.cli.options import TIME, TIMEFRAME, WORD
+from data_platform.converters import FORMATS_BY_NAME
 from data_platform.domain.errors import DataPlatformError, WrongUseError
 from data_platform.domain.markets import Market, Series, to_exchange, to_pair
 from data_platform.domain.timeframes import Timeframe
-from data_platform.operations.extract import KINDS, Cut, Kind, write_cut
+from data_platform.operations.extract import KINDS, Cut, Kind, write_cut, write_format
 from data_platform.operations.lake import Lake, opened_lake, require_lake
 from data_platform.operations.lookup import Question, add_close, look_up
 from data_platform.settings import Settings, load_settings
@@ -29,7 +31,14 @@ from data_platform.settings import Settings, load_settings
 )
 @click.option("--start", type=TIME, required=True, help="First opening time, UTC.")
 @click.option("--end", type=TIME, required=True, help="End, exclusive, UTC.")
-@click.option("--format", "kind", type=click.Choice(KINDS), default="parquet", show_default=True)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice((*KINDS, *FORMATS_BY_NAME)),
+    default="parquet",
+    show_default=True,
+    help="The last two hold candles as another program reads them, at the place it looks for.",
+)
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
@@ -45,7 +54,7 @@ def export(  # noqa: PLR0913  # one for each option, all by name
     layer: str,
     start: datetime,
     end: datetime,
-    kind: Kind,
+    kind: str,
     out: Path,
     allow_missing: bool,
 ) -> None:
@@ -55,13 +64,15 @@ def export(  # noqa: PLR0913  # one for each option, all by name
     name are the first and the last, inclusive. A series that cannot be written whole is named, the
     others are written, and the exit code is 1.
     """
+    if kind in FORMATS_BY_NAME and layer != "ohlcv":
+        raise click.UsageError(f"--format {kind} holds candles: leave --layer {layer} out.")
     settings = load_settings()
     require_lake(settings.data_root)
     chosen = list(_choose(settings, exchanges, pairs, timeframes))
     failed = False
     with opened_lake(settings.data_root, settings.state_url) as lake:
         for series in chosen:
-            cut = Cut(series, layer, start, end, kind)
+            cut = Cut(series, layer, start, end, cast("Kind", kind))
             try:
                 path, rows = _write(lake, settings, cut, out, allow_missing=allow_missing)
             except DataPlatformError as error:
@@ -87,6 +98,8 @@ def _write(
     rows = look_up(lake, settings.known, question)
     if rows.is_empty():
         raise WrongUseError(f"nothing is stored from {cut.start} to {cut.end}.")
+    if wanted := FORMATS_BY_NAME.get(cut.kind):
+        return write_format(rows, cut.series, wanted, out), rows.height
     if cut.layer != "ohlcv":
         rows = add_close(rows, cut.series.timeframe)
     return write_cut(rows, cut, out), rows.height

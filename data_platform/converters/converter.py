@@ -77,6 +77,21 @@ class Converter:
     order, or at once, leave the same files."""
 
 
+@dataclass(frozen=True, slots=True)
+class FileFormat:
+    """A format that a program takes too, written when somebody asks for it and kept by nobody.
+
+    Both functions raise `ExportError` as a converter's do.
+    """
+
+    name: str
+    """The word that asks for it: `freqtrade-parquet`."""
+    path: Callable[[ExportFile], PurePosixPath]
+    """Return the file's place below the folder that is exported to."""
+    write: Callable[[pl.DataFrame, ExportFile, Path], None]
+    """Write candles (`CANDLE_SCHEMA`, sorted, at least one row) to a path that does not exist."""
+
+
 def find_differences(
     candles: pl.DataFrame, found: pl.DataFrame, converter: Converter
 ) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""Freqtrade: one Feather file per pair and timeframe, as its data folder has them.
+"""Freqtrade: one Feather file per pair and timeframe, as its data folder has them; Parquet too.
 
 Columns `date,open,high,low,close,volume`; `date` is the candle's opening in UTC milliseconds, the
 rest are doubles. Freqtrade takes six columns of other names by position and turns integer dates
@@ -8,13 +8,17 @@ loses the last bit of most prices (Freqtrade 2026.9, run 2026-11-25).
 https://www.freqtrade.io/en/stable/data-download/#data-format
 """
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import polars as pl
 
 from data_platform.converters.converter import (
     Converter,
     ExportFile,
+    FileFormat,
     describe_columns,
     no_companions,
     read_table,
@@ -74,7 +78,41 @@ def read_feather(path: Path) -> pl.DataFrame:
     """
     from pyarrow import feather
 
-    table = read_table(path, feather.read_table)
+    return _read(path, feather.read_table)
+
+
+def to_parquet_path(file: ExportFile) -> PurePosixPath:
+    """Return `freqtrade-parquet/<exchange>/BTC_USDT-1h.parquet`, as `to_path` does."""
+    below = to_path(file).relative_to("freqtrade")
+    return PurePosixPath(PARQUET.name, below.with_suffix(".parquet"))
+
+
+def write_parquet(candles: pl.DataFrame, file: ExportFile, path: Path) -> None:
+    """Write candles as Freqtrade's Parquet file (`dataformat_ohlcv: parquet`), as `write_feather`.
+
+    Raises:
+        ExportError: the frame is empty or no frame of candles.
+    """
+    import pyarrow.parquet as pq
+
+    require_candles(candles, file)
+    table = candles.to_arrow().rename_columns(_COLUMNS)
+    pq.write_table(table, path, compression="snappy", use_dictionary=False)
+
+
+def read_parquet(path: Path) -> pl.DataFrame:
+    """Return the candles of such a file as `CANDLE_SCHEMA`.
+
+    Raises:
+        ExportError: the file is not one that `write_parquet` makes.
+    """
+    import pyarrow.parquet as pq
+
+    return _read(path, partial(pq.read_table, partitioning=None))
+
+
+def _read(path: Path, read: Callable[[Path], Any]) -> pl.DataFrame:
+    table = read_table(path, read)
     times = str(table.schema[0].type)
     if table.column_names != _COLUMNS or times != "timestamp[ms, tz=UTC]":
         raise ExportError(
@@ -105,3 +143,5 @@ CONVERTER = Converter(
     volume_step=0.0,
     companions=no_companions,
 )
+
+PARQUET = FileFormat("freqtrade-parquet", to_parquet_path, write_parquet)

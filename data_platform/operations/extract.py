@@ -12,6 +12,7 @@ from typing import Literal
 
 import polars as pl
 
+from data_platform.converters.converter import ExportFile, FileFormat
 from data_platform.domain.markets import Pair, Series
 from data_platform.storage.atomic import publish_file
 
@@ -44,6 +45,19 @@ class Cut:
         days = f"{self.start:%Y%m%d}_{self.end - _TICK:%Y%m%d}"
         name = f"{spell_pair(self.series.pair)}_{self.series.timeframe}_{days}"
         return folder / f"{name}.{self.kind}"
+
+
+def write_format(rows: pl.DataFrame, series: Series, wanted: FileFormat, folder: Path) -> Path:
+    """Write candles as another program's file, at its place below a folder; the old one gives way.
+
+    Raises:
+        ExportError: the program has no way to hold them.
+        StorageError: it cannot be written; one of the same name is as it was.
+    """
+    file = ExportFile(series, None)
+    path = folder / wanted.path(file)
+    publish_file(lambda target: wanted.write(rows, file, target), path)
+    return path
 
 
 def spell_pair(pair: Pair) -> str:

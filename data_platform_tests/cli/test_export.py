@@ -52,3 +52,26 @@ def test_series_that_is_not_whole_is_no_success(line: SmallLine, tmp_path: Path)
     found = run(tmp_path, "--timeframe", "1h", "--allow-missing", end="2024-05-01")
     assert found.exit_code == 0, found.output
     assert line.root.exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "place"),
+    [
+        ("freqtrade-parquet", "freqtrade-parquet/binance/BTC_USDT-1h.parquet"),
+        ("nautilus-csv", "nautilus-csv/BTCUSDT.BINANCE-1-HOUR-LAST-EXTERNAL.csv"),
+    ],
+)
+def test_a_programs_format_lies_where_it_looks(
+    line: SmallLine, tmp_path: Path, kind: str, place: str
+) -> None:
+    words = ("--timeframe", "1h", "--pair", "BTCUSDT", "--format", kind)
+    out = tmp_path / "out"
+    found = run(out, *words)
+    assert found.exit_code == 0, found.output
+    assert [str(it.relative_to(out)) for it in out.rglob("*.*")] == [place]
+    read = pl.read_csv if kind == "nautilus-csv" else pl.read_parquet
+    assert read(out / place).height == 240
+    found = run(out, *words, "--layer", "indicators")
+    assert found.exit_code == 2
+    assert "holds candles" in found.output
+    assert line.root.exists()

@@ -15,8 +15,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from data_platform.converters import freqtrade, nautilus, vectorbt
-from data_platform.converters.converter import Converter, ExportFile
+from data_platform.converters import freqtrade, nautilus, nautilus_csv, vectorbt
+from data_platform.converters.converter import Converter, ExportFile, FileFormat
 from data_platform.domain.candles import CANDLE_SCHEMA
 from data_platform.domain.markets import Pair, Series
 from data_platform.domain.periods import Period, periods_between
@@ -180,3 +180,32 @@ def test_nautilus_trader_finds_a_range_across_months(tmp_path: Path) -> None:
         datetime(2024, 2, 1, 2, tzinfo=UTC),
     ]
     assert found["around_the_month"] == [int(time.timestamp()) * 10**9 for time in closes]
+
+
+def write_format(root: Path, wanted: FileFormat, candles: pl.DataFrame) -> Path:
+    file = ExportFile(Series("binance", Pair("BTC/USDT"), to_timeframe("1h")), None)
+    path = root / wanted.path(file)
+    path.parent.mkdir(parents=True)
+    wanted.write(candles, file, path)
+    return path
+
+
+def test_freqtrade_loads_its_parquet(tmp_path: Path) -> None:
+    candles = walk(to_timeframe("1h"), 1)
+    folder = write_format(tmp_path, freqtrade.PARQUET, candles).parent
+    [found] = ask("freqtrade", "bars_freqtrade.py", str(folder), "parquet", "BTC/USDT 1h")
+    assert found == hex_rows(candles)
+
+
+def test_nautilus_traders_csv_loader_finds_every_close(tmp_path: Path) -> None:
+    hour = to_timeframe("1h")
+    candles = walk(hour, 1).with_columns(pl.col("volume").round(6))
+    path = write_format(tmp_path, nautilus_csv.CSV, candles)
+    found = ask("nautilus", "csv_nautilus.py", str(path), path.stem)
+    # Its own instrument of this pair has 2 and 6 decimals.
+    expected = [
+        [row[1], *(str(Decimal(it).quantize(Decimal("0.01"))) for it in row[2:6])]
+        for row in bar_rows(candles, hour)
+    ]
+    assert [row[:5] for row in found] == expected
+    assert [float(row[5]) for row in found] == candles["volume"].to_list()

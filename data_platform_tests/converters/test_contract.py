@@ -24,7 +24,18 @@ FEBRUARY = to_period("2024-02")
 PLAIN, ODD = "BTC/USDT", "1000PEPE/USDT:USDT"
 MINUTE = to_timeframe("1m")
 
-every_converter = pytest.mark.parametrize("converter", CONVERTERS, ids=lambda row: row.name)
+# Freqtrade's Parquet is written on request alone, and has to hold the same.
+PARQUET = replace(
+    freqtrade_module.CONVERTER,
+    name=freqtrade_module.PARQUET.name,
+    path=freqtrade_module.PARQUET.path,
+    write=freqtrade_module.PARQUET.write,
+    read=freqtrade_module.read_parquet,
+)
+
+every_converter = pytest.mark.parametrize(
+    "converter", [*CONVERTERS, PARQUET], ids=lambda row: row.name
+)
 every_timeframe = pytest.mark.parametrize("timeframe", TIMEFRAMES, ids=str)
 
 
@@ -81,7 +92,7 @@ def test_every_export_layer_has_its_converter() -> None:
 def test_every_module_of_a_program_is_listed() -> None:
     folder = Path(freqtrade_module.__file__).parent
     # What foreign candles are read by is listed in `READERS` and by the command `import`.
-    others = {"__init__", "converter", "fixed_point", "foreign", "binance_archive"}
+    others = {"__init__", "converter", "fixed_point", "foreign", "binance_archive", "nautilus_csv"}
     modules = {path.stem for path in folder.glob("*.py")} - others
     assert {converter.name for converter in CONVERTERS} == modules
 

@@ -121,7 +121,7 @@ def test_every_bar_of_every_series_is_equal_in_all_three(lake: ExportedLake) -> 
         own = [series for series in all_series() if series.exchange == exchange]
         names = [f"{it.pair.symbol} {it.timeframe}" for it in own]
         folder = str(lake.exports / f"freqtrade/{exchange}")
-        by_freqtrade = ask("freqtrade", "bars_freqtrade.py", folder, *names)
+        by_freqtrade = ask("freqtrade", "bars_freqtrade.py", folder, "feather", *names)
         files = [str(lake.exports / vectorbt.CONVERTER.path(ExportFile(it, None))) for it in own]
         by_vectorbt = ask("vectorbt", "bars_vectorbt.py", *files)
         bar_types = [to_bar_type(it) for it in own]
@@ -151,7 +151,11 @@ def test_the_comparison_fails_where_a_file_is_wrong(lake: ExportedLake, tmp_path
             path.parent.mkdir(parents=True, exist_ok=True)
             path.unlink(missing_ok=True)
             converter.write(wrong, file, path)
-            words = (str(path.parent), "BTC/USDT 1h") if program == "freqtrade" else (str(path),)
+            words = (
+                (str(path.parent), "feather", "BTC/USDT 1h")
+                if program == "freqtrade"
+                else (str(path),)
+            )
             [found] = ask(program, f"bars_{program}.py", *words)
             assert found == hex_rows(wrong)
             assert found != expected
@@ -167,7 +171,7 @@ def test_freqtrade_makes_nothing_of_times_that_are_numbers(
         .with_columns(pl.col("date").dt.epoch("ms"))
     )
     numbers.write_ipc(tmp_path / "BTC_USDT-1h.feather")
-    [found] = ask("freqtrade", "bars_freqtrade.py", str(tmp_path), "BTC/USDT 1h")
+    [found] = ask("freqtrade", "bars_freqtrade.py", str(tmp_path), "feather", "BTC/USDT 1h")
     assert found == []
 
 
