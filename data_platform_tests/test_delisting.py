@@ -57,6 +57,7 @@ def test_pair_that_ended_ends_its_series_and_fails_nothing(
         assert "SOLX/USDT" in line
 
 
+@pytest.mark.slow
 def test_it_is_asked_for_again_ever_more_rarely_and_no_run_is_made_for_it_alone(
     stored_line: SmallLine,
 ) -> None:
@@ -110,6 +111,7 @@ def test_night_asks_for_nothing_behind_the_end(stored_line: SmallLine) -> None:
         assert {pair for pair, _ in find_backlog(lake, scope, later)} == {BTC, ETH}
 
 
+@pytest.mark.slow
 def test_pair_that_comes_back_goes_on_and_what_it_missed_has_its_reason(
     stored_line: SmallLine,
 ) -> None:

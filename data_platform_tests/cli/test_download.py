@@ -119,6 +119,7 @@ def stored_days(lake: Path) -> pl.DataFrame:
         return stored(opened, Series("okx", PAIR, DAY))
 
 
+@pytest.mark.slow
 def test_full_stores_what_the_exchange_changed_and_nothing_else(lake: Path) -> None:
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     truth = candles_at(today - timedelta(days=number) for number in range(80, 0, -1))
@@ -209,6 +210,7 @@ def test_refused_rows_and_failed_checks_show_in_the_last_table(lake: Path) -> No
     assert stored_days(lake).height == 16
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("lake")
 def test_what_a_selection_leaves_stale_shows_and_is_mended_by_a_whole_run() -> None:
     exchange = SimulatedExchange("okx", (PAIR,))

@@ -140,6 +140,7 @@ def ms(text: str) -> int:
     return int(time(text).timestamp() * 1000)
 
 
+@pytest.mark.slow
 def test_what_is_healed_flows_down_the_whole_line(stored_line: SmallLine) -> None:
     whole = derived(stored_line)
     hole(stored_line, BTC, "1h", "2024-03-01 07:00", 6)
