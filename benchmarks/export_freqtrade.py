@@ -28,7 +28,7 @@ def main(candles: Path, ours: Path, own: Path, rounds: int) -> None:
         store = (PAIR, TIMEFRAME, frame, CandleType.SPOT)
         times["write"].append(seconds_of(partial(writer.ohlcv_store, *store)))
     asked = (PAIR, TIMEFRAME, CandleType.SPOT)
-    for _ in range(2 * rounds):
+    for _ in range(4 * rounds):
         for name, reader in readers.items():
             load = partial(reader.ohlcv_load, *asked, fill_missing=False, drop_incomplete=False)
             assert len(load()) == len(frame)

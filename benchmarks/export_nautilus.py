@@ -50,7 +50,7 @@ def main(candles: Path, ours: Path, own: Path, rounds: int) -> None:
         catalog.write_data([instrument])
         write.append(seconds_of(partial(catalog.write_data, made)))
     reads: dict[str, list[float]] = {"own": [], "ours": []}
-    for _ in range(2 * rounds):
+    for _ in range(4 * rounds):
         for name, folder in (("own", own / "0"), ("ours", ours)):
             load = partial(ParquetDataCatalog(str(folder)).bars, bar_types=[NAME])
             reads[name].append(seconds_of(load))

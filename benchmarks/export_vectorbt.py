@@ -27,7 +27,7 @@ def main(candles: Path, ours: Path, own: Path, rounds: int) -> None:
     times: dict[str, list[float]] = {"write": [], "own": [], "ours": []}
     for _ in range(rounds):
         times["write"].append(seconds_of(lambda: data.save(str(pickle))))
-    for _ in range(2 * rounds):
+    for _ in range(4 * rounds):
         times["own"].append(seconds_of(lambda: vbt.Data.load(str(pickle))))
         times["ours"].append(seconds_of(lambda: load(ours)))
     found = {name: min(values) for name, values in times.items()}
