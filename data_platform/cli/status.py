@@ -123,7 +123,7 @@ def read_status(
     """
     require_lake(settings.data_root)
     with opened_lake(settings.data_root, settings.state_url) as lake:
-        stored = {row.series for row in lake.store.journal_rows("ohlcv")}
+        stored = lake.store.series_of("ohlcv")
         return [
             line
             for name in _wished(lake, settings, exchanges)
@@ -132,7 +132,7 @@ def read_status(
 
 
 def _wished(lake: Lake, settings: Settings, exchanges: Sequence[str]) -> list[str]:
-    stored = {row.series.exchange for row in lake.store.journal_rows("ohlcv")}
+    stored = {series.exchange for series in lake.store.series_of("ohlcv")}
     names = sorted({*settings.exchanges, *stored})
     wished = {to_exchange(text, names) for text in exchanges}
     return [name for name in names if name in wished or not wished]

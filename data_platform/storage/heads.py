@@ -95,6 +95,13 @@ class JournalReader:
         rows = self.journal_rows(layer, series.exchange, series.timeframe, series.pair)
         return {row.period for row in rows if row.period and row.feature_set == feature_set}
 
+    def series_of(self, layer: str) -> set[Series]:
+        """Return the series of which a partition of a layer was ever committed."""
+        columns = [PARTITIONS.c[name] for name in SERIES]
+        query = sa.select(*columns).where(PARTITIONS.c.layer == layer).distinct()
+        with self.state.read() as connection:
+            return {to_series(*found) for found in connection.execute(query)}
+
     def newest(self, exchange: str, layer: str = "ohlcv") -> dict[tuple[str, str], datetime]:
         """Return the last stored open_time by (pair's key, timeframe's name) of an exchange.
 

@@ -77,8 +77,11 @@ def read_refused(layout: Layout, partition: Partition) -> pl.DataFrame:
         StorageError: a file cannot be read.
     """
     frames = [_read(path) for path in sorted(layout.find_quarantine(partition))]
-    schema = pl.Schema({**CANDLE_SCHEMA, "reason": pl.String()})
-    rows = pl.concat([schema.to_frame(), *frames], how="diagonal_relaxed")
+    empty = pl.Schema({**CANDLE_SCHEMA, "reason": pl.String()}).to_frame()
+    if not frames:
+        # As nearly always: `status` asks for every month that it scores.
+        return empty
+    rows = pl.concat([empty, *frames], how="diagonal_relaxed")
     return rows.unique(maintain_order=True).sort("open_time", nulls_last=True)
 
 

@@ -105,6 +105,13 @@ def test_the_first_time_of_a_series(lake: PartitionStore) -> None:
     assert lake.first(series(pair="XRP/USDT")) is None
 
 
+def test_series_of_a_layer_are_those_with_a_partition(lake: PartitionStore) -> None:
+    expected = {row.series for row in lake.journal_rows("ohlcv")}
+    assert len(expected) > 1
+    assert lake.series_of("ohlcv") == expected
+    assert lake.series_of("nautilus") == set()
+
+
 def test_journal_rows_are_filtered_and_sorted(lake: PartitionStore) -> None:
     periods = [row.period for row in lake.journal_rows("ohlcv", "binance", pair=series().pair)]
     assert periods == [
