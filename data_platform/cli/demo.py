@@ -121,16 +121,19 @@ def run_whole(command: Sequence[str]) -> None:
     It has a session of its own, so that a signal reaches it through here alone: `dagster dev` ends
     its services one after another, and what is still there afterwards is ended with its group.
     """
-    process = subprocess.Popen(list(command), start_new_session=True)
+    process: subprocess.Popen[bytes] | None = None
     try:
+        with _signals_held():
+            process = subprocess.Popen(list(command), start_new_session=True)
         process.wait()
     finally:
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(STOP_SECONDS)
-        _end_group(process.pid, signal.SIGTERM)
-        _end_group(process.pid, signal.SIGKILL)
-        process.wait()
+        if process is not None:
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_SECONDS)
+            _end_group(process.pid, signal.SIGTERM)
+            _end_group(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def _end_group(group: int, number: signal.Signals) -> None:
@@ -140,6 +143,21 @@ def _end_group(group: int, number: signal.Signals) -> None:
         while time.monotonic() < deadline:
             time.sleep(0.1)
             os.killpg(group, 0)
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Let a signal wait for the end of the block: what starts in it must be known, to be ended."""
+    came: list[int] = []
+    held = (signal.SIGTERM, signal.SIGINT)
+    before = {it: signal.signal(it, lambda number, _frame: came.append(number)) for it in held}
+    try:
+        yield
+    finally:
+        for it, handler in before.items():
+            signal.signal(it, handler)
+    for number in came:
+        signal.raise_signal(number)
 
 
 @contextmanager

@@ -49,6 +49,29 @@ with demo._terminated_as_interrupted():
 """
 
 
+# The signal comes while the command has started and nobody knows its number yet.
+HASTY = """
+import os, signal, subprocess
+from contextlib import suppress
+real = subprocess.Popen
+def hasty(*words, **options):
+    process = real(*words, **options)
+    os.kill(os.getpid(), signal.SIGTERM)
+    return process
+subprocess.Popen = hasty
+with suppress(KeyboardInterrupt):
+"""
+
+
+def test_sigterm_that_comes_while_a_command_starts_leaves_nothing_behind() -> None:
+    lines = WHOLE.strip().splitlines()
+    whole = "\n".join([*lines[:3], HASTY.strip(), *(f"    {line}" for line in lines[3:])])
+    with marked(sys.executable, "-c", whole, CARELESS) as (process, mark):
+        process.wait(timeout=20)
+        assert process.returncode == 0
+        assert processes_with(mark) == []
+
+
 def test_sigterm_leaves_nothing_of_a_command_behind() -> None:
     with marked(sys.executable, "-c", WHOLE, CARELESS) as (process, mark):
         assert process.stdout is not None
