@@ -89,13 +89,18 @@ def feature_clock(line: Line) -> Clock:
     return Clock(line.clock(), line.settings.refresh.derived)
 
 
+def history_of(line: Line) -> History:
+    """Return what is wanted of the past of an exchange's series."""
+    return History(line.exchange.row.quiet_candle, line.exchange.starts)
+
+
 def judged_asset(line: Line, layer: str, timeframe: Timeframe) -> Judged:
     """Return an asset as its verdicts need it."""
     return Judged(
         exchange=line.exchange.name,
         layer=layer,
         timeframe=timeframe,
-        history=History(line.exchange.row.quiet_candle, line.exchange.starts),
+        history=history_of(line),
         limits=line.settings.thresholds.limits,
         feature_sets=frozenset(it.key for it in line.settings.feature_sets if it.holds(timeframe)),
     )

@@ -12,13 +12,18 @@ from data_platform.assets.agreement import judge_beside_others
 from data_platform.assets.candles import priority_of
 from data_platform.assets.line import Clock, Line, asset_key, partition_metadata
 from data_platform.assets.scores import score_candles
-from data_platform.checks import agreement_checks, spell_failures, to_evaluation, verdicts_of
+from data_platform.checks import (
+    agreement_checks,
+    history_of,
+    spell_failures,
+    to_evaluation,
+    verdicts_of,
+)
 from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Series
 from data_platform.operations.backup import back_up, source_of
 from data_platform.operations.heal import due_months, find_due
 from data_platform.operations.lake import Lake
-from data_platform.operations.missing import History
 from data_platform.operations.report import LayerReport, note_step
 from data_platform.operations.requests import Desk, answer_requests, waiting_requests
 from data_platform.operations.retention import apply_retention, find_leaving
@@ -133,11 +138,6 @@ def build_heal_job(line: Line) -> dg.JobDefinition:
         heal_gaps()
 
     return heal_gaps_job
-
-
-def history_of(line: Line) -> History:
-    """Return what is wanted of the past of an exchange's series."""
-    return History(line.exchange.row.quiet_candle, line.exchange.starts)
 
 
 def find_due_of(line: Line, lake: Lake) -> pl.DataFrame:

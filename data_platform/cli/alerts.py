@@ -71,15 +71,9 @@ def _to_table(shown: list[Ringing]) -> Table:
 
 
 def _to_object(it: Ringing) -> dict[str, Any]:
-    alarm = it.alarm
     return {
         "alert_id": it.alert_id,
         "began_at": spell_time(it.began_at),
         "ended_at": spell_time(it.ended_at) if it.ended_at else None,
-        "severity": alarm.severity,
-        "type": alarm.type,
-        "message": alarm.message,
-        "affected": {"market": alarm.market, "source": alarm.exchange},
-        "action_taken": alarm.action_taken,
-        "escalate": alarm.escalate,
+        **it.alarm.to_object(),
     }

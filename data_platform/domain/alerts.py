@@ -51,6 +51,17 @@ class Alarm:
         """Return what makes two findings the same alarm."""
         return f"{self.type} {self.subject}"
 
+    def to_object(self) -> dict[str, Any]:
+        """Return the alarm as the fields that it has in JSON."""
+        return {
+            "severity": self.severity,
+            "type": self.type,
+            "message": self.message,
+            "affected": {"market": self.market, "source": self.exchange},
+            "action_taken": self.action_taken,
+            "escalate": self.escalate,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Alert:
@@ -65,17 +76,8 @@ class Alert:
 
     def to_object(self) -> dict[str, Any]:
         """Return the alert as one object for JSON."""
-        alarm = self.alarm
-        return {
-            "alert_id": self.alert_id,
-            "timestamp": spell_time(self.timestamp),
-            "severity": alarm.severity,
-            "type": alarm.type,
-            "message": alarm.message,
-            "affected": {"market": alarm.market, "source": alarm.exchange},
-            "action_taken": alarm.action_taken,
-            "escalate": alarm.escalate,
-        }
+        told = {"alert_id": self.alert_id, "timestamp": spell_time(self.timestamp)}
+        return {**told, **self.alarm.to_object()}
 
 
 @dataclass(frozen=True, slots=True)

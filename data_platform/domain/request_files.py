@@ -6,26 +6,14 @@ answer lies in `data/requests/answers/`. Holds shapes, units and meanings.
 """
 
 import json
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMAS = Path(__file__).parents[1] / "schemas"
+from data_platform.domain.state_files import SCHEMAS, Count, Score, Time
 
 REQUEST_ID = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 """Names a file and a folder: no path leads out of them."""
-
-
-def _spell_time(time: datetime) -> str:
-    return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%S}Z"
-
-
-_TIME = {"type": "string", "format": "date-time", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"}
-
-Time = Annotated[datetime, PlainSerializer(_spell_time), WithJsonSchema(_TIME)]
-Count = Annotated[int, Field(ge=0)]
 
 
 class _Part(BaseModel):
@@ -90,7 +78,7 @@ class AnswerFile(_Part):
     answered_at: Time = Field(description="UTC.")
     output_path: str | None = Field(description="The file, absolute; null when it failed.")
     rows: Count = Field(description="Rows in it.")
-    quality_score: Annotated[float, Field(ge=0, le=1)] | None = Field(
+    quality_score: Score | None = Field(
         description="Score of its months, weighed by their candles; null: none is known."
     )
     first_timestamp: Time | None = Field(description="Opening time of the first row, UTC.")

@@ -18,6 +18,7 @@ from data_platform.operations.due import FreshnessLimits, SeriesStatus, series_s
 from data_platform.operations.lake import Lake
 from data_platform.operations.missing import History, find_missing
 from data_platform.quality.continuity import GAP_RULES
+from data_platform.storage.run_log import LoggedRun
 from data_platform.storage.tables import COMPONENTS
 
 HOUR = timedelta(hours=1)
@@ -112,6 +113,7 @@ def gather_facts(lake: Lake, concern: Concern, running: Sequence[RunTime], now: 
         now: the clock, UTC.
     """
     name = concern.exchange
+    logged = lake.runs.since(name, now - USUAL_DAYS)
     return Facts(
         exchange=name,
         now=now,
@@ -119,8 +121,8 @@ def gather_facts(lake: Lake, concern: Concern, running: Sequence[RunTime], now: 
         breaker=lake.breakers.read(name),
         scores=list(_scores(lake, concern)),
         gaps=list(_recent_gaps(lake, concern, now)),
-        runs=[*_ended_runs(lake, name, now), *(it for it in running if it.exchange == name)],
-        answers=_answers(lake, name, now),
+        runs=[*_ended_runs(name, logged), *(it for it in running if it.exchange == name)],
+        answers=_answers(logged, now),
     )
 
 
@@ -163,14 +165,13 @@ def _tries(gaps: pl.DataFrame, pair: str, start: datetime, end: datetime) -> int
     return int(own.select(pl.col("tries").max()).item() or 0)
 
 
-def _ended_runs(lake: Lake, exchange: str, now: datetime) -> Iterator[RunTime]:
-    for run in lake.runs.since(exchange, now - USUAL_DAYS):
+def _ended_runs(exchange: str, logged: Sequence[LoggedRun]) -> Iterator[RunTime]:
+    for run in logged:
         seconds = (run.ended_at - run.started_at).total_seconds()
         yield RunTime(exchange, run.kind, run.run_id, run.started_at, seconds, is_running=False)
 
 
-def _answers(lake: Lake, exchange: str, now: datetime) -> Answers:
-    known = lake.runs.since(exchange, now - USUAL_DAYS)
+def _answers(known: Sequence[LoggedRun], now: datetime) -> Answers:
     runs = [run for run in known if run.ended_at > now - HOUR]
     newest = [run.latency for run in runs if run.latency is not None]
     before = [run.latency for run in known if run.latency and run.ended_at <= now - HOUR]

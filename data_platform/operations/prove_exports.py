@@ -20,13 +20,12 @@ from data_platform.domain.markets import Series
 from data_platform.domain.periods import Period
 from data_platform.operations.export import ExportStatus, export_statuses
 from data_platform.operations.journal_book import JournalBook
+from data_platform.operations.judge import FIRST_ROWS
 from data_platform.operations.lake import Lake
 from data_platform.storage.verdicts import VerdictRow
 
 BARS_EQUAL = "bars_equal_the_lake"
 """Whether each candle of a file is the stored one, and none is missing or invented."""
-
-FIRST_ROWS = 10
 
 _log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from data_platform.assets.line import Line
-from data_platform.checks import freshness_limits, judged_asset
+from data_platform.checks import freshness_limits, history_of
 from data_platform.operations.alarm_facts import Concern, gather_facts
 from data_platform.operations.alarms import find_alarms
 from data_platform.operations.alerts import tell
@@ -52,11 +52,10 @@ def build_alert_sensor(settings: Settings, lines: Sequence[Line]) -> dg.SensorDe
 
 def to_concern(line: Line) -> Concern:
     """Return an exchange as its alarms need it."""
-    history = judged_asset(line, "ohlcv", line.exchange.timeframes[0]).history
     return Concern(
         exchange=line.exchange.name,
         series=line.exchange.series,
-        history=history,
+        history=history_of(line),
         fresh=freshness_limits(line),
         limits=line.settings.thresholds.alarms,
         score_column=line.settings.thresholds.profiles.default_column,

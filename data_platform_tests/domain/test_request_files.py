@@ -3,12 +3,8 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from data_platform.domain.request_files import (
-    REQUEST_FILES,
-    SCHEMAS,
-    RequestFile,
-    json_schema,
-)
+from data_platform.domain.request_files import REQUEST_FILES, RequestFile, json_schema
+from data_platform.domain.state_files import SCHEMAS
 
 REMEDY = "python -m data_platform.domain.request_files"
 
