@@ -10,12 +10,11 @@ import click
 
 from data_platform.cli.options import TIME, TIMEFRAME, WORD
 from data_platform.converters import FORMATS_BY_NAME
-from data_platform.domain.errors import DataPlatformError, WrongUseError
-from data_platform.domain.markets import Market, Series, to_exchange, to_pair
+from data_platform.domain.errors import DataPlatformError
+from data_platform.domain.markets import Series, to_exchange, to_pair
 from data_platform.domain.timeframes import Timeframe
-from data_platform.operations.extract import KINDS, Cut, Kind, write_cut, write_format
+from data_platform.operations.extract import KINDS, Cut, Kind, read_cut, write_cut, write_format
 from data_platform.operations.lake import Lake, opened_lake, require_lake
-from data_platform.operations.lookup import Question, add_close, look_up
 from data_platform.settings import Settings, load_settings
 
 
@@ -86,22 +85,9 @@ def export(  # noqa: PLR0913  # one for each option, all by name
 def _write(
     lake: Lake, settings: Settings, cut: Cut, out: Path, *, allow_missing: bool
 ) -> tuple[Path, int]:
-    market = str(Market(cut.series.exchange, cut.series.pair))
-    question = Question(
-        cut.layer,
-        market,
-        cut.series.timeframe.name,
-        cut.start,
-        cut.end,
-        allow_missing=allow_missing,
-    )
-    rows = look_up(lake, settings.known, question)
-    if rows.is_empty():
-        raise WrongUseError(f"nothing is stored from {cut.start} to {cut.end}.")
+    rows = read_cut(lake, settings.known, cut, allow_missing=allow_missing)
     if wanted := FORMATS_BY_NAME.get(cut.kind):
         return write_format(rows, cut.series, wanted, out), rows.height
-    if cut.layer != "ohlcv":
-        rows = add_close(rows, cut.series.timeframe)
     return write_cut(rows, cut, out), rows.height
 
 

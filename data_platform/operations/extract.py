@@ -13,7 +13,10 @@ from typing import Literal
 import polars as pl
 
 from data_platform.converters.converter import ExportFile, FileFormat
+from data_platform.domain.errors import WrongUseError
 from data_platform.domain.markets import Pair, Series
+from data_platform.operations.lake import Lake
+from data_platform.operations.lookup import Known, Question, add_close, look_up
 from data_platform.storage.atomic import publish_file
 
 Kind = Literal["parquet", "csv", "json", "feather"]
@@ -64,6 +67,44 @@ def spell_pair(pair: Pair) -> str:
     """Return `BTCUSDT`; of a pair with other signs than letters and digits its key."""
     plain = f"{pair.base}{pair.quote}"
     return plain if plain.isascii() and plain.isalnum() and ":" not in pair.symbol else pair.key
+
+
+def read_cut(
+    lake: Lake,
+    known: Known,
+    cut: Cut,
+    *,
+    feature_set: str | None = None,
+    allow_missing: bool = False,
+) -> pl.DataFrame:
+    """Return the rows of a cut; of other layers than candles with the time they are known from.
+
+    Args:
+        lake: where they lie.
+        known: what the config knows.
+        cut: which rows.
+        feature_set: as `look_up` takes it.
+        allow_missing: leave out months that are not stored instead of raising.
+
+    Raises:
+        WrongUseError: the range holds nothing, or nothing of it is stored.
+        NotStoredError: a month is not stored.
+        DamagedFileError: a file is gone, torn or changed.
+    """
+    series = cut.series
+    question = Question(
+        cut.layer,
+        str(series.market),
+        series.timeframe.name,
+        cut.start,
+        cut.end,
+        feature_set=feature_set,
+        allow_missing=allow_missing,
+    )
+    rows = look_up(lake, known, question)
+    if rows.is_empty():
+        raise WrongUseError(f"nothing of {series} is stored from {cut.start} to {cut.end}.")
+    return rows if cut.layer == "ohlcv" else add_close(rows, series.timeframe)
 
 
 def write_cut(rows: pl.DataFrame, cut: Cut, folder: Path) -> Path:

@@ -15,23 +15,19 @@ from pathlib import Path
 import polars as pl
 from pydantic import ValidationError
 
-from data_platform.domain.errors import DataPlatformError, WrongUseError
+from data_platform.domain.errors import DataPlatformError
 from data_platform.domain.markets import Series
 from data_platform.domain.periods import periods_between
 from data_platform.domain.request_files import (
     REQUEST_ID,
     AnsweredGap,
     AnswerFile,
-    Parameters,
     RequestFile,
 )
-from data_platform.operations.extract import Cut, write_cut
+from data_platform.operations.extract import Cut, read_cut, write_cut
 from data_platform.operations.lake import Lake
 from data_platform.operations.lookup import (
     Known,
-    Question,
-    add_close,
-    look_up,
     to_series,
     to_time,
 )
@@ -160,11 +156,13 @@ def _failed(request_id: str, error: str, now: datetime) -> AnswerFile:
 
 def _completed(desk: Desk, request: RequestFile, now: datetime) -> AnswerFile:
     cut = _to_cut(desk, request)
-    rows = look_up(desk.lake, desk.known, _to_question(request))
-    if request.request_type != "ohlcv":
-        rows = add_close(rows, cut.series.timeframe)
-    if rows.is_empty():
-        raise WrongUseError(f"nothing of {cut.series} is stored from {cut.start} to {cut.end}.")
+    rows = read_cut(
+        desk.lake,
+        desk.known,
+        cut,
+        feature_set=request.parameters.feature_set,
+        allow_missing=request.parameters.allow_missing,
+    )
     path = write_cut(rows, cut, desk.folder / "files" / request.request_id)
     times = rows["open_time"]
     return AnswerFile(
@@ -181,24 +179,9 @@ def _completed(desk: Desk, request: RequestFile, now: datetime) -> AnswerFile:
     )
 
 
-def _to_question(request: RequestFile) -> Question:
-    asked: Parameters = request.parameters
-    return Question(
-        layer=request.request_type,
-        market=asked.market,
-        timeframe=asked.timeframe,
-        start=asked.start,
-        end=asked.end,
-        feature_set=asked.feature_set,
-        allow_missing=asked.allow_missing,
-    )
-
-
 def _to_cut(desk: Desk, request: RequestFile) -> Cut:
     asked = request.parameters
     start, end = to_time(asked.start), to_time(asked.end)
-    if start >= end:
-        raise WrongUseError(f"the range from {start} to {end} holds nothing; end is exclusive.")
     series = to_series(desk.lake.store, desk.known, asked.market, asked.timeframe)
     return Cut(series, request.request_type, start, end, asked.format)
 
