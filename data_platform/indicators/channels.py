@@ -17,6 +17,7 @@ from data_platform.indicators.indicator import (
 )
 from data_platform.indicators.volatility import true_range
 from data_platform.indicators.windows import (
+    THIRD,
     deviation,
     highest,
     lowest,
@@ -136,9 +137,9 @@ def _keltner_warm_up(rows: int, range_rows: int) -> int:
 def _original(rows: int) -> Steps:
     return (
         (
-            ((HIGH + LOW + CLOSE) / 3).alias("typical"),
-            ((4 * HIGH - 2 * LOW + CLOSE) / 3).alias("above"),
-            ((4 * LOW - 2 * HIGH + CLOSE) / 3).alias("below"),
+            ((HIGH + LOW + CLOSE) * THIRD).alias("typical"),
+            ((4 * HIGH - 2 * LOW + CLOSE) * THIRD).alias("above"),
+            ((4 * LOW - 2 * HIGH + CLOSE) * THIRD).alias("below"),
         ),
         (
             window_mean(pl.col("typical"), rows).alias("middle"),

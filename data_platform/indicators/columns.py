@@ -127,7 +127,9 @@ def add_indicators(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
 
     Args:
         frame: `FILLED_SCHEMA`, sorted by open_time: the wanted rows and, before them, up to
-            `warm_up(names)` rows of the same series.
+            `warm_up(names)` rows of the same series. Several series may stand one below the
+            other, which has the same bits as one by one, if `segment`, whatever its type, has
+            no value in two of them: `pl.struct("series", "segment")`.
         names: `sma_20`, `rsi_14`, ...
 
     Returns:

@@ -17,6 +17,7 @@ from data_platform.indicators.indicator import (
 from data_platform.indicators.volatility import true_range
 from data_platform.indicators.windows import (
     NEGLIGIBLE,
+    THIRD,
     highest,
     lagged,
     lowest,
@@ -35,7 +36,7 @@ Steps = tuple[tuple[pl.Expr, ...], ...]
 
 def typical_price() -> pl.Expr:
     """Return the mean of high, low and close."""
-    return (HIGH + LOW + CLOSE) / 3
+    return (HIGH + LOW + CLOSE) * THIRD
 
 
 def relative_strength_index(rows: int) -> Recipe:

@@ -348,6 +348,34 @@ def test_all_at_once_are_the_same_as_one_by_one(broken: pl.DataFrame) -> None:
     assert together.equals(apart.select(together.columns))
 
 
+@pytest.mark.parametrize("name", ["vwap_session", "keltner_original_1", "adi", "nvi", "sma_1"])
+def test_a_row_alone_has_the_bits_that_it_has_among_others(filled: pl.DataFrame, name: str) -> None:
+    each = filled.head(40).with_columns(segment="open_time")
+    alone = pl.concat(columns_of(each.slice(row, 1), name) for row in range(40))
+    assert alone.equals(columns_of(each, name))
+
+
+def test_series_stacked_are_the_same_as_one_by_one(
+    filled: pl.DataFrame, broken: pl.DataFrame
+) -> None:
+    # Unlike in everything: beginnings, lengths, prices, and one in which nothing ever moves.
+    series = [
+        broken,
+        filled.slice(700, 500).with_columns(pl.col("close", "high", "low") * 1e-6),
+        frozen(filled, 0, 40).head(40),
+        filled.slice(1, 1),
+        perturbed(broken, 100).slice(650, 1000),
+    ]
+    apart = pl.concat(add_indicators(frame, NAMES) for frame in series)
+    stacked = pl.concat(
+        frame.with_columns(segment=pl.struct(pl.lit(at), "segment"))
+        for at, frame in enumerate(series)
+    )
+    together = add_indicators(stacked, NAMES).select(output_columns(NAMES))
+    for column in together:
+        assert column.equals(apart[column.name], null_equal=True), column.name
+
+
 def test_the_frame_may_come_in_any_number_of_chunks(filled: pl.DataFrame) -> None:
     chunked = pl.concat([filled.slice(0, 77), filled.slice(77, 1000), filled.slice(1077)])
     assert add_indicators(chunked, DEFAULTS).equals(add_indicators(filled, DEFAULTS))
