@@ -105,46 +105,6 @@ def adaptive_average(values: Array, weights: Array, start: int, length: int) -> 
     return result
 
 
-def parabolic_stop(highs: Array, lows: Array, step: float, limit: float) -> Array:
-    """Return Wilder's parabolic stop of each row from the second on, negative under a downtrend.
-
-    The first trend is down if the low fell from the first row to the second by more than the
-    high rose, else up.
-
-    Args:
-        highs: above 0.
-        lows: above 0.
-        step: how much the acceleration grows with each new extreme.
-        limit: what it does not exceed.
-    """
-    rows = list(zip(highs.tolist(), lows.tolist(), strict=True))
-    if len(rows) < 2:  # noqa: PLR2004  # no trend yet
-        return np.full(len(rows), np.nan)
-    fall, rise = rows[0][1] - rows[1][1], rows[1][0] - rows[0][0]
-    is_up = not (fall > 0 and fall > rise)
-    # A downtrend is an uptrend upside down: of the negative lows and highs.
-    stop = rows[0][1] if is_up else -rows[0][0]
-    top, bottom = rows[1] if is_up else (-rows[1][1], -rows[1][0])
-    extreme, speed, stops = top, step, [np.nan]
-    for high, low in rows[1:]:
-        top_before, bottom_before = top, bottom
-        top, bottom = (high, low) if is_up else (-low, -high)
-        if bottom <= stop:
-            is_up = not is_up
-            bottom_before, top, bottom = -top_before, -bottom, -top
-            stop = min(-extreme, bottom_before, bottom)
-            extreme, speed = top, step
-        stops.append(stop)
-        if top > extreme:
-            extreme, speed = top, min(speed + step, limit)
-        stop += speed * (extreme - stop)
-        if stop > bottom_before:  # noqa: PLR1730  # comparing is three times as fast as min()
-            stop = bottom_before
-        if stop > bottom:  # noqa: PLR1730  # same
-            stop = bottom
-    return np.array(stops)
-
-
 def per_segment(kernel: Kernel, numbers: NDArray[np.int64], *arrays: Array) -> Array:
     """Return what a kernel returns of each segment's part of the arrays, put together.
 

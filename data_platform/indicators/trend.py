@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from data_platform.indicators import arrays
+from data_platform.indicators import parabolic
 from data_platform.indicators.averages import CLOSE, exponential, span
 from data_platform.indicators.indicator import (
     ALL,
@@ -131,7 +131,7 @@ def parabolic_stop(step: float, limit: float) -> Recipe:
         Column(trend, NUMBER, "1 while the trend is up (the stop below), -1 while it is down."),
     )
     signed = by_segment(
-        lambda highs, lows: arrays.parabolic_stop(highs, lows, step, limit), HIGH, LOW
+        lambda highs, lows: parabolic.parabolic_stop(highs, lows, step, limit), HIGH, LOW
     )
     steps = (
         (signed.alias("signed"),),

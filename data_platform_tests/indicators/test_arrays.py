@@ -12,7 +12,6 @@ from data_platform.indicators.arrays import (
     highest,
     lowest,
     mean_of_distances,
-    parabolic_stop,
     per_segment,
     smoothed,
     summed,
@@ -126,13 +125,6 @@ def test_weights_of_their_own_smooth_each_row() -> None:
         expected += weights[row] * (values[row] - expected)
         assert found[row] == pytest.approx(expected, rel=1e-9, abs=1e-6)
     assert np.isnan(adaptive_average(np.array([1.0]), np.array([1.0]), 1, 512)).all()
-
-
-def test_the_first_stop_is_the_first_low_or_high() -> None:
-    rising = parabolic_stop(np.array([2.0, 3.0, 4.0]), np.array([1.0, 2.0, 3.0]), 0.02, 0.2)
-    falling = parabolic_stop(np.array([4.0, 3.0, 2.0]), np.array([3.0, 2.0, 1.0]), 0.02, 0.2)
-    assert rising == pytest.approx([math.nan, 1.0, 1.0 + 0.02 * 2], nan_ok=True)
-    assert falling == pytest.approx([math.nan, -4.0, -(4.0 - 0.02 * 2)], nan_ok=True)
 
 
 def test_each_segment_is_by_itself() -> None:
