@@ -32,8 +32,9 @@ from data_platform.domain.timeframes import TIMEFRAMES, Timeframe, to_timeframe
 from data_platform.features.feature_set import Beside, build_features
 from data_platform.features.fill import fill_candles
 from data_platform.indicators.columns import add_indicators
-from data_platform.operations.derive import Recipe, derive_layer
+from data_platform.operations.derive import derive_layer
 from data_platform.operations.lake import Lake, open_lake
+from data_platform.operations.recipe import Recipe
 from data_platform.operations.recipes import features_recipe, filled_recipe, indicators_recipe
 from data_platform.operations.watch import nobody_watches
 from data_platform.settings import PROJECT_ROOT, load_settings

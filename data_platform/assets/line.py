@@ -14,9 +14,10 @@ import dagster as dg
 from data_platform.domain.layers import LAYERS_BY_NAME, Partition
 from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.column_facts import column_facts
-from data_platform.operations.derive import Recipe, derive_layer
+from data_platform.operations.derive import derive_layer
 from data_platform.operations.dictionary import TableColumn
 from data_platform.operations.lake import Lake
+from data_platform.operations.recipe import Recipe
 from data_platform.operations.report import (
     LayerReport,
     PartitionReport,

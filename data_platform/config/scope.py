@@ -14,12 +14,12 @@ from data_platform.domain.timeframes import Timeframe
 from data_platform.features.feature_set import FeatureSet
 from data_platform.operations.backlog import Scope
 from data_platform.operations.coarser import coarser_recipe
-from data_platform.operations.derive import Recipe
 from data_platform.operations.due import FreshnessLimits
 from data_platform.operations.health_report import ReportRules, Watched
 from data_platform.operations.missing import History
 from data_platform.operations.neighbours import Neighbourhood
 from data_platform.operations.plan import UpdateRules
+from data_platform.operations.recipe import Recipe
 from data_platform.operations.recipes import features_recipe, filled_recipe, indicators_recipe
 from data_platform.operations.score import ScoreRules
 from data_platform.quality.standards import Standards

@@ -19,11 +19,11 @@ from data_platform.domain.periods import Period, periods_between
 from data_platform.domain.timeframes import Timeframe, to_timeframe
 from data_platform.operations.belief import SETTLED
 from data_platform.operations.delisted import Delisting, find_delisted
-from data_platform.operations.derive import Recipe, is_stale
 from data_platform.operations.export import stale_export_months
 from data_platform.operations.journal_book import JournalBook
 from data_platform.operations.lake import Lake
 from data_platform.operations.plan import due_parts
+from data_platform.operations.recipe import Recipe, is_stale
 from data_platform.storage.journal import InputRow
 from data_platform.storage.ledger import WAITING
 

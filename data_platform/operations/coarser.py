@@ -4,7 +4,7 @@ A derived candle exists once every finer grid time inside it is stored or confir
 then its time is a gap with the finer one's reason.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import polars as pl
 
@@ -13,11 +13,12 @@ from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Series
 from data_platform.domain.timeframes import Timeframe
 from data_platform.features.resample import resample_candles
-from data_platform.operations.derive import Ingredients, Recipe, derive_layer
+from data_platform.operations.derive import derive_layer
 from data_platform.operations.journal_book import LEDGER, ledger_input, to_input
 from data_platform.operations.judge import judge_candles, read_history
 from data_platform.operations.lake import Lake
 from data_platform.operations.plan import UpdateRules
+from data_platform.operations.recipe import Ingredients, Recipe, gathered
 from data_platform.operations.recipes import layer_version
 from data_platform.operations.report import LayerReport
 from data_platform.operations.watch import Watch
@@ -65,12 +66,17 @@ def coarser_recipe(finer: Timeframe, rules: UpdateRules) -> Recipe:
         layer="ohlcv",
         code_version=f"{layer_version('ohlcv')}-{finer}",
         reads=lambda partition: (("ohlcv", partition.series.at(finer)),),
-        gather=lambda lake, partition: _gather(lake, partition, finer, rules),
+        gather=lambda lake, wanted: gathered(
+            {it: _gather(lake, it, finer, rules) for it in wanted},
+            lambda found: [compute() for compute in found],
+        ),
         ledger=LEDGER,
     )
 
 
-def _gather(lake: Lake, partition: Partition, finer: Timeframe, rules: UpdateRules) -> Ingredients:
+def _gather(
+    lake: Lake, partition: Partition, finer: Timeframe, rules: UpdateRules
+) -> tuple[Ingredients, Callable[[], pl.DataFrame]]:
     coarse, series = partition.series, partition.series.at(finer)
     known = _known(lake, partition, finer, rules)
     month = TimeRange(partition.period.start, partition.period.end)
@@ -87,12 +93,12 @@ def _gather(lake: Lake, partition: Partition, finer: Timeframe, rules: UpdateRul
             verdicts=judge_candles(given, coarse, rules.limits),
         )
 
-    return Ingredients(
+    ingredients = Ingredients(
         (to_input("ohlcv", series, candles), ledger_input(lake, series, month)),
-        lambda: resample_candles(candles, coarse.timeframe, unknown, known.end),
         judge,
         since={("ohlcv", series): month.start},
     )
+    return ingredients, lambda: resample_candles(candles, coarse.timeframe, unknown, known.end)
 
 
 def _known(lake: Lake, partition: Partition, finer: Timeframe, rules: UpdateRules) -> TimeRange:

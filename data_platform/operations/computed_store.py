@@ -14,8 +14,8 @@ from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Series
 from data_platform.domain.periods import Period, periods_between
 from data_platform.domain.timeframes import Timeframe
-from data_platform.operations.derive import Recipe
 from data_platform.operations.lake import Lake
+from data_platform.operations.recipe import Recipe
 from data_platform.storage.partition_store import PartitionStore
 
 Lines = Mapping[str, Mapping[Timeframe, Sequence[Recipe]]]
@@ -147,5 +147,5 @@ class ComputedStore(PartitionStore):
         key = (table, month)
         if key not in self._plan.made:
             partition = Partition(layer, series, month, feature_set)
-            self._plan.made[key] = recipe.gather(self.lake, partition).compute()
+            self._plan.made[key] = recipe.make(self.lake, partition)
         return self._plan.made[key]

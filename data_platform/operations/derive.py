@@ -1,57 +1,30 @@
 """Compute derived partitions where what they read has changed, and only there.
 
 Holds the frame that every derived layer shares: is it stale, gather, compute, commit, record what
-was read. What a layer reads and how it computes stands in its recipe (`recipes.py`).
+was read. What a layer reads and how it computes stands in its recipe (`recipes.py`). Partitions
+are gathered and computed in batches, since each read and each column has a cost that does not
+depend on its rows; each is committed by itself, in the order of time.
 """
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 import polars as pl
 
 from data_platform.domain.errors import DamagedFileError, DataPlatformError, WrongUseError
 from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Series
-from data_platform.domain.periods import period_of
-from data_platform.operations.journal_book import QUIET, JournalBook, Read
+from data_platform.operations.journal_book import JournalBook
 from data_platform.operations.judge import SERIES_DERIVED, note_completion
 from data_platform.operations.lake import Lake
-from data_platform.operations.report import LayerReport, Outcome, PartitionReport, report_of
+from data_platform.operations.recipe import Ingredients, Recipe, is_stale, months_read
+from data_platform.operations.report import LayerReport, Outcome, report_of
 from data_platform.operations.watch import Progress, StoppedError, Watch
-from data_platform.storage.change import Judgement
 from data_platform.storage.journal import CommitNote, InputRow
 
-
-@dataclass(frozen=True, slots=True)
-class Ingredients:
-    """What one partition is computed from, as read just now."""
-
-    inputs: tuple[InputRow, ...]
-    """The rows read, by hash; equal inputs and code make equal content."""
-    compute: Callable[[], pl.DataFrame]
-    """Return the partition's content."""
-    judge: Callable[[pl.DataFrame], Judgement] | None = None
-    """Return what to note about that content, of layers that have gaps and rules."""
-    since: Mapping[Read, datetime] = field(default_factory=dict)
-    """From when on each read matters; of one that is not in it, everything that is older."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How one derived layer of one exchange and timeframe is made."""
-
-    layer: str
-    code_version: str
-    """Set by hand, plus the hash of the parameters."""
-    reads: Callable[[Partition], tuple[Read, ...]]
-    """Return the layers and series that a partition reads, from their first row to its end."""
-    gather: Callable[[Lake, Partition], Ingredients]
-    feature_set: str | None = None
-    """`<name>-v<version>` in the layer features, else None."""
-    ledger: str | None = None
-    """`LEDGER` or `QUIET`, where it is computed from what the ledger says of its candles, too."""
+BATCH_ROWS = 500_000
+"""Rows that are computed at once, about: ten months of 1m, or all that a tick adds to."""
 
 
 def derive_layer(
@@ -73,157 +46,161 @@ def derive_layer(
     """
     report = LayerReport()
     for recipe in recipes:
-        book = JournalBook(lake, is_thorough=True)
-        for wanted in partitions:
-            partition = replace(wanted, feature_set=recipe.feature_set)
-            if watch.should_stop():
-                raise StoppedError(f"stopped before {partition}; everything before it is stored.")
-            report.partitions.append(_attempt(lake, partition, recipe, book, report.failures))
-            watch.report(Progress(partition.series.exchange, 0, 0, len(report.partitions)))
+        own = [replace(wanted, feature_set=recipe.feature_set) for wanted in partitions]
+        work = _Work(lake, recipe, JournalBook(lake, is_thorough=True), watch, report)
+        for batch in _batches(own, recipe):
+            work.bring_up_to_date(batch)
     note_completion(lake, SERIES_DERIVED, report)
     return report
 
 
-def _attempt(
-    lake: Lake,
-    partition: Partition,
-    recipe: Recipe,
-    book: JournalBook,
-    failures: dict[Partition, str],
-) -> PartitionReport:
-    outcome: Outcome = "failed"
-    try:
-        outcome = "written" if _derive(lake, partition, recipe, book) else "unchanged"
-    except DataPlatformError as error:
-        failures[partition] = str(error)
-    return report_of(lake, partition, lake.store.journal(partition), outcome)
+def _batches(partitions: Sequence[Partition], recipe: Recipe) -> Iterator[list[Partition]]:
+    """Part what is asked for, so that no partition reads what its own batch is to write."""
+    batch: list[Partition] = []
+    rows = 0
+    for wave in _waves(partitions):
+        for partition in wave:
+            more = _rows(partition, recipe)
+            if batch and rows + more > BATCH_ROWS:
+                yield batch
+                batch, rows = [], 0
+            batch, rows = [*batch, partition], rows + more
+        if batch and any((it.layer, it.series) in recipe.reads(it) for it in batch):
+            yield batch
+            batch, rows = [], 0
+    if batch:
+        yield batch
 
 
-def is_stale(partition: Partition, recipe: Recipe, book: JournalBook) -> bool:
-    """Tell whether a partition may differ from what it would be now, without computing it.
-
-    True when its file is not what was written, or when `may_have_moved` says so.
-    """
-    return may_have_moved(partition, recipe, book) or is_damaged(partition, book)
-
-
-def is_damaged(partition: Partition, book: JournalBook) -> bool:
-    """Tell whether the file of a partition is not what was written, or there is one too many."""
-    own = book.row(partition)
-    if own is not None and own.path is None and book.lake.files.is_in_the_way(partition):
-        return True
-    names = (partition.layer, partition.series, partition.period, partition.feature_set)
-    return book.is_damaged(*names)
+def _waves(partitions: Sequence[Partition]) -> Iterator[list[Partition]]:
+    """Part what is asked for into the first month of each series, the second, and so on."""
+    months: dict[Series, list[Partition]] = {}
+    for partition in partitions:
+        months.setdefault(partition.series, []).append(partition)
+    for wave in zip_longest(*months.values()):
+        yield [partition for partition in wave if partition is not None]
 
 
-def may_have_moved(partition: Partition, recipe: Recipe, book: JournalBook) -> bool:
-    """Tell, by journal and ledger alone, whether a partition would be computed otherwise now.
-
-    True when it was never computed, was computed by other code, or when a month that it was
-    computed from has other content than when it was read. No clock is asked, since clocks may go
-    backwards. A false alarm costs reading the inputs once.
-    """
-    own = book.row(partition)
-    if own is None or own.code_version != recipe.code_version:
-        return True
-    months = months_now(partition, recipe, book)
-    return book.inputs(partition)[: len(months)] != months
+def _rows(partition: Partition, recipe: Recipe) -> int:
+    """Return how many rows of the finest table that it reads a partition takes, about."""
+    if recipe.is_endless:
+        return BATCH_ROWS
+    length = partition.period.end - partition.period.start
+    return max(length // it.timeframe.duration for _, it in recipe.reads(partition))
 
 
-def months_now(partition: Partition, recipe: Recipe, book: JournalBook) -> tuple[InputRow, ...]:
-    """Return what the months hold now that a partition was computed from, as it noted them."""
-    noted = zip(recipe.reads(partition), book.inputs(partition), strict=False)
-    return _months_read(partition, recipe, book, {read: row.first for read, row in noted})
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What a stale partition is to hold, and what it was computed from."""
+
+    ingredients: Ingredients
+    inputs: tuple[InputRow, ...]
+    content: pl.DataFrame
+    is_same: bool
+    """Whether it is what is stored, computed from the same rows by the same code."""
 
 
-def has_moved(lake: Lake, partition: Partition, recipe: Recipe) -> bool:
-    """Tell whether the very rows that a partition was computed from have changed.
-
-    Raises:
-        StorageError: they cannot be read.
-    """
-    noted = lake.store.inputs(partition)[len(recipe.reads(partition)) :]
-    return noted != recipe.gather(lake, partition).inputs
+_Results = dict[Partition, _Made | DataPlatformError]
 
 
-def _months_read(
-    partition: Partition,
-    recipe: Recipe,
-    book: JournalBook,
-    since: Mapping[Read, datetime | None],
-) -> tuple[InputRow, ...]:
-    """Return, as inputs, the content of every month that a partition is computed from."""
-    found = []
-    for read in recipe.reads(partition):
-        layer, series = read
-        parts = _months_of(read, partition, book, since.get(read))
-        if recipe.ledger and layer == "ohlcv" and not _is_backup(series, partition):
-            parts += _ledger_of(series, partition, book, since.get(read), recipe.ledger)
-        digest = hashlib.sha256(",".join(parts).encode()).hexdigest()
-        found.append(InputRow(f"months of {layer}", series, since.get(read), None, digest))
-    return tuple(found)
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One recipe's part of a run."""
 
+    lake: Lake
+    recipe: Recipe
+    book: JournalBook
+    watch: Watch
+    report: LayerReport
 
-def _months_of(
-    read: Read, partition: Partition, book: JournalBook, since: datetime | None
-) -> list[str]:
-    layer, series = read
-    months = book.months(layer, series)
-    is_own = read == (partition.layer, partition.series)
-    end = partition.period.start if is_own else partition.period.end
-    start = period_of(since).start if since else None
-    reach = [it for it in months if it.start < end and (start is None or it.start >= start)]
-    parts = [month.content for month in reach]
-    if not is_own and not _is_backup(series, partition):
-        # A hole at the end of a month is filled once the series goes on in a later one.
-        last = reach[-1].last if reach else None
-        ends_open = last is None or last < end - series.timeframe.duration
-        goes_on = bool(months) and months[-1].start >= end
-        parts.append(str(ends_open and goes_on))
-    return parts
+    def bring_up_to_date(self, batch: Sequence[Partition]) -> None:
+        results: _Results | None = None
+        for partition in batch:
+            if self.watch.should_stop():
+                raise StoppedError(f"stopped before {partition}; everything before it is stored.")
+            results = self._results(batch) if results is None else results
+            outcome = self._finish(partition, results.pop(partition, None))
+            row = self.lake.store.journal(partition)
+            self.report.partitions.append(report_of(self.lake, partition, row, outcome))
+            done = len(self.report.partitions)
+            self.watch.report(Progress(partition.series.exchange, 0, 0, done))
 
+    def _results(self, batch: Sequence[Partition]) -> _Results:
+        """Return what the stale partitions of a batch are to hold, or why that is not known."""
+        results: _Results = {}
+        stale = []
+        recipe = self.recipe
+        self.book.read_ahead(batch, recipe.reads, with_ledger=recipe.ledger is not None)
+        for partition in batch:
+            try:
+                _refuse_changed_set(partition, self.recipe, self.book)
+                if is_stale(partition, self.recipe, self.book):
+                    # Looked up before the inputs are read: what is committed meanwhile shows
+                    # next time.
+                    months_read(partition, self.recipe, self.book, {})
+                    stale.append(partition)
+            except DataPlatformError as error:
+                results[partition] = error
+        return results | self._made(stale)
 
-def _is_backup(series: Series, partition: Partition) -> bool:
-    """Tell whether a series is another exchange's: its edges and gaps are none of this one's."""
-    return series.exchange != partition.series.exchange
+    def _made(self, stale: Sequence[Partition]) -> _Results:
+        if not stale:
+            return {}
+        try:
+            return dict(self._made_together(stale))
+        except DataPlatformError as error:
+            if len(stale) == 1:
+                return {stale[0]: error}
+            # What one of them cannot be made of is no reason to fail the others.
+            half = len(stale) // 2
+            return self._made(stale[:half]) | self._made(stale[half:])
 
+    def _made_together(self, stale: Sequence[Partition]) -> dict[Partition, _Made]:
+        gathered = self.recipe.gather(self.lake, stale)
+        found = gathered.ingredients
+        stored = {it: _stored_of_same(it, self.recipe, found[it].inputs, self.book) for it in stale}
+        moved = [partition for partition in stale if stored[partition] is None]
+        fresh = dict(zip(moved, gathered.compute(moved), strict=True))
+        return {
+            partition: _Made(
+                found[partition],
+                (
+                    *months_read(partition, self.recipe, self.book, found[partition].since),
+                    *found[partition].inputs,
+                ),
+                fresh[partition] if same is None else same,
+                is_same=same is not None,
+            )
+            for partition, same in stored.items()
+        }
 
-def _ledger_of(
-    series: Series, partition: Partition, book: JournalBook, since: datetime | None, name: str
-) -> list[str]:
-    first = period_of(since) if since else None
-    counts = {
-        period: changes.quiet if name == QUIET else changes.all
-        for period, changes in book.ledger(series).items()
-        if period <= partition.period and (first is None or period >= first)
-    }
-    return [f"{period}#{count}" for period, count in sorted(counts.items()) if count]
+    def _finish(self, partition: Partition, made: _Made | DataPlatformError | None) -> Outcome:
+        if made is None:
+            return "unchanged"
+        try:
+            if isinstance(made, DataPlatformError):
+                raise made
+            return "written" if self._commit(partition, made) else "unchanged"
+        except DataPlatformError as error:
+            self.report.failures[partition] = str(error)
+            return "failed"
 
-
-def _derive(lake: Lake, partition: Partition, recipe: Recipe, book: JournalBook) -> bool:
-    _refuse_changed_set(partition, recipe, book)
-    if not is_stale(partition, recipe, book):
-        return False
-    # Looked up before the inputs are read: what is committed meanwhile shows next time.
-    _months_read(partition, recipe, book, {})
-    ingredients = recipe.gather(lake, partition)
-    months = _months_read(partition, recipe, book, ingredients.since)
-    same = _stored_of_same(partition, recipe, ingredients.inputs, book)
-    result = lake.store.commit(
-        partition,
-        ingredients.compute() if same is None else same,
-        merge=None,
-        audit=lambda frame: (frame, frame.clear()),
-        judge=ingredients.judge if same is None else None,
-        note=CommitNote(
-            source="derived",
-            run_id=lake.run_id,
-            code_version=recipe.code_version,
-            inputs=(*months, *ingredients.inputs),
-        ),
-    )
-    book.forget(partition)
-    return result.written
+    def _commit(self, partition: Partition, made: _Made) -> bool:
+        result = self.lake.store.commit(
+            partition,
+            made.content,
+            merge=None,
+            audit=lambda frame: (frame, frame.clear()),
+            judge=None if made.is_same else made.ingredients.judge,
+            note=CommitNote(
+                source="derived",
+                run_id=self.lake.run_id,
+                code_version=self.recipe.code_version,
+                inputs=made.inputs,
+            ),
+        )
+        self.book.forget(partition)
+        return result.written
 
 
 def _refuse_changed_set(partition: Partition, recipe: Recipe, book: JournalBook) -> None:

@@ -24,11 +24,11 @@ from data_platform.features.feature_set import (
 from data_platform.features.fill_policy import CARRY_10, to_honest_policy
 from data_platform.features.timeframes import coarse_range
 from data_platform.indicators.columns import add_indicators, output_columns, warm_up
-from data_platform.indicators.indicator import WarmUp
-from data_platform.operations.derive import Ingredients
+from data_platform.indicators.indicator import ALL, WarmUp
 from data_platform.operations.journal_book import Read, to_input
 from data_platform.operations.lake import Lake
 from data_platform.operations.past_rows import from_start, most, since, with_history
+from data_platform.operations.recipe import Gathered, Ingredients, gathered
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,20 @@ class FeatureLine:
         found += [each.beside(series) for each in self.feature_set.markets]
         return tuple(("indicators", each) for each in dict.fromkeys(found))
 
-    def gather(self, lake: Lake, partition: Partition) -> Ingredients:
-        """Read what one partition is computed from."""
+    @property
+    def is_endless(self) -> bool:
+        """Return whether a month may need all rows before it, however many there are."""
+        coarser = self.feature_set.joins.get(self.timeframe, {}).values()
+        markets = (it.indicators for it in self.feature_set.markets)
+        wanted = (self.feature_set.indicators, *coarser, *markets)
+        return any(self._request(names, 0).rows == ALL for names in wanted)
+
+    def gather(self, lake: Lake, partitions: Sequence[Partition]) -> Gathered:
+        """Read what some partitions are computed from."""
+        found = {partition: self._read(lake, partition) for partition in partitions}
+        return gathered(found, lambda wanted: [self._compute(it) for it in wanted])
+
+    def _read(self, lake: Lake, partition: Partition) -> tuple[Ingredients, "_Tables"]:
         series, start = partition.series, partition.period.start
         names, rows = self.feature_set.indicators, history_rows(self.feature_set)
         month = TimeRange(start, partition.period.end)
@@ -66,22 +78,20 @@ class FeatureLine:
             )
             for it in self.feature_set.markets
         }
-
-        def compute() -> pl.DataFrame:
-            if own.frame.is_empty():
-                return feature_schema(self.feature_set, self.timeframe).to_frame()
-            return from_start(self._build(own, coarse, markets), start)
-
         read = [own, *coarse.values(), *markets.values()]
-        return Ingredients(
+        ingredients = Ingredients(
             tuple(to_input("indicators", it.series, it.frame) for it in read),
-            compute,
             since=_earliest(read) if own.frame.height else dict(own.since),
         )
+        return ingredients, _Tables(start, own, coarse, markets)
 
-    def _build(
-        self, own: "_Rows", coarse: dict[Timeframe, "_Rows"], markets: dict[str, "_Rows"]
-    ) -> pl.DataFrame:
+    def _compute(self, tables: "_Tables") -> pl.DataFrame:
+        if tables.own.frame.is_empty():
+            return feature_schema(self.feature_set, self.timeframe).to_frame()
+        return from_start(self._build(tables), tables.start)
+
+    def _build(self, tables: "_Tables") -> pl.DataFrame:
+        own, coarse, markets = tables.own, tables.coarse, tables.markets
         frame = self._columns(own)
         beside = Beside(
             {each: self._columns(it) for each, it in coarse.items() if it.frame.height},
@@ -150,6 +160,18 @@ class _Rows:
         read = ("indicators", series)
         frame = with_history(lake, read, wanted, request.rows, request.columns)
         return cls(series, frame, request, since(read, frame, wanted.start, request.rows))
+
+
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    """What one partition is computed from."""
+
+    start: datetime
+    """Of the month."""
+    own: _Rows
+    coarse: dict[Timeframe, _Rows]
+    markets: dict[str, _Rows]
+    """By alias."""
 
 
 def _earliest(read: Sequence[_Rows]) -> dict[Read, datetime]:

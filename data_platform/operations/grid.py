@@ -14,6 +14,7 @@ from data_platform.domain.candles import CANDLE_SCHEMA, FILLED_SCHEMA, TimeRange
 from data_platform.domain.errors import DamagedFileError
 from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Series
+from data_platform.domain.timeframes import Timeframe
 from data_platform.features.fill import (
     Carry,
     add_backup,
@@ -21,9 +22,9 @@ from data_platform.features.fill import (
     segment_of_last,
     to_backed,
 )
-from data_platform.operations.derive import Ingredients
 from data_platform.operations.journal_book import QUIET, ledger_input, to_input
 from data_platform.operations.lake import Lake
+from data_platform.operations.recipe import Gathered, Ingredients, gathered
 from data_platform.storage.journal import ABSENT, InputRow
 from data_platform.storage.ledger import Status
 
@@ -33,14 +34,38 @@ more, although there may have been trades. Not times without trades, nor before 
 a delisting, where no candle is the truth; nor what nobody has asked for yet."""
 
 
-def gather_filled(lake: Lake, partition: Partition, backup: str | None = None) -> Ingredients:
-    """Read what the grid of one month is made of: its candles, and what those before leave.
+def gather_filled(
+    lake: Lake, partitions: Sequence[Partition], backup: str | None = None
+) -> Gathered:
+    """Read what the grid of some months is made of: their candles, and what those before leave.
 
     Args:
         lake: where candles lie.
-        partition: the month.
+        partitions: the months.
         backup: the exchange whose candles may cover open gaps; None: none may.
     """
+    found = {partition: _gather(lake, partition, backup) for partition in partitions}
+    return gathered(found, lambda wanted: [it.fill() for it in wanted])
+
+
+@dataclass(frozen=True, slots=True)
+class _Holey:
+    """What the grid of one month is made of."""
+
+    candles: pl.DataFrame
+    carry: Carry | None
+    quiet: list[TimeRange]
+    timeframe: Timeframe
+    grid: TimeRange
+
+    def fill(self) -> pl.DataFrame:
+        grid = self.grid
+        return fill_candles(
+            self.candles, self.carry, self.quiet, self.timeframe, grid.start, grid.end
+        )
+
+
+def _gather(lake: Lake, partition: Partition, backup: str | None) -> tuple[Ingredients, _Holey]:
     series, period = partition.series, partition.period
     stored = lake.store.read_with_history("ohlcv", series, period.start, period.end, 1)
     end = _grid_end(lake, partition, stored)
@@ -62,12 +87,9 @@ def gather_filled(lake: Lake, partition: Partition, backup: str | None = None) -
         inputs.append(to_input("ohlcv", backup_of(series, backup), backed.taken))
         if carry is None or since:
             since["ohlcv", backup_of(series, backup)] = backed.since or period.end
-    until = max(end, period.start)
-    return Ingredients(
-        tuple(inputs),
-        lambda: fill_candles(candles, carry, quiet, series.timeframe, period.start, until),
-        since=since,
-    )
+    grid_range = TimeRange(period.start, max(end, period.start))
+    holey = _Holey(candles, carry, quiet, series.timeframe, grid_range)
+    return Ingredients(tuple(inputs), since=since), holey
 
 
 def backup_of(series: Series, backup: str) -> Series:

@@ -16,11 +16,11 @@ from data_platform.domain.layers import Partition
 from data_platform.domain.markets import from_key
 from data_platform.indicators.columns import warm_up
 from data_platform.indicators.comparison import find_differences
-from data_platform.operations.derive import may_have_moved
 from data_platform.operations.journal_book import JournalBook
 from data_platform.operations.judge import FIRST_ROWS
 from data_platform.operations.lake import Lake
 from data_platform.operations.past_rows import with_history
+from data_platform.operations.recipe import may_have_moved
 from data_platform.operations.recipes import indicators_recipe
 from data_platform.operations.statements import EQUALS_REFERENCE
 from data_platform.operations.stored_causality import sample

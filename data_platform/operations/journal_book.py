@@ -4,7 +4,7 @@ Judges nothing: whether a partition is stale stands in `derive.py`. A full histo
 partitions an exchange, and each asked by itself costs milliseconds.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -14,10 +14,12 @@ from data_platform.domain.candles import TimeRange, content_hash
 from data_platform.domain.layers import LAYERS_BY_NAME, Partition
 from data_platform.domain.markets import Series
 from data_platform.domain.periods import Period
+from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.lake import Lake
 from data_platform.storage.journal import ABSENT, InputRow, JournalRow
 from data_platform.storage.ledger import Status
 from data_platform.storage.ledger_months import LedgerMonths, MonthChanges
+from data_platform.storage.many_series import inputs_of_many, rows_of_many
 from data_platform.storage.stored_files import StoredFile
 
 LEDGER = "ledger"
@@ -58,6 +60,8 @@ class JournalBook:
     )
     _files: dict[Read, list[StoredFile]] = field(default_factory=dict)
     _ledger: dict[Series, MonthChanges] = field(default_factory=dict)
+    _noted: dict[Partition, tuple[InputRow, ...]] = field(default_factory=dict)
+    """The inputs of partitions that were asked for ahead."""
 
     @classmethod
     def of_exchange(cls, lake: Lake, exchange: str) -> "JournalBook":
@@ -74,6 +78,38 @@ class JournalBook:
                 book._rows.setdefault((layer, series), [])
                 book._inputs[layer, series] = inputs.get((layer, *key), {})
         return book
+
+    def read_ahead(
+        self,
+        partitions: Sequence[Partition],
+        reads: Callable[[Partition], Iterable[Read]],
+        *,
+        with_ledger: bool = False,
+    ) -> None:
+        """Ask, with a handful of questions, for what is not known yet of some partitions.
+
+        Args:
+            partitions: of one layer, exchange and timeframe.
+            reads: the layers and series that one is computed from.
+            with_ledger: whether what the ledger says of their candles is wanted, too.
+        """
+        own = dict.fromkeys((it.layer, it.series) for it in partitions)
+        others = dict.fromkeys(read for it in partitions for read in reads(it))
+        for layer, series in _tables(read for read in (own | others) if read not in self._rows):
+            rows = rows_of_many(self.lake.state, layer, series)
+            self._rows |= {(layer, each): rows[each] for each in series}
+        for layer, series in _tables(read for read in own if read not in self._files):
+            files = self.lake.files.of_many(layer, series)
+            self._files |= {(layer, each): files[each] for each in series}
+        if with_ledger:
+            candles = (
+                read for read in others if read[0] == "ohlcv" and read[1] not in self._ledger
+            )
+            for _, series in _tables(candles):
+                months = LedgerMonths(self.lake.state).of_many(series)
+                self._ledger |= {each: months.get(each, {}) for each in series}
+        unknown = [it for it in partitions if it not in self._noted]
+        self._noted |= inputs_of_many(self.lake.state, unknown) if unknown else {}
 
     def rows(self, layer: str, series: Series) -> list[JournalRow]:
         """Return a layer's journal rows of a series, in the order of time."""
@@ -109,6 +145,8 @@ class JournalBook:
 
     def inputs(self, partition: Partition) -> tuple[InputRow, ...]:
         """Return what a partition was computed from."""
+        if partition in self._noted:
+            return self._noted[partition]
         read = (partition.layer, partition.series)
         if read not in self._inputs:
             self._inputs[read] = self.lake.store.inputs_of_series(*read)
@@ -139,6 +177,16 @@ class JournalBook:
         self._inputs.pop(read, None)
         self._files.pop(read, None)
         self._ledger.pop(partition.series, None)
+        self._noted.pop(partition, None)
+
+
+def _tables(reads: Iterable[Read]) -> Iterator[tuple[str, list[Series]]]:
+    """Part what is read into series of one layer, exchange and timeframe."""
+    tables: dict[tuple[str, str, Timeframe], list[Series]] = {}
+    for layer, series in reads:
+        tables.setdefault((layer, series.exchange, series.timeframe), []).append(series)
+    for (layer, _, _), found in tables.items():
+        yield layer, found
 
 
 def ledger_input(lake: Lake, series: Series, known: TimeRange, name: str = LEDGER) -> InputRow:

@@ -5,19 +5,28 @@ is cut into months; the formulas stand in `features` and `indicators`.
 """
 
 import hashlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
+from functools import partial
+
+import polars as pl
 
 from data_platform.domain.candles import TimeRange
 from data_platform.domain.layers import LAYERS_BY_NAME, Partition
 from data_platform.domain.timeframes import Timeframe
 from data_platform.features.feature_set import FeatureSet
 from data_platform.indicators.columns import add_indicators, warm_up
-from data_platform.operations.derive import Ingredients, Recipe
+from data_platform.indicators.indicator import ALL
 from data_platform.operations.feature_line import FeatureLine
 from data_platform.operations.grid import backup_of, gather_filled
 from data_platform.operations.journal_book import LEDGER, QUIET, Read, to_input
 from data_platform.operations.lake import Lake
 from data_platform.operations.past_rows import from_start, since, with_history
+from data_platform.operations.recipe import Gathered, Ingredients, Recipe, gathered
+from data_platform.operations.stack import in_one_pass
+
+_Rows = tuple[pl.DataFrame, datetime]
+"""Rows with those before them, and the first time that is wanted."""
 
 
 def filled_recipe(backup: str | None = None) -> Recipe:
@@ -33,8 +42,8 @@ def filled_recipe(backup: str | None = None) -> Recipe:
     def reads(partition: Partition) -> tuple[Read, ...]:
         return (*own(partition), ("ohlcv", backup_of(partition.series, backup)))
 
-    def gather(lake: Lake, partition: Partition) -> Ingredients:
-        return gather_filled(lake, partition, backup)
+    def gather(lake: Lake, partitions: Sequence[Partition]) -> Gathered:
+        return gather_filled(lake, partitions, backup)
 
     # Whether a gap is open is said by every status, not only by times without trades.
     return Recipe("filled", layer_version("filled", backup), reads, gather, ledger=LEDGER)
@@ -46,18 +55,25 @@ def indicators_recipe(names: tuple[str, ...]) -> Recipe:
     Args:
         names: `sma_20`, `rsi_14`, ...
     """
+    rows = warm_up(names)
 
-    def gather(lake: Lake, partition: Partition) -> Ingredients:
-        period, rows = partition.period, warm_up(names)
-        read = ("filled", partition.series)
-        frame = with_history(lake, read, TimeRange(period.start, period.end), rows)
-        return Ingredients(
-            (to_input(*read, frame),),
-            lambda: from_start(add_indicators(frame, names), period.start),
-            since=since(read, frame, period.start, rows),
-        )
+    def read(lake: Lake, partition: Partition) -> tuple[Ingredients, _Rows]:
+        period, table = partition.period, ("filled", partition.series)
+        frame = with_history(lake, table, TimeRange(period.start, period.end), rows)
+        noted = since(table, frame, period.start, rows)
+        return Ingredients((to_input(*table, frame),), since=noted), (frame, period.start)
 
-    return Recipe("indicators", layer_version("indicators", names), _reads_own("filled"), gather)
+    def compute(found: Sequence[_Rows]) -> list[pl.DataFrame]:
+        made = in_one_pass(partial(add_indicators, names=names), [frame for frame, _ in found])
+        return [from_start(each, start) for each, (_, start) in zip(made, found, strict=True)]
+
+    return Recipe(
+        "indicators",
+        layer_version("indicators", names),
+        _reads_own("filled"),
+        lambda lake, wanted: gathered({it: read(lake, it) for it in wanted}, compute),
+        is_endless=rows == ALL,
+    )
 
 
 def features_recipe(
@@ -73,7 +89,14 @@ def features_recipe(
     """
     line = FeatureLine(feature_set, timeframe, stored)
     version = layer_version("features", feature_set.parameters)
-    return Recipe("features", version, line.reads, line.gather, feature_set.key)
+    return Recipe(
+        "features",
+        version,
+        line.reads,
+        line.gather,
+        feature_set.key,
+        is_endless=line.is_endless,
+    )
 
 
 def layer_version(layer: str, parameters: object = None) -> str:

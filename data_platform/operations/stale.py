@@ -16,11 +16,11 @@ from data_platform.domain.layers import LAYERS, LAYERS_BY_NAME, Partition
 from data_platform.domain.markets import Pair, Series
 from data_platform.domain.periods import Period, period_of
 from data_platform.operations.backlog import Scope
-from data_platform.operations.derive import Recipe, has_moved, is_damaged, months_now
 from data_platform.operations.export import ExportStatus, export_statuses
 from data_platform.operations.journal_book import JournalBook, Read
 from data_platform.operations.lake import Lake
 from data_platform.operations.reach import Reach
+from data_platform.operations.recipe import Recipe, has_moved, is_damaged, months_now
 from data_platform.storage.journal import JournalRow
 
 Cell = tuple[Pair, Period]

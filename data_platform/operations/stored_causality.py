@@ -17,9 +17,9 @@ from data_platform.domain.markets import Series, from_key
 from data_platform.domain.timeframes import Timeframe
 from data_platform.features.causality import Leak, Table, find_leaks, telling_moments
 from data_platform.operations.computed_store import Lines, computed_lake, recipe_of
-from data_platform.operations.derive import Recipe, may_have_moved
 from data_platform.operations.journal_book import JournalBook
 from data_platform.operations.lake import Lake
+from data_platform.operations.recipe import Recipe, may_have_moved
 from data_platform.storage.journal import JournalRow
 
 MOMENTS = 2

@@ -10,10 +10,10 @@ from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Pair, Series
 from data_platform.domain.periods import Period
 from data_platform.operations.backlog import Scope, find_backlog
-from data_platform.operations.derive import is_damaged
 from data_platform.operations.export import export_statuses
 from data_platform.operations.journal_book import JournalBook
 from data_platform.operations.lake import Lake
+from data_platform.operations.recipe import is_damaged
 
 
 def find_unstored(lake: Lake, scope: Scope, now: datetime) -> set[tuple[Pair, Period]]:

@@ -4,6 +4,7 @@ Holds what planning, reading and status ask of many partitions at once; the jour
 how they are added stand in `journal.py`.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -171,7 +172,7 @@ class JournalReader:
 
     def _inputs(self, key: Key) -> dict[tuple[str, str, str], Inputs]:
         with self.state.read() as connection:
-            return inputs_by_partition(connection, key)
+            return inputs_by_partition(connection, equal(PARTITIONS, key))
 
 
 def newest_rows(
@@ -195,13 +196,15 @@ def newest_rows(
     return [to_row(found) for found in connection.execute(query.order_by(*order)).mappings()]
 
 
-def inputs_by_partition(connection: sa.Connection, key: Key) -> dict[tuple[str, str, str], Inputs]:
+def inputs_by_partition(
+    connection: sa.Connection, wanted: Iterable[sa.ColumnElement[bool]]
+) -> dict[tuple[str, str, str], Inputs]:
     """Return what the newest commit of each partition that fits was computed from."""
     own = [PARTITIONS.c[name].label(f"own_{name}") for name in PARTITION]
     query = (
         sa.select(INPUTS, *own)
         .join(PARTITIONS, PARTITIONS.c.commit_id == INPUTS.c.commit_id)
-        .where(*equal(PARTITIONS, key))
+        .where(*wanted)
         .order_by(INPUTS.c.commit_id, INPUTS.c.position)
     )
     found: dict[tuple[str, str, str], Inputs] = {}

@@ -5,7 +5,7 @@ Rows are never changed or deleted, so that what was known at any time can be tol
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -215,6 +215,16 @@ _HEAD_MOVED = (
 def equal(table: sa.Table, key: Key) -> list[sa.ColumnElement[bool]]:
     """Return the conditions that a table's columns have the values of a key."""
     return [table.c[name] == value for name, value in key.items()]
+
+
+def among(table: sa.Table, series: Collection[Series]) -> list[sa.ColumnElement[bool]]:
+    """Return the conditions that a row tells of some series of one exchange and timeframe."""
+    first = next(iter(series))
+    return [
+        table.c.exchange == first.exchange,
+        table.c.timeframe == first.timeframe.name,
+        table.c.pair.in_([each.pair.key for each in series]),
+    ]
 
 
 def _values(key: Key, entry: Entry, note: CommitNote) -> dict[str, Any]:

@@ -5,7 +5,7 @@ whether any of a million rows says otherwise now. Evidence, tries and next tries
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -14,7 +14,7 @@ from data_platform.domain.candles import TimeRange, subtract_ranges
 from data_platform.domain.markets import Series
 from data_platform.domain.periods import Period, periods_between, to_period
 from data_platform.domain.timeframes import Timeframe
-from data_platform.storage.journal import equal, series_key
+from data_platform.storage.journal import among, equal, series_key
 from data_platform.storage.state import State
 from data_platform.storage.tables import LEDGER_MONTHS
 
@@ -44,8 +44,13 @@ class LedgerMonths:
 
     def of_series(self, series: Series) -> MonthChanges:
         """Return the numbers of a series."""
-        key = series_key(series)
-        return self._found(key).get((key["timeframe"], key["pair"]), {})
+        return self.of_many([series]).get(series, {})
+
+    def of_many(self, series: Collection[Series]) -> dict[Series, MonthChanges]:
+        """Return the numbers of some series of one exchange and timeframe, where there are any."""
+        found = self._found(among(LEDGER_MONTHS, series))
+        named = {each: (each.timeframe.name, each.pair.key) for each in series}
+        return {each: found[key] for each, key in named.items() if key in found}
 
     def of_exchange(
         self, exchange: str, timeframe: Timeframe | None = None, since: Period | None = None
@@ -58,12 +63,12 @@ class LedgerMonths:
             since: only of this month and later ones; None: of all.
         """
         own = {} if timeframe is None else {"timeframe": timeframe.name}
-        return self._found({"exchange": exchange, **own}, since)
+        return self._found(equal(LEDGER_MONTHS, {"exchange": exchange, **own}), since)
 
     def _found(
-        self, key: Mapping[str, str], since: Period | None = None
+        self, wanted: Iterable[sa.ColumnElement[bool]], since: Period | None = None
     ) -> dict[tuple[str, str], dict[Period, Changes]]:
-        query = sa.select(LEDGER_MONTHS).where(*equal(LEDGER_MONTHS, key))
+        query = sa.select(LEDGER_MONTHS).where(*wanted)
         if since is not None:
             query = query.where(LEDGER_MONTHS.c.period >= since.key)
         found: defaultdict[tuple[str, str], dict[Period, Changes]] = defaultdict(dict)

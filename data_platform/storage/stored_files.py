@@ -6,7 +6,7 @@ time and inode are those of its last hash counts as unchanged, unless the caller
 what a disk loses by itself moves none of the three.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,12 +103,22 @@ class StoredFiles:
 
     def of_table(self, layer: str, exchange: str, timeframe: Timeframe) -> list[StoredFile]:
         """Return the files of a layer of an exchange and timeframe, shared ones too, by path."""
-        return self._listed({"layer": layer, "exchange": exchange}, timeframe)
+        return self._listed(equal(FILES, {"layer": layer, "exchange": exchange}), timeframe)
 
     def of_series(self, layer: str, series: Series) -> list[StoredFile]:
         """Return the files of a layer of a series, shared ones too, by path."""
         market = {"layer": layer, "exchange": series.exchange, "pair": series.pair.key}
-        return self._listed(market, series.timeframe)
+        return self._listed(equal(FILES, market), series.timeframe)
+
+    def of_many(self, layer: str, series: Collection[Series]) -> dict[Series, list[StoredFile]]:
+        """Return the files of a layer of some series of one exchange and timeframe, by path."""
+        first = next(iter(series))
+        pairs = {each.pair.key: each for each in series}
+        wanted = equal(FILES, {"layer": layer, "exchange": first.exchange})
+        found: dict[Series, list[StoredFile]] = {each: [] for each in series}
+        for file in self._listed([*wanted, FILES.c.pair.in_(sorted(pairs))], first.timeframe):
+            found[pairs[file.pair]].append(file)
+        return found
 
     def damaged(
         self, files: Iterable[StoredFile], hashed: Callable[[StoredFile], bool]
@@ -157,10 +167,12 @@ class StoredFiles:
         """Tell whether a file lies in the place of a partition that was stored as empty."""
         return Layout(self._root).partition(partition).exists()
 
-    def _listed(self, key: Key, timeframe: Timeframe) -> list[StoredFile]:
+    def _listed(
+        self, wanted: Iterable[sa.ColumnElement[bool]], timeframe: Timeframe
+    ) -> list[StoredFile]:
         query = (
             sa.select(FILES)
-            .where(*equal(FILES, key), FILES.c.timeframe.in_(["", timeframe.name]))
+            .where(*wanted, FILES.c.timeframe.in_(["", timeframe.name]))
             # What was archived may lie elsewhere: `verify` looks at it where it is here.
             .where(~FILES.c.path.startswith(f"{ARCHIVE}/"))
             .order_by(FILES.c.path)

@@ -10,8 +10,9 @@ from data_platform.domain.markets import Series
 from data_platform.domain.periods import Period
 from data_platform.domain.timeframes import to_timeframe
 from data_platform.features.feature_set import FeatureSet
-from data_platform.operations.derive import Recipe, derive_layer
+from data_platform.operations.derive import derive_layer
 from data_platform.operations.lake import Lake
+from data_platform.operations.recipe import Recipe
 from data_platform.operations.recipes import features_recipe, filled_recipe, indicators_recipe
 from data_platform.operations.report import LayerReport
 from data_platform.operations.watch import nobody_watches

@@ -1,16 +1,26 @@
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
+from data_platform.domain.layers import Partition
+from data_platform.domain.markets import Pair, Series
 from data_platform.domain.periods import Period
+from data_platform.domain.timeframes import to_timeframe
 from data_platform.features.feature_set import FeatureSet
-from data_platform.operations.derive import derive_layer, is_stale
+from data_platform.features.markets import MarketColumns
+from data_platform.operations import derive
+from data_platform.operations.derive import derive_layer
 from data_platform.operations.journal_book import JournalBook
 from data_platform.operations.lake import Lake
+from data_platform.operations.recipe import Gathered, Recipe, is_stale
 from data_platform.operations.recipes import features_recipe, filled_recipe, indicators_recipe
+from data_platform.operations.report import LayerReport
 from data_platform.operations.watch import Progress, StoppedError, Watch, nobody_watches
 from data_platform.storage import journal
 from data_platform.storage.tables import COMMITS
@@ -21,6 +31,7 @@ from data_platform_tests.factories import (
     gap_of,
     grid,
     journal_of,
+    lake_at,
     month_of,
     partition_of,
     partitions_of,
@@ -65,16 +76,6 @@ def test_unchanged_inputs_write_nothing(lake: Lake, root: Path) -> None:
     assert files_of(root) == before
     with lake.state.read() as connection:
         assert connection.execute(COMMITS.select()).all() == rows
-
-
-def test_unchanged_partition_is_told_by_the_journal_alone(lake: Lake) -> None:
-    store_candles(lake, SERIES, TRUTH)
-    derive_line(lake, SERIES, MONTHS)
-    book = JournalBook(lake)
-    for recipe in recipes_of(SERIES):
-        for part in partitions_of(SERIES, "2024-01", "2024-04", recipe.layer):
-            own = replace(part, feature_set=recipe.feature_set)
-            assert not is_stale(own, recipe, book), own
 
 
 @pytest.mark.parametrize(
@@ -228,12 +229,12 @@ def test_input_committed_while_a_partition_is_computed_shows_next_time(lake: Lak
     store_candles(lake, SERIES, TRUTH)
     recipe = filled_recipe()
 
-    def gather_slowly(of: Lake, partition: object) -> object:
-        ingredients = recipe.gather(of, partition)  # type: ignore[arg-type]
+    def gather_slowly(of: Lake, partitions: Sequence[Partition]) -> Gathered:
+        gathered = recipe.gather(of, partitions)
         store_candles(of, SERIES, with_close(TRUTH, "2024-01-15"))
-        return ingredients
+        return gathered
 
-    slow = replace(recipe, gather=gather_slowly)  # type: ignore[arg-type]
+    slow = replace(recipe, gather=gather_slowly)
     derive_line(lake, SERIES, [JAN], [slow])
     assert is_stale(partition_of(SERIES, layer="filled"), recipe, JournalBook(lake))
     assert written(derive_line(lake, SERIES, [JAN], [recipe])) == {"filled 2024-01"}
@@ -352,3 +353,137 @@ def test_small_set_is_what_the_line_makes(lake: Lake) -> None:
     derive_line(lake, SERIES, [JAN])
     part = replace(partition_of(SERIES, layer="features"), feature_set=SMALL.key)
     assert journal_of(lake, part).rows == 29 * 6
+
+
+PAIRS = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
+JOINED = FeatureSet(
+    "joined",
+    1,
+    returns=(1, 3),
+    volatility=(4,),
+    indicators=("sma_5", "rsi_14"),
+    joins={to_timeframe("4h"): {to_timeframe("1d"): ("sma_5",)}},
+    markets=(MarketColumns("btc", Pair("BTC/USDT"), returns=(2,), indicators=("rsi_14",)),),
+)
+NAMES = ("sma_5", "rsi_14")
+
+
+def derived_pairs(lake: Lake) -> list[LayerReport]:
+    """Derive pairs with gaps and one without candles; again, with candles and files that changed.
+
+    The second look finds most of them as they were, and one whose candles are torn.
+    """
+    found = [
+        Series("binance", Pair(pair), to_timeframe(timeframe))
+        for timeframe in ("1d", "4h")
+        for pair in PAIRS
+    ]
+    for number, series in enumerate(found):
+        start, end = time(f"2024-01-{28 + number % 3}"), time(f"2024-02-0{2 + number % 3}")
+        times = grid("2024-01-03", "2024-03-20", series.timeframe)
+        candles = candles_at([it for it in times if not start <= it < end], 90 + number)
+        if series.pair.key != "SOL-USDT":
+            store_candles(lake, series, candles)
+    reports = derive_pairs(lake, found)
+    for series in found[3:5]:
+        store_candles(lake, series, with_close(candles_at(TIMES), "2024-02-28"))
+    damaged = [Partition("ohlcv", found[4], MAR), Partition("indicators", found[0], FEB)]
+    for partition in damaged:
+        lake.store.layout.partition(partition).write_bytes(b"torn")
+    return reports + derive_pairs(lake, found)
+
+
+def derive_pairs(lake: Lake, found: Sequence[Series]) -> list[LayerReport]:
+    reports = []
+    for layer in ("filled", "indicators", "features"):
+        for timeframe in dict.fromkeys(it.timeframe for it in found):
+            line = [filled_recipe(), indicators_recipe(NAMES), features_recipe(JOINED, timeframe)]
+            (recipe,) = [it for it in line if it.layer == layer]
+            asked = [
+                Partition(layer, series, month)
+                for series in found
+                if series.timeframe == timeframe
+                for month in (JAN, FEB, MAR)
+            ]
+            reports.append(derive_layer(lake, asked, [recipe], nobody_watches()))
+    return reports
+
+
+def told(lake: Lake) -> dict[Partition, list[object]]:
+    """All that the journal says of every derived commit, but for when it was."""
+    found = {}
+    for row in lake.store.journal_rows():
+        if row.layer != "ohlcv":
+            inputs = lake.store.inputs(row.partition)
+            same = replace(row, id=0, rewrite_id=bool(row.rewrite_id), committed_at=JAN.start)
+            found[row.partition] = [same, inputs]
+    return found
+
+
+def made_in_batches(root: Path, rows: int) -> tuple[Any, ...]:
+    """What is reported, failed, journalled and on disk where so many rows are computed at once."""
+    lake = lake_at(root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(derive, "BATCH_ROWS", rows)
+        reports = derived_pairs(lake)
+    done = [sorted((str(it.partition), it.outcome) for it in one.partitions) for one in reports]
+    failed = [
+        {part: text.replace(str(root), "") for part, text in one.failures.items()}
+        for one in reports
+    ]
+    contents = {path: content for path, (content, _) in files_of(root).items()}
+    journalled = told(lake)
+    lake.state.close()
+    return done, failed, journalled, contents
+
+
+@pytest.fixture(scope="module")
+def one_by_one(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, ...]:
+    return made_in_batches(tmp_path_factory.mktemp("alone"), 1)
+
+
+@pytest.mark.parametrize("rows", [400, 100_000])
+def test_batch_writes_what_one_by_one_writes(
+    tmp_path: Path, one_by_one: tuple[Any, ...], rows: int
+) -> None:
+    done, failed, journalled, contents = made_in_batches(tmp_path, rows)
+    assert (done, failed) == one_by_one[:2]
+    assert journalled == one_by_one[2]
+    assert contents == one_by_one[3]
+    outcomes = Counter(outcome for report in done for _, outcome in report)
+    assert outcomes == {"written": 47, "unchanged": 60, "failed": 1}
+
+
+def test_what_fits_is_gathered_at_once_but_no_month_with_one_that_it_reads(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = series_of(pair="ETH/USDT", timeframe="4h")
+    for series in (SERIES, other):
+        store_candles(lake, series, TRUTH)
+    asked = {
+        layer: [
+            part
+            for series in (SERIES, other)
+            for part in partitions_of(series, "2024-01", "2024-03", layer)
+        ]
+        for layer in ("filled", "indicators")
+    }
+    heard: list[list[str]] = []
+
+    def derived(recipe: Recipe) -> list[list[str]]:
+        def gather(of: Lake, partitions: Sequence[Partition]) -> Gathered:
+            heard.append([f"{it.series.pair.base} {it.period}" for it in partitions])
+            return recipe.gather(of, partitions)
+
+        heard.clear()
+        derive_layer(lake, asked[recipe.layer], [replace(recipe, gather=gather)], nobody_watches())
+        return [*heard]
+
+    waves = [[f"BTC {month}", f"ETH {month}"] for month in MONTHS[:3]]
+    assert derived(filled_recipe()) == waves
+    assert derived(indicators_recipe(("sma_5",))) == [[*waves[0], *waves[1], *waves[2]]]
+    # What needs all history is computed month by month, in the order of time.
+    assert derived(indicators_recipe(("obv",))) == [[it] for wave in waves for it in wave]
+    monkeypatch.setattr(derive, "BATCH_ROWS", 3 * 31 * 6)
+    in_threes = [[*waves[0], waves[1][0]], [waves[1][1], *waves[2]]]
+    assert derived(indicators_recipe(("sma_6",))) == in_threes

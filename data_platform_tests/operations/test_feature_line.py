@@ -10,8 +10,8 @@ from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Pair, Series
 from data_platform.features.feature_set import FeatureSet, feature_schema
 from data_platform.features.markets import MarketColumns
-from data_platform.operations.derive import Recipe
 from data_platform.operations.lake import Lake
+from data_platform.operations.recipe import Recipe
 from data_platform.operations.recipes import features_recipe, filled_recipe, indicators_recipe
 from data_platform_tests.factories import (
     candles_at,

@@ -12,9 +12,9 @@ from data_platform.domain.exchanges import exchange_row
 from data_platform.domain.markets import Series
 from data_platform.operations.backlog import Scope, find_backlog
 from data_platform.operations.coarser import coarser_recipe
-from data_platform.operations.derive import Recipe
 from data_platform.operations.lake import Lake
 from data_platform.operations.plan import UpdateRules
+from data_platform.operations.recipe import Recipe
 from data_platform.operations.recipes import filled_recipe, indicators_recipe
 from data_platform.operations.stale import count_stale, find_stale
 from data_platform.quality.standards import Standards

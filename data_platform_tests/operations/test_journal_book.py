@@ -5,6 +5,7 @@ from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Series
 from data_platform.operations.journal_book import JournalBook, ledger_input
 from data_platform.operations.lake import Lake
+from data_platform.operations.recipes import filled_recipe
 from data_platform_tests.factories import (
     candles_at,
     gap_of,
@@ -79,6 +80,31 @@ def test_a_book_of_an_exchange_asks_thrice_however_many_series_there_are(lake: L
     assert known == [
         (single.row(it), single.inputs(it), single.ledger(it.series)) for it in partitions
     ]
+
+
+def test_what_is_asked_for_ahead_takes_five_questions_and_says_the_same(lake: Lake) -> None:
+    pairs = [series_of(pair=f"{base}/USDT") for base in ("BTC", "ETH")]
+    made = [it for series in pairs for it in made_months(lake, series)]
+    never = partitions_of(series_of(pair="SOL/USDT"), layer="filled")
+    statements, book = asked(lake), JournalBook(lake)
+    for _ in range(2):
+        book.read_ahead([*made, *never], filled_recipe().reads, with_ledger=True)
+        assert len(statements) == 5
+    ahead = [
+        (book.row(it), book.rows("ohlcv", it.series), book.inputs(it), book.ledger(it.series))
+        for it in (*made, *never)
+    ]
+    assert not any(book.is_damaged("filled", it.series, it.period) for it in made)
+    assert len(statements) == 5
+    single = JournalBook(lake)
+    for partition, known in zip((*made, *never), ahead, strict=True):
+        rows = single.rows("ohlcv", partition.series)
+        inputs, ledger = single.inputs(partition), single.ledger(partition.series)
+        assert known == (single.row(partition), rows, inputs, ledger)
+    store_candles(lake, pairs[0], candles_at(grid("2023-12-30", "2023-12-31"), 90.0))
+    derive_line(lake, pairs[0], [month_of("2023-12")])
+    book.forget(made[11])
+    assert book.inputs(made[11]) == JournalBook(lake).inputs(made[11]) != ahead[11][2]
 
 
 def test_what_was_written_is_read_again(lake: Lake) -> None:

@@ -14,8 +14,8 @@ from data_platform.domain.markets import Pair, Series
 from data_platform.domain.periods import Period
 from data_platform.features.feature_set import FeatureSet, feature_schema
 from data_platform.features.markets import MarketColumns
-from data_platform.operations.derive import Recipe
 from data_platform.operations.lake import Lake
+from data_platform.operations.recipe import Recipe
 from data_platform.operations.recipes import features_recipe, filled_recipe, indicators_recipe
 from data_platform.settings import PROJECT_ROOT, load_settings
 from data_platform_tests.factories import (

@@ -16,8 +16,8 @@ from data_platform.domain.periods import Period
 from data_platform.features.feature_set import FeatureSet
 from data_platform.features.markets import MarketColumns
 from data_platform.operations.backlog import Scope
-from data_platform.operations.derive import Recipe
 from data_platform.operations.lake import Lake
+from data_platform.operations.recipe import Recipe
 from data_platform.operations.recipes import features_recipe, filled_recipe, indicators_recipe
 from data_platform.operations.stale import find_stale
 from data_platform_tests.factories import (

@@ -123,12 +123,14 @@ def test_segment_is_found_in_candles_when_the_month_before_is_not_filled(lake: L
     # More candles than one look back reads, so that the break lies beyond the first look.
     times = grid("2024-01-20", "2024-02-01 00:10", "1m")
     store_candles(lake, MINUTES, candles_at(without(times, "2024-01-25", "2024-01-25 01:00")))
-    ingredients = gather_filled(lake, partition_of(MINUTES, "2024-02", "filled"))
-    made = ingredients.compute()
+    partition = partition_of(MINUTES, "2024-02", "filled")
+    gathered = gather_filled(lake, [partition])
+    (made,) = gathered.compute([partition])
     assert made["segment"].unique().to_list() == [time("2024-01-25 01:00")]
-    assert [it.content_hash for it in ingredients.inputs if it.layer == "filled"] == [ABSENT]
+    inputs = gathered.ingredients[partition].inputs
+    assert [it.content_hash for it in inputs if it.layer == "filled"] == [ABSENT]
     derive_line(lake, MINUTES, [JAN], [filled_recipe()])
-    assert gather_filled(lake, partition_of(MINUTES, "2024-02", "filled")).compute().equals(made)
+    assert filled_recipe().make(lake, partition).equals(made)
 
 
 @pytest.mark.parametrize("how", ["gone", "empty", "flipped"])

@@ -14,11 +14,11 @@ from data_platform.domain.periods import to_period
 from data_platform.features.feature_set import FeatureSet
 from data_platform.operations.backlog import Scope, find_backlog
 from data_platform.operations.coarser import coarser_recipe
-from data_platform.operations.derive import may_have_moved
 from data_platform.operations.export import export_layer
 from data_platform.operations.journal_book import JournalBook
 from data_platform.operations.lake import Lake
 from data_platform.operations.plan import UpdateRules
+from data_platform.operations.recipe import may_have_moved
 from data_platform.operations.stale import count_stale, find_stale
 from data_platform.operations.watch import nobody_watches
 from data_platform.quality.standards import Standards
