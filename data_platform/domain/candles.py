@@ -10,11 +10,15 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
 from data_platform.domain.timeframes import Timeframe
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 TIME = pl.Datetime("ms", "UTC")
 
@@ -71,32 +75,57 @@ def content_hash(frame: pl.DataFrame) -> str:
 
     Hashes, in column order: name, dtype, row count, the little-endian values with nulls as zero,
     and the null bitmap of columns that hold nulls. Never the bytes of a file.
+
+    Raises:
+        TypeError: a column's values are no numbers, times, texts or booleans.
     """
     digest = hashlib.sha256(str(frame.height).encode())
     for column in frame.get_columns():
         digest.update(f"{column.name}:{column.dtype}".encode())
-        digest.update(_values(column))
-        if column.null_count():
-            nulls = column.is_null().to_numpy()
-            digest.update(nulls.tobytes())
+        if column.dtype == pl.Null:
+            continue
+        nulls = _bits(column.to_arrow(), 0) ^ 1 if column.null_count() else None
+        for part in _values(column, nulls):
+            digest.update(part.view(np.uint8).data)
+        if nulls is not None:
+            digest.update(nulls.data)
     return digest.hexdigest()
 
 
-def _values(column: pl.Series) -> bytes:
+def _values(column: pl.Series, nulls: np.ndarray | None) -> list[np.ndarray]:
+    # The buffers as they lie in memory: one polars expression costs as much as hashing a small
+    # partition, 1.5 ms of a frame of 33 columns and 624 rows instead of 0.2 (2026-11-28).
     if column.dtype == pl.String:
-        # Lengths and bytes: two columns with the same joined text must differ.
-        filled = column.fill_null("")
-        lengths = filled.str.len_bytes().cast(pl.UInt32).to_numpy().tobytes()
-        return lengths + "".join(filled.to_list()).encode()
+        return _texts(column, nulls)
     if column.dtype == pl.Boolean:
-        return column.fill_null(value=False).cast(pl.UInt8).to_numpy().tobytes()
-    # Each polars call on a series costs 0.1 ms, as much as hashing a small partition.
-    if column.null_count():
-        values = column.to_physical().fill_null(0).to_numpy()
-    else:
-        values = column.to_numpy()
-        values = values.view(np.int64) if column.dtype.is_temporal() else values
-    return values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
+        bits = _bits(column.to_arrow(), 1)
+        return [bits if nulls is None else bits & (nulls ^ 1)]
+    if not (column.dtype.is_float() or column.dtype.is_temporal() or column.dtype.is_integer()):
+        raise TypeError(f"column {column.name!r} is {column.dtype}: its content has no hash.")
+    if nulls is None:
+        return [column.to_numpy()]
+    array = column.to_arrow()
+    size = array.type.bit_width // 8
+    values = np.frombuffer(array.buffers()[1], f"u{size}", len(array), array.offset * size)
+    # What lies under a null may be anything. Most nulls stand at the beginning: warm-up.
+    end = int(np.flatnonzero(nulls)[-1]) + 1
+    return [np.where(nulls[:end], values.dtype.type(0), values[:end]), values[end:]]
+
+
+def _texts(column: pl.Series, nulls: np.ndarray | None) -> list[np.ndarray]:
+    # Lengths and bytes: two columns with the same joined text must differ.
+    if nulls is not None and nulls.all():
+        return [np.zeros(len(column), np.uint32)]
+    filled = column.fill_null("")
+    lengths = filled.str.len_bytes().cast(pl.UInt32).to_numpy()
+    return [lengths, np.frombuffer("".join(filled.to_list()).encode(), np.uint8)]
+
+
+def _bits(array: "pa.Array", which: int) -> np.ndarray:
+    """Return the bits of one of an array's buffers, a byte each."""
+    packed = np.frombuffer(array.buffers()[which], np.uint8)
+    end = array.offset + len(array)
+    return np.unpackbits(packed, count=end, bitorder="little")[array.offset :]
 
 
 def merge_candles(older: pl.DataFrame | None, newer: pl.DataFrame) -> pl.DataFrame:

@@ -1,6 +1,7 @@
 import hashlib
 import struct
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import polars as pl
 import pytest
@@ -42,6 +43,63 @@ def test_the_hash_is_the_one_written_down_by_hand() -> None:
     expected.update(struct.pack("<q", int(T0.timestamp() * 1000)))
     expected.update(b"open:Float64" + struct.pack("<d", 1.5))
     assert content_hash(frame) == expected.hexdigest()
+
+
+def test_the_hash_holds_values_with_nulls_as_zero_and_then_which_are_null() -> None:
+    frame = pl.DataFrame(
+        {
+            "open": [None, 1.5, None, -2.0, float("nan")],
+            "count": pl.Series([7, None, 1, 2, 3], dtype=pl.Int32),
+            "is_up": [True, None, False, True, None],
+            "method": ["ab", None, "", "é", None],
+            "segment": pl.Series([None, T0, None, T0, T0], dtype=TIME),
+            "none": pl.Series([None] * 5, dtype=pl.String),
+        }
+    )
+    ms = int(T0.timestamp() * 1000)
+    expected = hashlib.sha256(b"5")
+    expected.update(b"open:Float64" + struct.pack("<5d", 0, 1.5, 0, -2, float("nan")))
+    expected.update(bytes([1, 0, 1, 0, 0]))
+    expected.update(b"count:Int32" + struct.pack("<5i", 7, 0, 1, 2, 3) + bytes([0, 1, 0, 0, 0]))
+    expected.update(b"is_up:Boolean" + bytes([1, 0, 0, 1, 0]) + bytes([0, 1, 0, 0, 1]))
+    expected.update(b"method:String" + struct.pack("<5I", 2, 0, 0, 2, 0) + "abé".encode())
+    expected.update(bytes([0, 1, 0, 0, 1]))
+    expected.update(b"segment:Datetime(time_unit='ms', time_zone='UTC')")
+    expected.update(struct.pack("<5q", 0, ms, 0, ms, ms) + bytes([1, 0, 1, 0, 0]))
+    expected.update(b"none:String" + struct.pack("<5I", 0, 0, 0, 0, 0) + bytes([1] * 5))
+    assert content_hash(frame) == expected.hexdigest()
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    st.lists(st.none() | st.floats(width=64), min_size=1, max_size=40),
+    st.integers(0, 40),
+    st.integers(0, 40),
+)
+def test_the_hash_of_a_part_does_not_depend_on_where_it_lies(
+    values: list[float | None], first: int, count: int
+) -> None:
+    flags = [None if value is None else value > 0 for value in values]
+    whole = pl.DataFrame({"a": values, "b": flags}, schema={"a": pl.Float64, "b": pl.Boolean})
+    part = values[first : first + count], flags[first : first + count]
+    alone = pl.DataFrame({"a": part[0], "b": part[1]}, schema=whole.schema)
+    assert content_hash(whole.slice(first, count)) == content_hash(alone)
+
+
+def test_what_lies_under_a_null_does_not_change_the_hash() -> None:
+    lies = pl.DataFrame({"a": [3.0, 4.0, 5.0], "b": [True, True, True]})
+    hidden = lies.select(pl.when(pl.Series([True, False, True])).then(pl.all()))
+    assert content_hash(hidden) == content_hash(
+        pl.DataFrame({"a": [3.0, None, 5.0], "b": [True, None, True]})
+    )
+
+
+@pytest.mark.parametrize("values", [[[1]], [{"x": 1}], [Decimal("1.5")]])
+def test_values_without_a_size_are_refused_instead_of_hashed_by_their_place(
+    values: list[object],
+) -> None:
+    with pytest.raises(TypeError, match="column 'a' is"):
+        content_hash(pl.DataFrame({"a": values}))
 
 
 @pytest.mark.parametrize(
