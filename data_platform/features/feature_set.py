@@ -5,8 +5,10 @@ and the older one stays readable beside it.
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cache
 
 import polars as pl
 
@@ -15,12 +17,7 @@ from data_platform.domain.errors import WrongUseError
 from data_platform.domain.timeframes import Timeframe
 from data_platform.features.fill_policy import CARRY_10, to_honest_policy
 from data_platform.features.markets import MarketColumns, add_market
-from data_platform.features.returns import (
-    add_returns,
-    add_volatility,
-    return_columns,
-    volatility_columns,
-)
+from data_platform.features.returns import add_moves, return_columns, volatility_columns
 from data_platform.features.timeframes import add_coarser, joined_name
 from data_platform.indicators.columns import output_columns, to_columns
 from data_platform.indicators.indicator import MAX_ROWS, Column
@@ -87,6 +84,10 @@ class FeatureSet:
             told.pop("fill")
         return json.dumps(told, sort_keys=True)
 
+    def __hash__(self) -> int:
+        # A mapping has no hash of its own.
+        return hash(self.key)
+
     def holds(self, timeframe: Timeframe) -> bool:
         """Return whether it is made for a timeframe."""
         return not self.timeframes or timeframe in self.timeframes
@@ -100,6 +101,7 @@ def history_rows(feature_set: FeatureSet) -> int:
     return max((*feature_set.returns, *feature_set.volatility), default=0)
 
 
+@cache
 def feature_columns(feature_set: FeatureSet, timeframe: Timeframe) -> tuple[Column, ...]:
     """Return the features and masks that a set adds at a timeframe, in order, for the UI."""
     groups = _groups(feature_set, timeframe)
@@ -117,6 +119,7 @@ def feature_columns(feature_set: FeatureSet, timeframe: Timeframe) -> tuple[Colu
     return (*features, *masks, complete)
 
 
+@cache
 def feature_schema(feature_set: FeatureSet, timeframe: Timeframe) -> pl.Schema:
     """Return the schema of `build_features`' result."""
     columns = feature_columns(feature_set, timeframe)
@@ -144,31 +147,46 @@ def build_features(
     Row t uses what is known at its close: rows <= t of its own segment, coarser candles and other
     markets' that have closed by then. What is not known is null, and false in the masks.
 
+    Many pairs or months are built in one pass where they stand one below the other as blocks
+    (`blocks.py`), each with its rows before: the bits are those of each alone.
+
     Args:
         feature_set: what to build.
-        frame: the indicators layer, sorted: the wanted rows and up to `history_rows` before.
-        beside: the indicators layer of what is joined.
+        frame: the indicators layer, sorted: the wanted rows and up to `history_rows` before. Of
+            several blocks: sorted by `BLOCK`, then by time.
+        beside: the indicators layer of what is joined; with `BLOCK` if `frame` has it, rows of
+            the same number being those beside them. A block may be absent: it is unknown.
         timeframe: the frame's timeframe.
 
     Returns:
-        Same rows; the columns of `feature_schema`.
+        Same rows; the columns of `feature_schema`, thus without `BLOCK`.
 
     Raises:
-        WrongUseError: a frame lacks a column that the set names.
+        StorageError: rows that are joined are not sorted, or stand there twice.
+        WrongUseError: a frame lacks a column that the set names, or `BLOCK` where another has it.
     """
     _check_columns(feature_set, frame, output_columns(feature_set.indicators), timeframe)
-    work = add_volatility(add_returns(frame, feature_set.returns), feature_set.volatility)
+    work = add_moves(frame, feature_set.returns, feature_set.volatility)
     work = _with_coarser(feature_set, work, beside, timeframe)
     work = _with_markets(feature_set, work, beside, timeframe)
-    groups = _groups(feature_set, timeframe)
-    names = [column.name for columns in groups.values() for column in columns]
+    schema = feature_schema(feature_set, timeframe)
+    features = [name for name, dtype in schema.items() if dtype == pl.Float64 and name not in KEPT]
     # A ratio of extreme prices overflows; what is no number is not known.
-    finite = (pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name) for name in names)
-    masked = work.with_columns(finite).with_columns(
-        *(_known(columns).alias(f"has_{group}") for group, columns in groups.items()),
-        pl.all_horizontal(pl.lit(value=True), pl.col(names).is_not_null()).alias("is_complete"),
-    )
-    return masked.select(feature_schema(feature_set, timeframe).names())
+    odd = [name for name in features if not math.isfinite(work[name].sum())]
+    if odd:
+        work = work.with_columns(pl.when(pl.col(odd).is_finite()).then(pl.col(odd)))
+    return work.with_columns(_masks(feature_set, timeframe)).select(schema.names())
+
+
+@cache
+def _masks(feature_set: FeatureSet, timeframe: Timeframe) -> tuple[pl.Expr, ...]:
+    known = {
+        group: [pl.col(column.name).is_not_null() for column in columns]
+        for group, columns in _groups(feature_set, timeframe).items()
+    }
+    groups = (pl.all_horizontal(each).alias(f"has_{group}") for group, each in known.items())
+    everything = (expression for each in known.values() for expression in each)
+    return (*groups, pl.all_horizontal(pl.lit(value=True), *everything).alias("is_complete"))
 
 
 def _with_coarser(
@@ -178,9 +196,7 @@ def _with_coarser(
         columns = output_columns(names)
         coarse_frame = beside.coarse.get(coarser, _unknown(columns))
         _check_columns(feature_set, coarse_frame, columns, coarser)
-        # Whether a missing candle is carried shows once a later one has come: live it is unknown.
-        came = coarse_frame.filter(~pl.col("is_filled"))
-        frame = add_coarser(frame, came, timeframe, coarser, columns)
+        frame = add_coarser(frame, coarse_frame, timeframe, coarser, columns)
     return frame
 
 
@@ -200,10 +216,7 @@ def _unknown(columns: Sequence[str]) -> pl.DataFrame:
     return pl.DataFrame(schema={**kept, **dict.fromkeys(columns, pl.Float64())})
 
 
-def _known(columns: Sequence[Column]) -> pl.Expr:
-    return pl.all_horizontal(pl.col(column.name).is_not_null() for column in columns)
-
-
+@cache
 def _groups(feature_set: FeatureSet, timeframe: Timeframe) -> dict[str, tuple[Column, ...]]:
     groups = {
         "returns": return_columns(feature_set.returns),

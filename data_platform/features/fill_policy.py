@@ -12,6 +12,7 @@ import polars as pl
 
 from data_platform.domain.errors import WrongUseError
 from data_platform.domain.timeframes import Timeframe
+from data_platform.features.blocks import BLOCK, per_block
 from data_platform.features.fill import CARRY
 
 LINEAR_CANDLES = 3
@@ -28,7 +29,8 @@ class FillPolicy:
     sees_future: bool
     """Whether a row depends on later candles, so that no feature may use it."""
     apply: Callable[[pl.DataFrame, Timeframe], pl.DataFrame]
-    """Return the rows of a frame that begins with `FILLED_SCHEMA`, sorted, under this policy."""
+    """Return the rows of a frame that begins with `FILLED_SCHEMA`, sorted, under this policy; of
+    several blocks each as if it stood alone."""
 
 
 def _as_it_is(frame: pl.DataFrame, timeframe: Timeframe) -> pl.DataFrame:  # noqa: ARG001
@@ -37,24 +39,26 @@ def _as_it_is(frame: pl.DataFrame, timeframe: Timeframe) -> pl.DataFrame:  # noq
 
 def _without_filled(frame: pl.DataFrame, timeframe: Timeframe) -> pl.DataFrame:
     sent = frame.filter(~pl.col("is_filled"))
-    follows = pl.col("open_time").diff() == timeframe.duration
+    follows = per_block(sent, pl.col("open_time").diff()) == timeframe.duration
     begins = pl.when(~follows.fill_null(value=False)).then("open_time")
     return sent.with_columns(segment=begins.forward_fill())
 
 
 def _with_lines(frame: pl.DataFrame, timeframe: Timeframe) -> pl.DataFrame:
     carried = (pl.col("fill_method") == CARRY).fill_null(value=False)
-    hole = pl.struct(carried.rle_id(), "segment")
+    hole = pl.struct(carried.rle_id(), "segment", *({BLOCK} & set(frame.columns)))
     # What is no regular step is no hole of this one: rows from the 11th on are not there.
-    goes_on = pl.col("open_time").shift(-1) - pl.col("open_time") == timeframe.duration
-    work = frame.with_columns(goes_on.fill_null(value=False).alias("goes_on"))
+    step = per_block(frame, pl.col("open_time").shift(-1)) - pl.col("open_time")
+    work = frame.with_columns((step == timeframe.duration).fill_null(value=False).alias("goes_on"))
     is_short = (
         carried & (pl.len().over(hole) <= LINEAR_CANDLES) & pl.col("goes_on").last().over(hole)
     )
+    work = work.with_columns(is_short.alias("is_short"))
+    known = ~pl.col("is_short")
     prices = ("open", "high", "low", "close")
-    lines = (pl.when(~is_short).then(pl.col(name)).interpolate().alias(name) for name in prices)
-    method = pl.when(is_short).then(pl.lit("linear")).otherwise("fill_method")
-    return work.with_columns(*lines, method.alias("fill_method")).drop("goes_on")
+    lines = (per_block(frame, pl.when(known).then(name).interpolate()) for name in prices)
+    method = pl.when("is_short").then(pl.lit("linear")).otherwise("fill_method")
+    return work.with_columns(*lines, method.alias("fill_method")).drop("goes_on", "is_short")
 
 
 CARRY_10 = FillPolicy(

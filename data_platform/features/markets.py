@@ -10,12 +10,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from data_platform.domain.markets import Pair, Series
-from data_platform.features.returns import (
-    add_returns,
-    add_volatility,
-    return_columns,
-    volatility_columns,
-)
+from data_platform.features.blocks import milliseconds, rows_at
+from data_platform.features.returns import add_moves, return_columns, volatility_columns
 from data_platform.indicators.columns import to_columns
 from data_platform.indicators.indicator import Column
 
@@ -69,17 +65,15 @@ def add_market(frame: pl.DataFrame, other: pl.DataFrame, joined: MarketColumns) 
     """Return the frame with another market's columns, null where its candle did not come.
 
     Args:
-        frame: sorted by open_time.
+        frame: sorted by open_time; with `BLOCK` if it has several.
         other: the indicators layer of the other market, of the same timeframe, with enough rows
-            before those that are joined.
+            before those that are joined, and `BLOCK` as `frame`.
         joined: which columns.
 
     Returns:
         Same rows; the columns of `joined.columns` more.
     """
-    worked = add_volatility(add_returns(other, joined.returns), joined.volatility)
-    names = zip(joined.own_columns, joined.columns, strict=True)
-    beside = worked.filter(~pl.col("is_filled")).select(
-        "open_time", *(pl.col(own.name).alias(column.name) for own, column in names)
-    )
-    return frame.join(beside, on="open_time", how="left", maintain_order="left", validate="m:1")
+    worked = add_moves(other, joined.returns, joined.volatility)
+    pairs = zip(joined.own_columns, joined.columns, strict=True)
+    names = {own.name: column.name for own, column in pairs}
+    return frame.hstack(rows_at(frame, milliseconds(frame["open_time"]), worked, names))

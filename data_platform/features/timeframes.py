@@ -12,6 +12,7 @@ import polars as pl
 
 from data_platform.domain.candles import TimeRange
 from data_platform.domain.timeframes import Timeframe
+from data_platform.features.blocks import milliseconds, rows_at
 
 
 def joined_name(column: str, coarse: Timeframe) -> str:
@@ -44,9 +45,9 @@ def add_coarser(
     """Return the frame with columns of the newest coarser candle closed by the row's own close.
 
     Args:
-        frame: sorted by open_time, of `timeframe`.
+        frame: sorted by open_time, of `timeframe`; with `BLOCK` if it has several.
         coarse_frame: sorted by open_time, of `coarse`: at least `coarse_range` of the frame, as
-            far as it exists; open_time and `columns`.
+            far as it exists; open_time, is_filled and `columns`, and `BLOCK` as `frame`.
         timeframe: the frame's timeframe.
         coarse: the coarser timeframe.
         columns: Float64 columns to join.
@@ -55,14 +56,7 @@ def add_coarser(
         Same rows; per column one more, named by `joined_name`, null where that candle or its
         value is not known.
     """
-    known_at = pl.col("open_time") + timeframe.duration
-    opened = (known_at.dt.truncate(f"{coarse.seconds}s") - coarse.duration).alias("coarse_time")
-    joined = coarse_frame.select(
-        pl.col("open_time").alias("coarse_time"),
-        *(pl.col(name).alias(joined_name(name, coarse)) for name in columns),
-    )
-    return (
-        frame.with_columns(opened)
-        .join(joined, on="coarse_time", how="left", maintain_order="left", validate="m:1")
-        .drop("coarse_time")
-    )
+    known_at = milliseconds(frame["open_time"]) + timeframe.ms
+    opened = known_at - known_at % coarse.ms - coarse.ms
+    names = {name: joined_name(name, coarse) for name in columns}
+    return frame.hstack(rows_at(frame, opened, coarse_frame, names))

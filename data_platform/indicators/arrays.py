@@ -55,7 +55,17 @@ def mean_of_distances(values: Array, centers: Array, rows: int, power: int) -> A
         power: 1 or 2.
     """
     return _in_blocks(
-        lambda part, center: _distances(part, center, rows, power), rows - 1, values, centers
+        lambda part, center: _distances(part, center, rows, power) / rows,
+        rows - 1,
+        values,
+        centers,
+    )
+
+
+def squared_distances(values: Array, centers: Array, rows: int) -> Array:
+    """Return the sum over each window of (value - center of the window's last row) ** 2."""
+    return _in_blocks(
+        lambda part, center: _distances(part, center, rows, 2), rows - 1, values, centers
     )
 
 
@@ -201,7 +211,6 @@ def _distances(values: Array, centers: Array, rows: int, power: int) -> Array:
         else:
             np.multiply(distance, distance, out=distance)
         total += distance
-    total /= rows
     return result
 
 

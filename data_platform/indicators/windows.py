@@ -59,11 +59,6 @@ def window_mean(value: pl.Expr, rows: int, first: int = 0) -> pl.Expr:
     return window_sum(value, rows, first) / rows
 
 
-def deviations(value: pl.Expr, center: pl.Expr, rows: int) -> list[pl.Expr]:
-    """Return the differences of the window's values from `center` of its last row."""
-    return [value.shift(age) - center for age in range(rows)]
-
-
 def mean_distance(value: pl.Expr, center: pl.Expr, rows: int) -> pl.Expr:
     """Return the mean distance of the window's values from `center` of its last row."""
     return _distances(value, center, rows, 1)

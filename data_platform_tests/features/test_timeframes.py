@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 
 from data_platform.domain.candles import TIME, TimeRange
+from data_platform.domain.errors import StorageError
 from data_platform.domain.timeframes import TIMEFRAMES, Timeframe, to_timeframe
 from data_platform.features.timeframes import add_coarser, coarse_range, joined_name
 
@@ -19,7 +20,9 @@ def times(first: datetime, step: timedelta, rows: int) -> pl.DataFrame:
 
 
 def opening_as_value(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.with_columns(value=pl.col("open_time").dt.epoch("s").cast(pl.Float64))
+    return frame.with_columns(
+        value=pl.col("open_time").dt.epoch("s").cast(pl.Float64), is_filled=pl.lit(value=False)
+    )
 
 
 def test_a_coarser_candle_appears_with_the_finer_one_that_closes_with_it() -> None:
@@ -66,7 +69,7 @@ def test_the_range_to_read_is_exactly_what_is_used() -> None:
 
 def test_a_coarser_time_stored_twice_is_refused() -> None:
     coarse = opening_as_value(times(START, HOUR.duration, 1))
-    with pytest.raises(pl.exceptions.ComputeError):
+    with pytest.raises(StorageError, match="found 2024-01-01 00:00 after itself"):
         add_coarser(
             times(START, MINUTE.duration, 60), pl.concat([coarse] * 2), MINUTE, HOUR, ["value"]
         )

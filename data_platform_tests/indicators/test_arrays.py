@@ -14,6 +14,7 @@ from data_platform.indicators.arrays import (
     mean_of_distances,
     per_segment,
     smoothed,
+    squared_distances,
     summed,
     weighted_sum,
 )
@@ -86,6 +87,9 @@ def test_distances_are_from_the_last_rows_center(rows: int, power: int) -> None:
         window = values[row - rows + 1 : row + 1]
         total = math.fsum(abs(value - centers[row]) ** power for value in window)
         assert found[row] == pytest.approx(total / rows, rel=1e-12)
+    if power == 2:
+        squares = squared_distances(np.array(values), np.array(centers), rows)
+        assert squares[rows - 1 :] == pytest.approx(found[rows - 1 :] * rows, rel=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from data_platform.indicators.windows import (
     by_array,
     by_segment,
     deviation,
-    deviations,
     highest,
     lagged,
     lowest,
@@ -77,13 +76,6 @@ def test_a_window_has_the_same_bits_wherever_history_begins(cut: int) -> None:
     whole = evaluate(numbered(values), window_sum(pl.col("x"), 20))
     late = evaluate(numbered(values[cut:]), window_sum(pl.col("x"), 20))
     assert late[19:] == whole[cut + 19 :]
-
-
-def test_deviations_are_from_the_last_rows_center() -> None:
-    frame = numbered(VALUES).with_columns(center=pl.lit(1.0))
-    first, second = deviations(pl.col("x"), pl.col("center"), 2)
-    assert evaluate(frame, first)[:3] == [0.0, 1.0, 3.0]
-    assert evaluate(frame, second)[:3] == [None, 0.0, 1.0]
 
 
 def test_smoothing_starts_with_a_mean_and_goes_on_by_its_weight() -> None:
