@@ -4,6 +4,7 @@ A stored candle is what the exchange itself has sent: a foreign one of the same 
 only when that is asked for. What cannot be true goes to quarantine like a row of a fetch.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,6 +25,10 @@ from data_platform.storage.change import compare
 
 SOURCE = "import"
 """How the journal calls it; the file's name follows."""
+
+_FEW = 16
+"""Times that may lie on a coarser grid by chance: of so many, one series in 30,000 has only even
+steps."""
 
 
 @dataclass(slots=True)
@@ -74,13 +79,14 @@ def import_candles(lake: Lake, order: Import, rules: UpdateRules, now: datetime)
         What became of the rows; every one of them is counted.
 
     Raises:
-        ForeignFileError: a row has no time, or opens before the series' start or after now; nothing
-            was stored.
+        ForeignFileError: a row opens before the series' start or after now, or the rows are of
+            another timeframe; nothing was stored.
         StorageError: the lake refuses; the months before this one are stored, the same command
             goes on.
     """
     rows = _asked_for(order)
     _require_range(order, rows, rules, now)
+    _require_timeframe(order, rows)
     report, committer = ImportReport(rows.height), OutsideCommitter(lake, rules, now)
     source = f"{SOURCE}:{order.path.name}"
     for partition, part in _months(order.series, rows):
@@ -142,6 +148,28 @@ def _require_range(order: Import, rows: pl.DataFrame, rules: UpdateRules, now: d
         raise ForeignFileError(
             f"{order.path}: {late.height:,} of its candles open in the future, the last at "
             f"{last:%Y-%m-%d %H:%M}; look at --unit and --stamp. Nothing was stored."
+        )
+
+
+def _require_timeframe(order: Import, rows: pl.DataFrame) -> None:
+    # Each of the coarser grid's times is one of the finer: the audit would find nothing amiss, and
+    # a day's high would stand as that of its first hour.
+    timeframe = order.series.timeframe
+    times = rows["open_time"].dt.epoch("ms").unique().sort()
+    if len(times) < _FEW:
+        return
+    advice = "name the timeframe that they are, look at --unit and --stamp. Nothing was stored."
+    off = int((times % timeframe.ms != 0).sum())
+    if off > len(times) / 2:
+        raise ForeignFileError(
+            f"{order.path}: {off:,} of {len(times):,} times are off the grid of {timeframe}; "
+            f"{advice}"
+        )
+    step = math.gcd(*times.diff().drop_nulls().unique())
+    if step > timeframe.ms:
+        raise ForeignFileError(
+            f"{order.path}: its {len(times):,} times are {step // 60_000:,} minutes apart, or a "
+            f"multiple of it; these are no candles of {timeframe}; {advice}"
         )
 
 

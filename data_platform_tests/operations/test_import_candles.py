@@ -119,3 +119,27 @@ def test_pair_that_is_not_configured_is_refused(lake: Lake) -> None:
     order = Import(Path("x.csv"), series_of(pair="PEPE/USDT"), WHOLE)
     with pytest.raises(ForeignFileError, match="add its pair to the config"):
         import_candles(lake, order, rules_of(MONTHS), LATER)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (candles_at(grid("2024-01-01", "2024-02-01", "1d")), r"31 times are 1,440 minutes apart"),
+        (candles_at(grid("2024-01-01", "2024-01-04", "4h")), r"18 times are 240 minutes apart"),
+        (candles_at(grid("2024-01-01", "2024-01-02", "5m")), r"264 of 288 .* off the grid of 1h"),
+        (WHOLE.with_columns(opens.dt.offset_by("30m")), r"1,440 of 1,440 .* off the grid of 1h"),
+    ],
+)
+def test_candles_of_another_timeframe_are_refused(
+    lake: Lake, rows: pl.DataFrame, message: str
+) -> None:
+    with pytest.raises(ForeignFileError, match=message):
+        bring(lake, rows)
+    assert lake.store.journal(MONTHS[0]) is None
+
+
+def test_sparse_candles_are_of_their_timeframe(lake: Lake) -> None:
+    # One candle off the coarser grid tells that it is chance, and few candles tell nothing.
+    quiet = grid("2024-01-01", "2024-01-08", "4h")
+    assert bring(lake, candles_at([*quiet, time("2024-01-09 01:00")])).added == 43
+    assert bring(lake, candles_at(grid("2024-02-01", "2024-02-03", "4h"))).added == 12
