@@ -130,7 +130,7 @@ def _import(  # noqa: PLR0913  # all that was typed
         rows = read_archive(path, series)
     else:
         spelled = ForeignFormat(_to_columns(columns), stamp, unit)
-        rows = READERS[name](path, spelled, series.timeframe)
+        rows = READERS[name](path, spelled, series)
     rules = settings.rules_of(settings.exchanges[series.exchange])
     order = Import(path, series, rows, start, end, replaces)
     return import_candles(lake, order, rules, datetime.now(UTC))

@@ -10,6 +10,7 @@ import hashlib
 import io
 import re
 import zipfile
+import zlib
 from pathlib import Path
 
 import polars as pl
@@ -46,7 +47,9 @@ def read_archive(path: Path, series: Series) -> pl.DataFrame:
             if member.file_size > MAX_BYTES:
                 raise ForeignFileError(f"{path}: holds {member.file_size:,} bytes, no candles.")
             content = archive.read(member)
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+    # What a library calls a value that it cannot unpack: more or fewer files than one. A password
+    # or an unknown way to pack is a RuntimeError.
+    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, RuntimeError) as error:
         raise ForeignFileError(f"{path}: expected a zip with one CSV file: {error}.") from error
     return to_candles(_to_table(content, path), path, ForeignFormat(), series.timeframe)
 
@@ -80,7 +83,7 @@ def _require_name(path: Path, series: Series) -> None:
 def _require_checksum(path: Path) -> None:
     beside = path.with_name(f"{path.name}.CHECKSUM")
     try:
-        told, _, name = beside.read_text().strip().partition(" ")
+        told, _, name = beside.read_text(errors="replace").strip().partition(" ")
     except OSError as error:
         raise ForeignFileError(
             f"{beside}: {error.strerror}. Download it beside the archive, whose sha256 it tells."

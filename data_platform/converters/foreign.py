@@ -6,6 +6,7 @@ should be, a column that is not there, a time finer than a millisecond) is an er
 and row; then nothing of the file is taken.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +14,11 @@ from typing import Any, Literal
 
 import polars as pl
 
+from data_platform.converters.converter import ExportFile
+from data_platform.converters.freqtrade import to_path as to_freqtrade_path
 from data_platform.domain.candles import CANDLE_SCHEMA, TIME
 from data_platform.domain.errors import ForeignFileError
+from data_platform.domain.markets import Series
 from data_platform.domain.timeframes import Timeframe
 
 Unit = Literal["s", "ms", "us", "ns"]
@@ -29,6 +33,13 @@ _UNITS: dict[Unit, tuple[int, int, int]] = {
 ten digits from 2001 to 2286, each finer unit three more."""
 
 _NUMBER = r"^\d+$"
+
+_ISO_DAY = r"^\d{4}[-/]\d{2}[-/]\d{2}"
+"""How a time in words begins: of 01/02/2024 nobody knows the month."""
+
+_FREQTRADE_NAME = re.compile(r"[A-Z0-9_]+-[0-9]+[A-Za-z]+(-[a-z_]+)?")
+
+_SEPARATORS = ",;\t|"
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "open_time": ("open_time", "timestamp", "time", "date", "datetime", "unix", "ts"),
@@ -53,39 +64,50 @@ class ForeignFormat:
     """Of times that are whole numbers; None: by their size, the same in the whole file."""
 
 
-Reader = Callable[[Path, ForeignFormat, Timeframe], pl.DataFrame]
+Reader = Callable[[Path, ForeignFormat, Series], pl.DataFrame]
 
 
-def read_csv(path: Path, spelled: ForeignFormat, timeframe: Timeframe) -> pl.DataFrame:
+def read_csv(path: Path, spelled: ForeignFormat, series: Series) -> pl.DataFrame:
     """Return the rows of a CSV file with a header as `CANDLE_SCHEMA`, in the file's order.
 
     Args:
-        path: the file; other columns than the six are passed over.
+        path: the file, UTF-8, parted by commas, semicolons, tabs or bars; other columns than the
+            six are passed over, blank lines at its end are no rows.
         spelled: its columns and times.
-        timeframe: of the candles, for times that tell the close.
+        series: what it is said to hold; its timeframe counts for times that tell the close.
 
     Raises:
         ForeignFileError: it cannot be read; names file, row and what was found.
     """
     try:
         # As text: a float that is read as a number by one and as text by another is two floats.
-        table = pl.read_csv(path, infer_schema=False)
+        table = pl.read_csv(path, infer_schema=False, separator=_separator(path))
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise ForeignFileError(f"{path}: no CSV file with a header: {error}.") from error
-    return to_candles(table, path, spelled, timeframe)
+        # What follows the first line is advice about arguments of polars.
+        [told, *_] = str(error).splitlines()
+        raise ForeignFileError(f"{path}: no CSV file with a header: {told}.") from error
+    filled = table.select(pl.any_horizontal(pl.all().is_not_null())).to_series().arg_true()
+    rows = table.head(filled[-1] + 1 if len(filled) else 0)
+    return to_candles(rows, path, spelled, series.timeframe)
 
 
-def read_parquet(path: Path, spelled: ForeignFormat, timeframe: Timeframe) -> pl.DataFrame:
+def read_parquet(path: Path, spelled: ForeignFormat, series: Series) -> pl.DataFrame:
     """Return the rows of a Parquet file, as `read_csv`."""
     try:
         table = pl.read_parquet(path, hive_partitioning=False)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise ForeignFileError(f"{path}: no Parquet file: {error}.") from error
-    return to_candles(table, path, spelled, timeframe)
+    return to_candles(table, path, spelled, series.timeframe)
 
 
-def read_freqtrade(path: Path, spelled: ForeignFormat, timeframe: Timeframe) -> pl.DataFrame:
-    """Return the rows of a file that Freqtrade has written (feather or parquet), as `read_csv`."""
+def read_freqtrade(path: Path, spelled: ForeignFormat, series: Series) -> pl.DataFrame:
+    """Return the rows of a file that Freqtrade has written (feather or parquet), as `read_csv`.
+
+    Raises:
+        ForeignFileError: as `read_csv`; or it has a name of Freqtrade's that tells another series,
+            or prices of another kind (futures, mark).
+    """
+    _require_freqtrade_name(path, series)
     try:
         is_parquet = path.suffix == ".parquet"
         table = pl.read_parquet(path) if is_parquet else pl.read_ipc(path)
@@ -94,13 +116,20 @@ def read_freqtrade(path: Path, spelled: ForeignFormat, timeframe: Timeframe) -> 
             f"{path}: no feather or parquet file of Freqtrade: {error}. Its JSON loses digits; "
             "convert it there by `freqtrade convert-data --format-to feather`."
         ) from error
-    return to_candles(table, path, spelled, timeframe)
+    return to_candles(table, path, spelled, series.timeframe)
 
 
 def to_candles(
     table: pl.DataFrame, path: Path, spelled: ForeignFormat, timeframe: Timeframe
 ) -> pl.DataFrame:
-    """Return a table's rows as `CANDLE_SCHEMA`; arguments and errors as `read_csv`."""
+    """Return a table's rows as `CANDLE_SCHEMA`; errors as `read_csv`.
+
+    Args:
+        table: as it stands in the file.
+        path: of the file, for messages.
+        spelled: its columns and times.
+        timeframe: for times that tell the close.
+    """
     chosen = _choose_columns(table, path, spelled)
     values = [
         _to_numbers(table[chosen[name]], name, path)
@@ -111,6 +140,21 @@ def to_candles(
     if spelled.stamp == "close":
         times = _to_opens(times, timeframe)
     return pl.DataFrame([times.alias("open_time"), *values]).cast(CANDLE_SCHEMA)
+
+
+def _separator(path: Path) -> str:
+    with path.open("rb") as file:
+        header = file.readline(1 << 16).decode(errors="replace")
+    return max(_SEPARATORS, key=header.count)
+
+
+def _require_freqtrade_name(path: Path, series: Series) -> None:
+    expected = to_freqtrade_path(ExportFile(series, None)).stem
+    if _FREQTRADE_NAME.fullmatch(path.stem) and path.stem != expected:
+        raise ForeignFileError(
+            f"{path}: by its name this is {path.stem}, and {series} would be {expected}; name the "
+            "series that it is."
+        )
 
 
 def _choose_columns(table: pl.DataFrame, path: Path, spelled: ForeignFormat) -> dict[str, str]:
@@ -140,9 +184,11 @@ def _fits(column: str, name: str, wanted: str | None) -> bool:
 
 
 def _to_numbers(values: pl.Series, name: str, path: Path) -> pl.Series:
-    numbers = values.str.strip_chars() if values.dtype == pl.String else values
-    if numbers.dtype == pl.String:
-        numbers = numbers.replace({"": None})
+    if not (values.dtype.is_numeric() or values.dtype in {pl.String, pl.Null}):
+        raise ForeignFileError(f"{path}: {name} should be numbers, found {values.dtype}.")
+    # A decimal by its text: a quotient of floats rounds twice.
+    by_text = values.dtype in {pl.String, pl.Decimal}
+    numbers = values.cast(pl.String).str.strip_chars().replace({"": None}) if by_text else values
     try:
         return numbers.cast(pl.Float64).alias(name)
     except pl.exceptions.PolarsError:
@@ -151,34 +197,50 @@ def _to_numbers(values: pl.Series, name: str, path: Path) -> pl.Series:
 
 
 def _to_times(values: pl.Series, path: Path, unit: Unit | None) -> pl.Series:
+    if values.null_count():
+        raise _wrong_value(path, values.is_null(), "open_time", values, "a time")
     if isinstance(values.dtype, pl.Datetime):
         return _whole_ms(values, path)
-    if values.dtype == pl.Date:
+    if values.is_empty() or values.dtype == pl.Date:
         return values.cast(TIME)
-    if values.dtype.is_float() and (values == values.floor()).all():
-        values = values.cast(pl.Int64)
+    if values.dtype.is_float() and (values.is_finite() & (values == values.floor())).all():
+        values = values.cast(pl.Int64, strict=False)
+    if not (values.dtype.is_numeric() or values.dtype == pl.String):
+        raise ForeignFileError(f"{path}: open_time should be times, found {values.dtype}.")
     text = values.cast(pl.String).str.strip_chars().str.replace(r"^(\d+)\.0+$", "$1")
-    if text.null_count() or (text == "").any():
-        raise _wrong_value(path, text.is_null() | (text == ""), "open_time", values, "a time")
     if text.str.contains(_NUMBER).all():
-        return _of_numbers(text.cast(pl.Int64), path, unit)
-    try:
-        parsed = text.str.to_datetime(time_unit="us", time_zone="UTC", format=None)
-    except pl.exceptions.PolarsError:
-        parsed = text.str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
-        wrong = parsed.is_null() & ~text.str.contains(_NUMBER)
-        raise _wrong_value(path, wrong, "open_time", values, "a time") from None
+        return _of_numbers(text, path, unit)
+    return _of_words(text, path)
+
+
+def _of_words(text: pl.Series, path: Path) -> pl.Series:
+    wrong = ~text.str.contains(_ISO_DAY)
+    strange = wrong & ~text.str.contains(_NUMBER)
+    if strange.any():
+        wrong = strange
+    if not wrong.any():
+        zoned = text.str.replace(r" ?UTC$", "Z")
+        parsed = zoned.str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
+        wrong = parsed.is_null()
+    if wrong.any():
+        raise _wrong_value(path, wrong, "open_time", text, "a time in ISO 8601")
     return _whole_ms(parsed, path)
 
 
-def _of_numbers(numbers: pl.Series, path: Path, unit: Unit | None) -> pl.Series:
+def _of_numbers(text: pl.Series, path: Path, unit: Unit | None) -> pl.Series:
+    numbers = text.cast(pl.Int64, strict=False)
+    if numbers.null_count():
+        raise _wrong_value(path, numbers.is_null(), "open_time", text, "a time")
     units = {_unit_of(number) for number in (numbers.min(), numbers.max())}
     if unit is None and len(units) > 1:
         raise ForeignFileError(
             f"{path}: its times are of different units ({', '.join(sorted(units))} by their size); "
             "say which by --unit, or part the file."
         )
-    times, parts, _ = _UNITS[unit or units.pop()]
+    unit = unit or units.pop()
+    times, parts, below = _UNITS[unit]
+    if int(numbers.max()) >= below:  # type: ignore[arg-type]
+        raise _wrong_value(path, numbers >= below, "open_time", numbers, f"a time in {unit}")
     finer = numbers % parts != 0
     if finer.any():
         raise _wrong_value(path, finer, "open_time", numbers, "whole milliseconds")

@@ -26,13 +26,17 @@ HEADER = (
 )
 
 
+def sign(path: Path) -> Path:
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.with_name(f"{path.name}.CHECKSUM").write_text(f"{digest}  {path.name}\n")
+    return path
+
+
 def archive(folder: Path, content: str, name: str = "BTCUSDT-1m-2024-01") -> Path:
     path = folder / f"{name}.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr(f"{name}.csv", content)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    path.with_name(f"{name}.zip.CHECKSUM").write_text(f"{digest}  {name}.zip\n")
-    return path
+    return sign(path)
 
 
 @pytest.mark.parametrize("content", [MS, HEADER + MS])
@@ -86,11 +90,38 @@ def test_content_of_another_kind_is_refused(tmp_path: Path, content: str) -> Non
         read_archive(archive(tmp_path, content), SERIES)
 
 
-def test_zip_of_several_files_is_refused(tmp_path: Path) -> None:
+def test_zip_of_several_files_or_none_is_refused(tmp_path: Path) -> None:
     path = archive(tmp_path, MS)
     with zipfile.ZipFile(path, "a") as file:
         file.writestr("more.csv", MS)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    path.with_name(f"{path.name}.CHECKSUM").write_text(f"{digest}  {path.name}\n")
     with pytest.raises(ForeignFileError, match="expected a zip with one CSV file"):
+        read_archive(sign(path), SERIES)
+    with zipfile.ZipFile(path, "w"):
+        pass
+    with pytest.raises(ForeignFileError, match="expected a zip with one CSV file"):
+        read_archive(sign(path), SERIES)
+
+
+def test_zip_that_was_torn_before_it_was_signed_is_refused(tmp_path: Path) -> None:
+    whole = archive(tmp_path, MS * 50).read_bytes()
+    # Packed bytes, and the flag of a password: each is another error of the library.
+    for place in (60, whole.rindex(b"PK\x01\x02") + 8):
+        path = archive(tmp_path, MS * 50)
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(ForeignFileError, match="expected a zip with one CSV file"):
+            read_archive(sign(path), SERIES)
+
+
+def test_checksum_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = archive(tmp_path, MS)
+    path.with_name(f"{path.name}.CHECKSUM").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ForeignFileError, match="expected a sha256 and the name"):
         read_archive(path, SERIES)
+
+
+def test_zip_that_unpacks_to_more_than_a_month_holds_is_not_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("data_platform.converters.binance_archive.MAX_BYTES", len(MS) - 1)
+    with pytest.raises(ForeignFileError, match=r"holds \d+ bytes, no candles"):
+        read_archive(archive(tmp_path, MS), SERIES)
