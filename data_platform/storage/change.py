@@ -115,6 +115,9 @@ class Change:
         return "repair" if self.inserted else "extend"
 
 
+NO_CHANGE = Change(0, 0, 0, inserted=False)
+
+
 def compare(stored: pl.DataFrame | None, merged: pl.DataFrame) -> Change:
     """Return how many rows were added, changed and removed.
 

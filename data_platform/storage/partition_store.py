@@ -26,9 +26,9 @@ from data_platform.storage.change import (
     Judge,
     Judgement,
     Merge,
-    compare,
     drop_outdated,
 )
+from data_platform.storage.current import Current
 from data_platform.storage.exports import publish_export
 from data_platform.storage.history import HistoryReader, fetched_later
 from data_platform.storage.journal import (
@@ -42,7 +42,6 @@ from data_platform.storage.journal import (
 from data_platform.storage.ledger import Ledger
 from data_platform.storage.locks import exclusive_lock
 from data_platform.storage.quarantine import keep_refused
-from data_platform.storage.reading import Current
 from data_platform.storage.stored_files import StoredFiles
 from data_platform.storage.verdicts import Verdicts
 
@@ -114,7 +113,7 @@ class PartitionStore(HistoryReader):
         keep_refused(self.layout, partition, refused)
         judgement = order.judge(merged) if order.judge else Judgement()
         update = _update(current, merged, judgement)
-        if update.differs or current.frame is None:
+        if update.differs or not current.is_sound:
             update = replace(update, file=self._replace_file(partition, current, update))
         entry = self._entry(partition, current, update, order.note)
         entry = replace(entry, fetched=_edges(good), refused=refused.height)
@@ -155,7 +154,7 @@ class PartitionStore(HistoryReader):
         self, partition: Partition, current: Current, update: "_Update", note: CommitNote
     ) -> Entry:
         first, last = _edges(update.merged) or (None, None)
-        is_written = update.differs or current.frame is None
+        is_written = update.differs or not current.is_sound
         path = self.layout.relative(self.layout.partition(partition))
         return Entry(
             rows=update.merged.height,
@@ -241,8 +240,7 @@ class _Update:
 
 def _update(current: Current, merged: pl.DataFrame, judgement: Judgement) -> _Update:
     content = content_hash(merged)
-    differs = not merged.is_empty() if current.frame is None else content != current.content_hash
-    change = compare(current.frame, merged) if differs else Change(0, 0, 0, inserted=False)
+    differs, change = current.differs(merged, content), current.change_to(merged, content)
     file = FileState(len(current.content), current.version, "") if current.content else None
     return _Update(merged, content, differs, change, judgement, file)
 
@@ -250,7 +248,7 @@ def _update(current: Current, merged: pl.DataFrame, judgement: Judgement) -> _Up
 def _reason(current: Current, update: _Update) -> str:
     if current.row is None:
         return "new"
-    if current.frame is None:
+    if not current.is_sound:
         if current.version != ABSENT or current.row.rows:
             return "correction" if _is_other(current.row, update) else "repair"
         return "recomputed" if update.merged.is_empty() else "new"
@@ -278,8 +276,8 @@ def _refuse_faults(partition: Partition, merged: pl.DataFrame) -> None:
 def _edges(frame: pl.DataFrame) -> tuple[datetime, datetime] | None:
     if frame.is_empty():
         return None
-    times = frame["open_time"].sort()
-    return parquet_file.edges(times)
+    times = frame["open_time"]
+    return parquet_file.edges(times if times.is_sorted() else times.sort())
 
 
 def _result(

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -20,6 +21,7 @@ from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Series
 from data_platform.domain.periods import Period
 from data_platform.storage import footer, parquet_file
+from data_platform.storage.current import Current
 from data_platform.storage.heads import JournalReader, rows_of_series
 from data_platform.storage.journal import ABSENT, JournalRow
 from data_platform.storage.layout import is_archived
@@ -36,30 +38,6 @@ class Stored:
     """Sorted by `open_time`."""
     version: str
     """An opaque token, to be handed to `commit` as `expected`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Current:
-    """A partition as a writer under its lock finds it."""
-
-    row: JournalRow | None
-    frame: pl.DataFrame | None
-    """None when there is no file, or one that is to give way."""
-    content: bytes
-    """The whole file; empty when there is none."""
-    content_hash: str
-    """Of the frame, or `ABSENT`."""
-    version: str
-    """The file's sha256, or `ABSENT`."""
-    place: str
-    """Where it lies below the root, or would."""
-
-    @property
-    def journalled(self) -> bool:
-        """Return whether the newest journal row tells of exactly this file."""
-        if self.row is None or (self.row.file_sha256 or ABSENT) != self.version:
-            return False
-        return self.row.path in (None, self.place)
 
 
 class PartitionReader(JournalReader):
@@ -219,19 +197,19 @@ class PartitionReader(JournalReader):
                 raise _away(partition, path)
             if row is not None and row.rows:
                 _log.warning("%s: %s is gone; it counts as not stored.", partition, path)
-            return Current(row, None, b"", ABSENT, ABSENT, place)
+            return Current(row, b"", ABSENT, ABSENT, place)
         sha = hashlib.sha256(content).hexdigest()
         if row is not None and sha == row.file_sha256:
             footer.refuse_newer(partition, row.schema_version)
-            frame = parquet_file.decode(content, None if columns is None else list(columns))
-            return Current(row, frame, content, row.content_hash, sha, place)
+            parse = partial(parquet_file.decode, content, None if columns is None else [*columns])
+            return Current(row, content, row.content_hash, sha, place, parse)
         if is_replaced:
-            return Current(row, None, content, ABSENT, sha, place)
+            return Current(row, content, ABSENT, sha, place)
         # A crash between rename and journal leaves a whole file that the journal does not know.
         frame = parquet_file.inspect(partition, content, str(path), row.rows if row else 0)
         known = content_hash(frame)
         frame = frame if columns is None else frame.select(columns)
-        return Current(row, frame, content, known, sha, place)
+        return Current(row, content, known, sha, place, lambda: frame)
 
     def _place(self, partition: Partition, row: JournalRow | None) -> Path:
         """Return where the file of a partition lies: among the tables before the archive."""
