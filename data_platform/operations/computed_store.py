@@ -16,6 +16,7 @@ from data_platform.domain.periods import Period, periods_between
 from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.lake import Lake
 from data_platform.operations.recipe import Recipe
+from data_platform.storage.many_series import Stretch
 from data_platform.storage.partition_store import PartitionStore
 
 Lines = Mapping[str, Mapping[Timeframe, Sequence[Recipe]]]
@@ -107,6 +108,15 @@ class ComputedStore(PartitionStore):
         )
         found = pl.concat([it for it in (older, before, inside) if it.width], how="diagonal")
         return found if columns is None else found.select(it for it in columns if it in found)
+
+    def read_many(
+        self, layer: str, wanted: Sequence[Stretch], columns: Sequence[str] | None = None
+    ) -> list[pl.DataFrame]:
+        """Return the rows of each stretch, stored or computed."""
+        return [
+            self.read_with_history(layer, it.series, it.start, it.end, it.rows, columns=columns)
+            for it in wanted
+        ]
 
     def newest(self, exchange: str, layer: str = "ohlcv") -> dict[tuple[str, str], datetime]:
         """Return the last opening time of each series, of given candles where there are some."""

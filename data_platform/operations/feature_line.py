@@ -4,8 +4,8 @@ An indicator that the indicators layer does not hold is computed here from that 
 the same formulas; under another fill policy than the grid's own all are.
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Hashable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import polars as pl
@@ -15,6 +15,7 @@ from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Series
 from data_platform.domain.timeframes import Timeframe
 from data_platform.features.feature_set import (
+    KEPT,
     Beside,
     FeatureSet,
     build_features,
@@ -29,6 +30,7 @@ from data_platform.operations.journal_book import Read, to_input
 from data_platform.operations.lake import Lake
 from data_platform.operations.past_rows import from_start, most, since, with_history
 from data_platform.operations.recipe import Gathered, Ingredients, gathered
+from data_platform.operations.stack import Stack, alike, stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,68 +60,92 @@ class FeatureLine:
 
     def gather(self, lake: Lake, partitions: Sequence[Partition]) -> Gathered:
         """Read what some partitions are computed from."""
-        found = {partition: self._read(lake, partition) for partition in partitions}
-        return gathered(found, lambda wanted: [self._compute(it) for it in wanted])
+        found = zip(partitions, self._read(lake, partitions), strict=True)
+        return gathered({it: (tables.ingredients, tables) for it, tables in found}, self._compute)
 
-    def _read(self, lake: Lake, partition: Partition) -> tuple[Ingredients, "_Tables"]:
-        series, start = partition.series, partition.period.start
+    def _read(self, lake: Lake, partitions: Sequence[Partition]) -> list["_Tables"]:
         names, rows = self.feature_set.indicators, history_rows(self.feature_set)
-        month = TimeRange(start, partition.period.end)
-        own = _Rows.of_range(lake, series, month, self._request(names, rows))
-        end = own.frame["open_time"][-1] + series.timeframe.duration if own.frame.height else start
-        until = TimeRange(start, max(start, end))
+        months = [(it.series, TimeRange(it.period.start, it.period.end)) for it in partitions]
+        own = _Rows.of_ranges(lake, months, self._request(names, rows))
         coarse = {
-            each: self._coarse(lake, own.frame, series.at(each), wanted)
+            each: self._coarse(lake, own, each, wanted)
             for each, wanted in self.feature_set.joins.get(self.timeframe, {}).items()
         }
         markets = {
-            it.alias: _Rows.of_range(
-                lake, it.beside(series), until, self._request(it.indicators, it.history)
+            it.alias: _Rows.of_ranges(
+                lake,
+                [(it.beside(each.series), each.reach) for each in own],
+                self._request(it.indicators, it.history),
             )
             for it in self.feature_set.markets
         }
-        read = [own, *coarse.values(), *markets.values()]
-        ingredients = Ingredients(
-            tuple(to_input("indicators", it.series, it.frame) for it in read),
-            since=_earliest(read) if own.frame.height else dict(own.since),
-        )
-        return ingredients, _Tables(start, own, coarse, markets)
-
-    def _compute(self, tables: "_Tables") -> pl.DataFrame:
-        if tables.own.frame.is_empty():
-            return feature_schema(self.feature_set, self.timeframe).to_frame()
-        return from_start(self._build(tables), tables.start)
-
-    def _build(self, tables: "_Tables") -> pl.DataFrame:
-        own, coarse, markets = tables.own, tables.coarse, tables.markets
-        frame = self._columns(own)
-        beside = Beside(
-            {each: self._columns(it) for each, it in coarse.items() if it.frame.height},
-            {alias: self._columns(it) for alias, it in markets.items() if it.frame.height},
-        )
-        built = build_features(self.feature_set, frame, beside, self.timeframe)
-        # A policy's segments end at gaps that the grid's do not; stored is what the grid says.
-        kept = own.frame.select("open_time", "segment")
-        return built.update(kept, on="open_time") if frame is not own.frame else built
-
-    def _columns(self, rows: "_Rows") -> pl.DataFrame:
-        """Return read rows under the set's fill policy, with what is computed on the fly."""
-        policy = to_honest_policy(self.feature_set.fill)
-        frame = policy.apply(rows.frame, rows.series.timeframe)
-        names = rows.request.computed
-        if not names:
-            return frame
-        return add_indicators(frame.drop(output_columns(names), strict=False), names)
+        return [
+            _Tables(
+                rows,
+                {each: found[place] for each, found in coarse.items()},
+                {alias: found[place] for alias, found in markets.items()},
+            )
+            for place, rows in enumerate(own)
+        ]
 
     def _coarse(
-        self, lake: Lake, frame: pl.DataFrame, series: Series, names: Sequence[str]
-    ) -> "_Rows":
-        request = self._request(names, 0)
-        if frame.is_empty():
-            return _Rows(series, frame, request, {})
-        times, own = frame["open_time"], self.timeframe
-        needed = coarse_range(times[0], times[-1] + own.duration, own, series.timeframe)
-        return _Rows.of_range(lake, series, needed, request)
+        self, lake: Lake, own: Sequence["_Rows"], coarse: Timeframe, names: Sequence[str]
+    ) -> list["_Rows"]:
+        """Return the coarser rows that are joined to each; none where there is nothing to join."""
+        request, fine = self._request(names, 0), self.timeframe
+        wanted = {
+            place: coarse_range(times[0], times[-1] + fine.duration, fine, coarse)
+            for place, rows in enumerate(own)
+            if len(times := rows.frame["open_time"])
+        }
+        ranges = [(own[place].series.at(coarse), it) for place, it in wanted.items()]
+        found = dict(zip(wanted, _Rows.of_ranges(lake, ranges, request), strict=True))
+        return [
+            found.get(place) or _Rows(it.series.at(coarse), it.wanted, request, it.frame, {})
+            for place, it in enumerate(own)
+        ]
+
+    def _compute(self, wanted: Sequence["_Tables"]) -> list[pl.DataFrame]:
+        made: dict[int, pl.DataFrame] = {}
+        for places in alike([it.kind for it in wanted]):
+            made |= zip(places, self._build([wanted[place] for place in places]), strict=True)
+        return [made[place] for place in range(len(wanted))]
+
+    def _build(self, together: Sequence["_Tables"]) -> list[pl.DataFrame]:
+        first = together[0]
+        if first.own.frame.is_empty():
+            return [feature_schema(self.feature_set, self.timeframe).to_frame() for _ in together]
+        own = self._columns([it.own for it in together])
+        beside = Beside(
+            {
+                each: self._columns([it.coarse[each] for it in together]).frame
+                for each, rows in first.coarse.items()
+                if rows.frame.height
+            },
+            {
+                alias: self._columns([it.markets[alias] for it in together]).frame
+                for alias, rows in first.markets.items()
+                if rows.frame.height
+            },
+        )
+        built = own.split(build_features(self.feature_set, own.frame, beside, self.timeframe))
+        return [self._as_stored(part, it.own) for part, it in zip(built, together, strict=True)]
+
+    def _as_stored(self, built: pl.DataFrame, own: "_Rows") -> pl.DataFrame:
+        if self.feature_set.fill != CARRY_10.name:
+            # A policy's segments end at gaps that the grid's do not; stored is what the grid says.
+            built = built.update(own.frame.select("open_time", "segment"), on="open_time")
+        return from_start(built, own.wanted.start)
+
+    def _columns(self, together: Sequence["_Rows"]) -> Stack:
+        """Return read rows under the set's fill policy, with what is computed on the fly."""
+        policy = to_honest_policy(self.feature_set.fill)
+        whole = stack([policy.apply(it.frame, it.series.timeframe) for it in together])
+        names = together[0].request.computed
+        if not names:
+            return whole
+        frame = whole.frame.drop(output_columns(names), strict=False)
+        return replace(whole, frame=add_indicators(frame, names))
 
     def _request(self, names: Sequence[str], rows: int) -> "_Request":
         is_own_grid = self.feature_set.fill == CARRY_10.name
@@ -142,7 +168,7 @@ class _Request:
 
     @property
     def columns(self) -> list[str]:
-        return [*FILLED_SCHEMA, *output_columns(self.held)]
+        return [*(FILLED_SCHEMA if self.computed else KEPT), *output_columns(self.held)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,28 +176,57 @@ class _Rows:
     """Rows of the indicators layer of one series, as read just now."""
 
     series: Series
-    frame: pl.DataFrame
+    wanted: TimeRange
     request: _Request
+    frame: pl.DataFrame
+    """The range and what the request wants before it."""
     since: dict[Read, datetime]
     """From when on they matter; empty: everything older does."""
 
     @classmethod
-    def of_range(cls, lake: Lake, series: Series, wanted: TimeRange, request: _Request) -> "_Rows":
-        read = ("indicators", series)
-        frame = with_history(lake, read, wanted, request.rows, request.columns)
-        return cls(series, frame, request, since(read, frame, wanted.start, request.rows))
+    def of_ranges(
+        cls, lake: Lake, wanted: Sequence[tuple[Series, TimeRange]], request: _Request
+    ) -> "list[_Rows]":
+        layer, rows = "indicators", request.rows
+        frames = with_history(lake, layer, wanted, rows, request.columns)
+        return [
+            cls(series, it, request, frame, since((layer, series), frame, it.start, rows))
+            for (series, it), frame in zip(wanted, frames, strict=True)
+        ]
+
+    @property
+    def reach(self) -> TimeRange:
+        """Return the range as far as there are rows."""
+        start, times = self.wanted.start, self.frame["open_time"]
+        last = times[-1] + self.series.timeframe.duration if len(times) else start
+        return TimeRange(start, max(start, last))
 
 
 @dataclass(frozen=True, slots=True)
 class _Tables:
     """What one partition is computed from."""
 
-    start: datetime
-    """Of the month."""
     own: _Rows
     coarse: dict[Timeframe, _Rows]
     markets: dict[str, _Rows]
     """By alias."""
+
+    @property
+    def all(self) -> list[_Rows]:
+        return [self.own, *self.coarse.values(), *self.markets.values()]
+
+    @property
+    def kind(self) -> tuple[Hashable, ...]:
+        """Return the columns of each table; None of one without rows."""
+        return tuple(tuple(it.frame.schema.items()) if it.frame.height else None for it in self.all)
+
+    @property
+    def ingredients(self) -> Ingredients:
+        """Return what was read, as the journal is told of it."""
+        return Ingredients(
+            tuple(to_input("indicators", it.series, it.frame) for it in self.all),
+            since=_earliest(self.all) if self.own.frame.height else dict(self.own.since),
+        )
 
 
 def _earliest(read: Sequence[_Rows]) -> dict[Read, datetime]:

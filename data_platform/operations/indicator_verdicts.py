@@ -105,7 +105,7 @@ def compare_partition(
     window = stored.frame if whole else stored.frame.slice(first, WINDOW_ROWS)
     series, times = partition.series, window["open_time"]
     needed = TimeRange(times[0], times[-1] + series.timeframe.duration)
-    candles = with_history(lake, ("filled", series), needed, warm_up(names))
+    (candles,) = with_history(lake, "filled", [(series, needed)], warm_up(names))
     return Comparison(partition, find_differences(candles, window, names), window.height)
 
 

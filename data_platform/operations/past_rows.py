@@ -13,6 +13,7 @@ from data_platform.domain.markets import Series
 from data_platform.indicators.indicator import ALL, WarmUp
 from data_platform.operations.journal_book import Read
 from data_platform.operations.lake import Lake
+from data_platform.storage.many_series import Stretch
 
 
 def most(one: WarmUp, other: WarmUp) -> WarmUp:
@@ -23,27 +24,38 @@ def most(one: WarmUp, other: WarmUp) -> WarmUp:
 
 def with_history(
     lake: Lake,
-    read: tuple[str, Series],
-    wanted: TimeRange,
+    layer: str,
+    wanted: Sequence[tuple[Series, TimeRange]],
     rows: WarmUp,
     columns: Sequence[str] | None = None,
-) -> pl.DataFrame:
-    """Return the rows of a range and those before it, sorted.
+) -> list[pl.DataFrame]:
+    """Return the rows of some ranges, each with those before it, sorted.
 
     Args:
         lake: where they lie.
-        read: layer and series.
-        wanted: the range.
-        rows: how many before the range's first; fewer are returned when fewer are stored. `ALL`:
+        layer: in which table.
+        wanted: of which series, which range.
+        rows: how many before a range's first; fewer are returned when fewer are stored. `ALL`:
             those of its segment.
         columns: only these; None: all.
     """
+    before = 0 if rows == ALL else rows
+    stretches = [Stretch(series, it.start, it.end, before) for series, it in wanted]
+    found = lake.store.read_many(layer, stretches, columns)
     if rows != ALL:
-        return lake.store.read_with_history(*read, wanted.start, wanted.end, rows, columns=columns)
-    own = lake.store.read_range(*read, wanted.start, wanted.end, columns=columns)
-    if own.is_empty() or own["segment"][0] >= wanted.start:
+        return found
+    return [
+        _with_segment(lake, (layer, series), own, it.start, columns)
+        for own, (series, it) in zip(found, wanted, strict=True)
+    ]
+
+
+def _with_segment(
+    lake: Lake, read: Read, own: pl.DataFrame, start: datetime, columns: Sequence[str] | None
+) -> pl.DataFrame:
+    if own.is_empty() or own["segment"][0] >= start:
         return own
-    before = lake.store.read_range(*read, own["segment"][0], wanted.start, columns=columns)
+    before = lake.store.read_range(*read, own["segment"][0], start, columns=columns)
     # Earlier months may still hold the columns of another configuration.
     return pl.concat([before, own], how="diagonal")
 

@@ -57,11 +57,16 @@ def indicators_recipe(names: tuple[str, ...]) -> Recipe:
     """
     rows = warm_up(names)
 
-    def read(lake: Lake, partition: Partition) -> tuple[Ingredients, _Rows]:
-        period, table = partition.period, ("filled", partition.series)
-        frame = with_history(lake, table, TimeRange(period.start, period.end), rows)
-        noted = since(table, frame, period.start, rows)
-        return Ingredients((to_input(*table, frame),), since=noted), (frame, period.start)
+    def gather(lake: Lake, partitions: Sequence[Partition]) -> Gathered:
+        wanted = [(it.series, TimeRange(it.period.start, it.period.end)) for it in partitions]
+        found = {}
+        frames = with_history(lake, "filled", wanted, rows)
+        for partition, frame in zip(partitions, frames, strict=True):
+            read, start = ("filled", partition.series), partition.period.start
+            noted = since(read, frame, start, rows)
+            ingredients = Ingredients((to_input(*read, frame),), since=noted)
+            found[partition] = (ingredients, (frame, start))
+        return gathered(found, compute)
 
     def compute(found: Sequence[_Rows]) -> list[pl.DataFrame]:
         made = in_one_pass(partial(add_indicators, names=names), [frame for frame, _ in found])
@@ -71,7 +76,7 @@ def indicators_recipe(names: tuple[str, ...]) -> Recipe:
         "indicators",
         layer_version("indicators", names),
         _reads_own("filled"),
-        lambda lake, wanted: gathered({it: read(lake, it) for it in wanted}, compute),
+        gather,
         is_endless=rows == ALL,
     )
 

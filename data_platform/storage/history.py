@@ -18,7 +18,8 @@ from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Series
 from data_platform.storage import parquet_file
 from data_platform.storage.journal import JournalRow, Key, equal, partition_key, series_key, to_row
-from data_platform.storage.reading import PartitionReader, read_bytes
+from data_platform.storage.many_series import ManyReader
+from data_platform.storage.reading import read_bytes
 from data_platform.storage.tables import COMMITS, PARTITION, PARTITIONS, to_frame, to_ms, to_time
 
 _FETCHES = pl.Schema({"first": TIME, "last": TIME, "fetched_at": TIME})
@@ -31,7 +32,7 @@ _FETCHED_LATER = sa.select(COMMITS.c.fetched_first, COMMITS.c.fetched_last).wher
 )
 
 
-class HistoryReader(PartitionReader):
+class HistoryReader(ManyReader):
     """The reading half of the store of one lake, with what it held before."""
 
     def replaced(self, partition: Partition, version: int | None = None) -> pl.DataFrame:

@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import IO
 
@@ -145,6 +146,29 @@ def decode_many(contents: list[bytes], columns: list[str] | None = None) -> pl.D
     if columns is None:
         return scan.collect()
     return scan.select(it for it in columns if it in held[0]).collect()
+
+
+def decode_each(
+    contents: Sequence[bytes], heights: Sequence[int], columns: list[str] | None = None
+) -> list[pl.DataFrame]:
+    """Return the rows of each of several such files, read together.
+
+    Args:
+        contents: the files.
+        heights: how many rows each holds.
+        columns: only these, as far as a file holds them; None: all.
+    """
+    alike: dict[str, list[int]] = {}
+    for place, content in enumerate(contents):
+        head = pl.read_parquet_metadata(io.BytesIO(content)).get(_COLUMNS_KEY, "[]")
+        alike.setdefault(head, []).append(place)
+    found: dict[int, pl.DataFrame] = {}
+    for places in alike.values():
+        whole, start = decode_many([contents[place] for place in places], columns), 0
+        for place in places:
+            found[place] = whole.slice(start, heights[place])
+            start += heights[place]
+    return [found[place] for place in range(len(contents))]
 
 
 def inspect(partition: Partition, content: bytes, where: str, rows: int = 0) -> pl.DataFrame:

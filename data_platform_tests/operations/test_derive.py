@@ -365,6 +365,8 @@ JOINED = FeatureSet(
     joins={to_timeframe("4h"): {to_timeframe("1d"): ("sma_5",)}},
     markets=(MarketColumns("btc", Pair("BTC/USDT"), returns=(2,), indicators=("rsi_14",)),),
 )
+SENT = FeatureSet("sent", 1, returns=(1,), indicators=("sma_5", "wma_9"), fill="none")
+"""Computed from candles, over gaps that are not filled."""
 NAMES = ("sma_5", "rsi_14")
 
 
@@ -397,15 +399,16 @@ def derive_pairs(lake: Lake, found: Sequence[Series]) -> list[LayerReport]:
     reports = []
     for layer in ("filled", "indicators", "features"):
         for timeframe in dict.fromkeys(it.timeframe for it in found):
-            line = [filled_recipe(), indicators_recipe(NAMES), features_recipe(JOINED, timeframe)]
-            (recipe,) = [it for it in line if it.layer == layer]
+            sets = [features_recipe(each, timeframe, NAMES) for each in (JOINED, SENT)]
+            line = [filled_recipe(), indicators_recipe(NAMES), *sets]
+            recipes = [it for it in line if it.layer == layer]
             asked = [
                 Partition(layer, series, month)
                 for series in found
                 if series.timeframe == timeframe
                 for month in (JAN, FEB, MAR)
             ]
-            reports.append(derive_layer(lake, asked, [recipe], nobody_watches()))
+            reports.append(derive_layer(lake, asked, recipes, nobody_watches()))
     return reports
 
 
@@ -451,7 +454,7 @@ def test_batch_writes_what_one_by_one_writes(
     assert journalled == one_by_one[2]
     assert contents == one_by_one[3]
     outcomes = Counter(outcome for report in done for _, outcome in report)
-    assert outcomes == {"written": 47, "unchanged": 60, "failed": 1}
+    assert outcomes == {"written": 61, "unchanged": 82, "failed": 1}
 
 
 def test_what_fits_is_gathered_at_once_but_no_month_with_one_that_it_reads(

@@ -3,7 +3,7 @@ import pytest
 
 from data_platform.features.fill import fill_candles
 from data_platform.indicators.columns import add_indicators
-from data_platform.operations.stack import in_one_pass, stacked
+from data_platform.operations.stack import in_one_pass, stack
 from data_platform_tests.factories import candles_at, grid, series_of, time
 
 HOUR = series_of().timeframe
@@ -42,10 +42,15 @@ def test_each_part_has_the_bits_that_it_has_alone(order: tuple[int, ...]) -> Non
 
 
 def test_segments_of_two_parts_are_never_the_same() -> None:
-    whole = stacked(PARTS)
-    runs = whole["segment"].rle_id().max()
-    assert whole["segment"].n_unique() == 5
+    whole = stack(PARTS)
+    runs = whole.frame["segment"].rle_id().max()
+    assert whole.frame["segment"].n_unique() == 5
     assert runs == 4
+    assert whole.frame["block"].to_list() == [
+        place for place, part in enumerate(PARTS) for _ in range(part.height)
+    ]
+    for part, own in zip(whole.split(whole.frame), PARTS, strict=True):
+        assert part.equals(own)
 
 
 def test_parts_of_other_columns_are_computed_by_themselves() -> None:
