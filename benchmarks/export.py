@@ -45,7 +45,7 @@ SIDES = Path(__file__).parent
 READS = {
     "freqtrade": "freqtrade/binance",
     "nautilus": "nautilus",
-    "vectorbt": "vectorbt/binance/1m/ETH_USDT.parquet",
+    "vectorbt": "vectorbt/binance/1m/ETH_USDT",
 }
 """What each program opens, below our exports."""
 BAR_APPEND = 0.5

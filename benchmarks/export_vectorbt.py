@@ -1,6 +1,6 @@
-"""Run by VectorBT's own interpreter: time its pickle, and `Data` of our file.
+"""Run by VectorBT's own interpreter: time its pickle, and `Data` of our files.
 
-Arguments: candles as Parquet, our file, an empty folder, rounds. Prints JSON.
+Arguments: candles as Parquet, our folder, an empty folder, rounds. Prints JSON.
 """
 
 import json
@@ -16,7 +16,7 @@ PAIR = "ETH/USDT"
 
 
 def load(path: Path) -> Any:  # noqa: ANN401  (vectorbt has no types here)
-    """Return the pair's file as VectorBT's data."""
+    """Return the pair's files as VectorBT's data."""
     return vbt.Data.from_data({PAIR: pd.read_parquet(path)}, download_kwargs={})
 
 

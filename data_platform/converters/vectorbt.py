@@ -1,9 +1,13 @@
-"""VectorBT: one Parquet file per pair that `pandas.read_parquet` opens as VectorBT's own frame.
+"""VectorBT: a folder per pair that `pandas.read_parquet` opens as VectorBT's own frame.
 
 VectorBT 1.2.0 (open source) reads no candle files, it takes pandas frames: a tz-aware UTC index
 `Open time` with the candle's opening and the columns Open to Volume, as its `CCXTData` builds
 them (https://github.com/polakowo/vectorbt/blob/master/vectorbt/data/custom.py, run 2026-11-25).
-The file carries pandas' own schema note, so that the index comes back by itself.
+Each file carries pandas' own schema note, so that the index comes back by itself.
+
+A file holds a month, as the lake's do: a new candle writes its month anew and not all years, and
+`filters=` reads no other months. Sixty files of 1m are read 1.1 times as long as one file of the
+same candles, five times as fast as VectorBT's pickle; of 1h, 12 ms longer than one file.
 """
 
 import json
@@ -29,21 +33,31 @@ _VALUES = ("Open", "High", "Low", "Close", "Volume")
 
 
 def to_path(file: ExportFile) -> PurePosixPath:
-    """Return `vectorbt/<exchange>/<timeframe>/BTC_USDT.parquet`.
+    """Return `vectorbt/<exchange>/<timeframe>/BTC_USDT/2024-01.parquet`.
 
-    A pair of other signs than ASCII letters and digits is spelled by its key instead.
+    A pair of other signs than ASCII letters and digits is spelled by its key instead. The folder
+    lists its months in the order of time, which is the order that pandas reads them in.
+
+    Args:
+        file: with its period.
+
+    Raises:
+        ExportError: the file has no period; of all months together there is the folder.
     """
-    series = file.series
+    series, period = file.series, file.period
+    if period is None:
+        raise ExportError(f"{file}: VectorBT's files hold a month each; name the month.")
     pair = series.pair
     name = f"{pair.base}_{pair.quote}" if is_plain(pair) else pair.key
-    return PurePosixPath("vectorbt", series.exchange, series.timeframe.name, f"{name}.parquet")
+    folder = PurePosixPath("vectorbt", series.exchange, series.timeframe.name, name)
+    return folder / f"{period}.parquet"
 
 
 def write_frame(candles: pl.DataFrame, file: ExportFile, path: Path) -> None:
-    """Write candles as VectorBT's frame, lz4-compressed Parquet.
+    """Write a month of candles as VectorBT's frame, lz4-compressed Parquet.
 
     Args:
-        candles: `CANDLE_SCHEMA`, sorted; gaps stay gaps.
+        candles: `CANDLE_SCHEMA`, sorted, all of the file's month; gaps stay gaps.
         file: what the candles are, for messages.
         path: where to write; does not exist yet.
 
@@ -56,8 +70,8 @@ def write_frame(candles: pl.DataFrame, file: ExportFile, path: Path) -> None:
     table = candles.to_arrow().rename_columns([_INDEX, *_VALUES])
     # By pyarrow: what polars writes as metadata is not where pandas looks for it.
     noted = table.replace_schema_metadata({"pandas": json.dumps(_pandas_note())})
-    # A whole pair is written anew with each candle: zstd costs nearly twice the processor time for
-    # a tenth fewer bytes, Snappy half as much again to read (525,600 candles: 27 ms and 12 MB).
+    # Zstd costs nearly twice the processor time for a tenth fewer bytes, Snappy half as much again
+    # to read (525,600 candles: 31 ms and 12 MB).
     times = {_INDEX: "DELTA_BINARY_PACKED"}
     pq.write_table(noted, path, compression="lz4", use_dictionary=False, column_encoding=times)
 
@@ -76,7 +90,7 @@ def read_frame(path: Path) -> pl.DataFrame:
         raise ExportError(
             f"{path}: expected the index {_INDEX!r} and the columns {', '.join(_VALUES)}, found "
             f"the index {note.get('index_columns')} in {', '.join(table.column_names)}; "
-            "export the pair again."
+            "export the month again."
         )
     return require_read(pl.DataFrame(pl.from_arrow(table)), path)
 
@@ -99,7 +113,7 @@ def _pandas_note() -> dict[str, object]:
 CONVERTER = Converter(
     name="vectorbt",
     title="VectorBT",
-    scope="pair",
+    scope="period",
     columns=describe_columns((_INDEX, *_VALUES), ("timestamp[ms, UTC]", "double")),
     path=to_path,
     write=write_frame,

@@ -21,7 +21,7 @@ def test_export_reads_the_candles_and_shows_the_columns_of_its_files(
     assert reads_of(read_line, f"{program}_1h") == {"ohlcv_1h"}
     exports = read_line.root / "data/exports" / program
     hourly = [path for path in exports.rglob("*") if path.is_file() and is_hourly(path)]
-    assert len(hourly) == (6 if program == "nautilus" else 3)
+    assert len(hourly) == (3 if program == "freqtrade" else 6)
     assert {tuple(read_names(path)) for path in hourly} == {
         tuple(columns_of(read_line, f"{program}_1h"))
     }
@@ -32,5 +32,5 @@ def is_hourly(path: Path) -> bool:
 
 
 def test_export_says_whether_a_file_holds_a_month_or_a_pair(read_line: SmallLine) -> None:
-    assert "one file per pair," in str(spec_of(read_line, "vectorbt_1h").description)
+    assert "one file per pair," in str(spec_of(read_line, "freqtrade_1h").description)
     assert "one file per pair and month" in str(spec_of(read_line, "nautilus_1h").description)

@@ -107,9 +107,8 @@ def test_vectorbt_takes_the_frames_and_trades_on_them(tmp_path: Path) -> None:
     hour = to_timeframe("1h")
     all_candles = {"BTC/USDT": walk(hour, 1), "PEPE/USDT": walk(hour, 2, tick=1e-10)}
     paths = [
-        str(path)
+        str(export(tmp_path, vectorbt.CONVERTER, candles, symbol, hour)[0].parent)
         for symbol, candles in all_candles.items()
-        for path in export(tmp_path, vectorbt.CONVERTER, candles, symbol, hour)
     ]
     found = ask("vectorbt", "load_vectorbt.py", *paths)
     expected = [hex_rows(candles) for candles in all_candles.values()]

@@ -18,9 +18,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_platform.converters import freqtrade, vectorbt
-from data_platform.converters.converter import ExportFile
+from data_platform.converters.converter import Converter, ExportFile
 from data_platform.converters.nautilus import to_bar_type
 from data_platform.domain.markets import Series
+from data_platform.domain.periods import Period, to_period
 from data_platform.domain.timeframes import to_timeframe
 from data_platform_tests.converters.exported_lake import (
     EXCHANGES,
@@ -35,6 +36,7 @@ pytestmark = pytest.mark.slow
 
 HOUR = to_timeframe("1h")
 MEAN = 24
+MONTHS = (to_period("2024-02"), to_period("2024-03"))
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +77,11 @@ def signals(folder: Path, turns: pl.DataFrame, name: str, late: int = 0) -> str:
     return str(path)
 
 
+def folder_of(exports: Path, series: Series) -> Path:
+    """Return VectorBT's folder of a pair."""
+    return exports / vectorbt.CONVERTER.path(ExportFile(series, MONTHS[0])).parent
+
+
 def near(found: list[list[Any]], expected: list[list[Any]]) -> bool:
     times = [[row[0], row[2]] for row in found] == [[row[0], row[2]] for row in expected]
     prices = [row[at] for row in found for at in (1, 3)]
@@ -92,8 +99,8 @@ def test_three_programs_trade_alike(lake: ExportedLake, tmp_path: Path, exchange
     assert len(at_close) > 10
     given = signals(tmp_path, turns, "by_open")
 
-    file = lake.exports / vectorbt.CONVERTER.path(ExportFile(series, None))
-    by_vectorbt = ask("vectorbt", "trade_vectorbt.py", str(file), "1h", given)
+    folder = str(folder_of(lake.exports, series))
+    by_vectorbt = ask("vectorbt", "trade_vectorbt.py", folder, "1h", given)
     assert near(by_vectorbt["close"], at_close)
     assert near(by_vectorbt["next_open"], at_next_open)
 
@@ -122,8 +129,8 @@ def test_every_bar_of_every_series_is_equal_in_all_three(lake: ExportedLake) -> 
         names = [f"{it.pair.symbol} {it.timeframe}" for it in own]
         folder = str(lake.exports / f"freqtrade/{exchange}")
         by_freqtrade = ask("freqtrade", "bars_freqtrade.py", folder, "feather", *names)
-        files = [str(lake.exports / vectorbt.CONVERTER.path(ExportFile(it, None))) for it in own]
-        by_vectorbt = ask("vectorbt", "bars_vectorbt.py", *files)
+        folders = [str(folder_of(lake.exports, it)) for it in own]
+        by_vectorbt = ask("vectorbt", "bars_vectorbt.py", *folders)
         bar_types = [to_bar_type(it) for it in own]
         catalog = str(lake.exports / "nautilus")
         by_nautilus = ask("nautilus", "bars_nautilus.py", catalog, *bar_types)
@@ -135,6 +142,21 @@ def test_every_bar_of_every_series_is_equal_in_all_three(lake: ExportedLake) -> 
             assert normal(by_nautilus[at]) == bar_rows(candles, series.timeframe)
 
 
+def write_files(root: Path, converter: Converter, series: Series, candles: pl.DataFrame) -> Path:
+    """Write a program's files and return their folder."""
+    months: list[Period | None] = [None] if converter.scope == "pair" else [*MONTHS]
+    for month in months:
+        file = ExportFile(series, month)
+        path = root / converter.path(file)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        part = pl.lit(value=True)
+        if month:
+            part = pl.col("open_time").is_between(month.start, month.end, closed="left")
+        converter.write(candles.filter(part), file, path)
+    return path.parent
+
+
 def test_the_comparison_fails_where_a_file_is_wrong(lake: ExportedLake, tmp_path: Path) -> None:
     series = Series("binance", PAIRS[0], HOUR)
     candles = lake.candles(series)
@@ -142,21 +164,12 @@ def test_the_comparison_fails_where_a_file_is_wrong(lake: ExportedLake, tmp_path
     shifted = candles.with_columns(pl.col("open_time").dt.offset_by("1h"))
     dropped = candles.with_row_index("at").filter(pl.col("at") != 100).drop("at")
     for wrong in (shifted, dropped):
-        for converter, program in (
-            (freqtrade.CONVERTER, "freqtrade"),
-            (vectorbt.CONVERTER, "vectorbt"),
+        for converter, words in (
+            (freqtrade.CONVERTER, ("feather", "BTC/USDT 1h")),
+            (vectorbt.CONVERTER, ()),
         ):
-            file = ExportFile(series, None)
-            path = tmp_path / converter.path(file)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.unlink(missing_ok=True)
-            converter.write(wrong, file, path)
-            words = (
-                (str(path.parent), "feather", "BTC/USDT 1h")
-                if program == "freqtrade"
-                else (str(path),)
-            )
-            [found] = ask(program, f"bars_{program}.py", *words)
+            folder = write_files(tmp_path, converter, series, wrong)
+            [found] = ask(converter.name, f"bars_{converter.name}.py", str(folder), *words)
             assert found == hex_rows(wrong)
             assert found != expected
 

@@ -5,8 +5,8 @@ import pytest
 
 from data_platform.converters import CONVERTERS
 from data_platform.converters.converter import Converter, ExportFile, no_companions
+from data_platform.converters.freqtrade import CONVERTER as FREQTRADE
 from data_platform.converters.nautilus import CONVERTER as NAUTILUS
-from data_platform.converters.vectorbt import CONVERTER as VECTORBT
 from data_platform.domain.errors import ExportError
 from data_platform.operations.export import export_layer, stale_export_months
 from data_platform.operations.journal_book import JournalBook
@@ -65,9 +65,9 @@ def test_file_of_a_pair_is_built_once_with_all_months(
 
 def test_file_of_a_pair_is_written_once_a_run(lake: Lake) -> None:
     store_candles(lake, SERIES, TRUTH)
-    report = export(lake, VECTORBT)
+    report = export(lake, FREQTRADE)
     assert [it.outcome for it in report.partitions] == ["written"] * 3
-    [row] = lake.store.journal_rows("vectorbt", "binance")
+    [row] = lake.store.journal_rows("freqtrade", "binance")
     assert row.version == 1
 
 
@@ -162,19 +162,19 @@ def test_damaged_candles_fail_their_series_alone_and_harm_no_file(lake: Lake, ro
     asked = [
         it
         for series in (SERIES, other)
-        for it in partitions_of(series, "2024-01", "2024-03", "vectorbt")
+        for it in partitions_of(series, "2024-01", "2024-03", "freqtrade")
     ]
-    export_layer(lake, asked, VECTORBT, nobody_watches())
-    before = file_in(root, VECTORBT).read_bytes()
+    export_layer(lake, asked, FREQTRADE, nobody_watches())
+    before = file_in(root, FREQTRADE).read_bytes()
     store_candles(lake, SERIES, candles_at(grid("2024-03-20", "2024-03-21", "4h")))
     [path] = lake.store.files("ohlcv", SERIES, [FEB])
     path.write_bytes(b"torn")
-    report = export_layer(lake, asked, VECTORBT, nobody_watches())
+    report = export_layer(lake, asked, FREQTRADE, nobody_watches())
     assert list(report.failures) == asked[:3]
     assert all(str(path) in reason for reason in report.failures.values())
     assert [it.outcome for it in report.partitions] == ["failed"] * 3 + ["unchanged"] * 3
-    assert file_in(root, VECTORBT).read_bytes() == before
-    noted = lake.verdicts.newest("binance", "vectorbt", SERIES.timeframe)
+    assert file_in(root, FREQTRADE).read_bytes() == before
+    noted = lake.verdicts.newest("binance", "freqtrade", SERIES.timeframe)
     assert set(noted["rule"]) == {"series_derived"}
     assert noted["count"].to_list() == [1, 1, 1]
 
@@ -209,8 +209,8 @@ def test_stopping_leaves_whole_files(lake: Lake) -> None:
     heard: list[Progress] = []
     answers = iter([False, True])
     watch = Watch(report=heard.append, should_stop=lambda: next(answers))
-    asked = [it for series in (SERIES, other) for it in partitions_of(series, layer="vectorbt")]
+    asked = [it for series in (SERIES, other) for it in partitions_of(series, layer="freqtrade")]
     with pytest.raises(StoppedError, match="ETH"):
-        export_layer(lake, asked, VECTORBT, watch)
+        export_layer(lake, asked, FREQTRADE, watch)
     assert [it.done for it in heard] == [1]
-    assert len(lake.store.journal_rows("vectorbt", "binance")) == 1
+    assert len(lake.store.journal_rows("freqtrade", "binance")) == 1

@@ -96,8 +96,20 @@ def test_row_too_few_or_too_many_is_named_with_its_time(
     assert verdicts(exported, converter) == {"2024-02": (1, [row])}
 
 
-@pytest.mark.parametrize("name", ["vectorbt", "freqtrade"])
-def test_times_shifted_by_one_candle_are_found(exported: Lake, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "first", "counts"),
+    [
+        ("vectorbt", "2024-02-01 00:00:00", {"2024-02": 29 * 6 + 1}),
+        (
+            "freqtrade",
+            "2024-01-10 00:00:00",
+            {"2024-01": 22 * 6, "2024-02": 29 * 6, "2024-03": 19 * 6 + 1},
+        ),
+    ],
+)
+def test_times_shifted_by_one_candle_are_found(
+    exported: Lake, name: str, first: str, counts: dict[str, int]
+) -> None:
     def shift(table: pa.Table) -> pa.Table:
         field = table.schema.field(0)
         moved = pa.compute.add(table.column(0).cast(pa.int64()), STEP).cast(field.type)
@@ -107,13 +119,12 @@ def test_times_shifted_by_one_candle_are_found(exported: Lake, name: str) -> Non
     change(file_of(exported, converter), shift)
     found = verdicts(exported, converter)
     # Every close differs, the first time is missing and the last one new.
-    assert {period: count for period, (count, _) in found.items()} == {
-        "2024-01": 22 * 6,
-        "2024-02": 29 * 6,
-        "2024-03": 19 * 6 + 1,
+    assert {period: count for period, (count, _) in found.items()} == counts
+    assert next(iter(found.values()))[1][0] == {
+        "open_time": first,
+        "fault": "missing in the file",
+        "file": file_of(exported, converter).relative_to(exported.store.root).as_posix(),
     }
-    assert found["2024-01"][1][0]["open_time"] == "2024-01-10 00:00:00"
-    assert found["2024-01"][1][0]["fault"] == "missing in the file"
 
 
 def test_bars_stamped_by_their_opening_are_found(exported: Lake) -> None:

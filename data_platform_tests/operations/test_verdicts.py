@@ -197,7 +197,7 @@ def test_damaged_file_of_a_partition_that_the_run_carries_is_named(
     damage(path, how)
     count, partitions = judge_files(whole, layer, KEYS)
     assert count == 1
-    assert set(partitions) == (KEYS if layer in ("vectorbt", "freqtrade") else {min(KEYS)})
+    assert set(partitions) == (KEYS if layer == "freqtrade" else {min(KEYS)})
     for reason in partitions.values():
         assert path.relative_to(whole.store.root).as_posix() in reason
         remedy = "move the file away" if layer == "ohlcv" else "Materialize the partition again"

@@ -1,4 +1,4 @@
-"""Run by VectorBT's own interpreter: print as JSON the bars of each pair's file."""
+"""Run by VectorBT's own interpreter: print as JSON the bars of each pair's folder."""
 
 import json
 import sys

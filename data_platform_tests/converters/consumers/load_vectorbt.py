@@ -1,4 +1,4 @@
-"""Run by VectorBT's own interpreter: print as JSON what it makes of two pairs' files."""
+"""Run by VectorBT's own interpreter: print as JSON what it makes of two pairs' folders."""
 
 import json
 import sys

@@ -1,6 +1,6 @@
 """Run by VectorBT's own interpreter: trade given signals by both conventions, print JSON.
 
-Arguments: a pair's file, the timeframe, file of signals.
+Arguments: a pair's folder, the timeframe, file of signals.
 """
 
 import json
