@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import PurePosixPath
 
 import polars as pl
 
@@ -52,10 +53,12 @@ def export_layer(
             raise StoppedError(f"stopped before exporting {series}; files so far are whole.")
         results: dict[Period, CommitResult] = {}
         book = JournalBook(lake)
+        if converter.scope == "period":
+            _tell_of_no_whole_file(lake, book, series, converter)
         for file in _files(series, members, converter):
             inside = [member for member in members if file.period in (None, member.period)]
             try:
-                result = _publish(lake, book, file, converter)
+                result = _publish(lake, file, converter, _months(book, file))
             except DataPlatformError as error:
                 report.failures.update(dict.fromkeys(inside, str(error)))
                 continue
@@ -134,6 +137,16 @@ def _files(
         yield from (ExportFile(series, member.period) for member in members)
 
 
+def _tell_of_no_whole_file(
+    lake: Lake, book: JournalBook, series: Series, converter: Converter
+) -> None:
+    # One of a version whose files held the whole pair: it stays, never brought up to date again,
+    # so it must not pass for one of ours. `verify` names what no row tells of.
+    own = book.rows(converter.name, series)
+    if any(row.path and row.period is None for row in own):
+        _publish(lake, ExportFile(series, None), converter, [])
+
+
 def _report(
     lake: Lake, book: JournalBook, member: Partition, result: CommitResult | None
 ) -> PartitionReport:
@@ -145,17 +158,18 @@ def _report(
     return replace(report_of(lake, member, row, outcome), path=path)
 
 
-def _publish(lake: Lake, book: JournalBook, file: ExportFile, converter: Converter) -> CommitResult:
-    months = _months(book, file)
+def _publish(
+    lake: Lake, file: ExportFile, converter: Converter, months: Sequence[JournalRow]
+) -> CommitResult:
     candles = cache(lambda: _candles(lake, file.series, months))
     return lake.store.publish(
         Export(
             layer=converter.name,
             series=file.series,
             period=file.period,
-            path=converter.path(file),
+            path=converter.path(file) if months else PurePosixPath(),
             write=lambda path: converter.write(candles(), file, path),
-            companions=converter.companions(file),
+            companions=converter.companions(file) if months else {},
             source_hash=_source_hash(months),
             months=tuple(row.period for row in months if row.period),
             rows=sum(row.rows for row in months),

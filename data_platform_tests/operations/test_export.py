@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import polars as pl
@@ -13,6 +14,8 @@ from data_platform.operations.journal_book import JournalBook
 from data_platform.operations.lake import Lake
 from data_platform.operations.report import LayerReport
 from data_platform.operations.watch import Progress, StoppedError, Watch, nobody_watches
+from data_platform.storage.inventory import Chosen
+from data_platform.storage.survey import survey
 from data_platform_tests.damage import DAMAGES, damage
 from data_platform_tests.factories import (
     candles_at,
@@ -200,6 +203,30 @@ def test_month_that_a_program_cannot_hold_does_not_unname_the_ones_before(lake: 
     report = export(lake, picky)
     assert [it.outcome for it in report.partitions] == ["written", "failed", "written"]
     assert [str(it.period) for it in report.failures] == ["2024-02"]
+
+
+def test_file_of_all_months_is_named_once_a_program_has_one_a_month(lake: Lake, root: Path) -> None:
+    store_candles(lake, SERIES, TRUTH)
+    place = PurePosixPath("nautilus/BTC_USDT.parquet")
+    whole = replace(NAUTILUS, scope="pair", path=lambda _: place, write=write_whole)
+    export(lake, whole)
+    assert survey_all(root, lake) == {}
+    export(lake, NAUTILUS)
+    assert survey_all(root, lake) == {f"exports/{place}": "unknown"}
+    versions = [row.version for row in lake.store.journal_rows("nautilus") if not row.period]
+    assert not export(lake, NAUTILUS).failures
+    again = [row.version for row in lake.store.journal_rows("nautilus") if not row.period]
+    assert again == versions
+
+
+def write_whole(candles: pl.DataFrame, file: ExportFile, path: Path) -> None:
+    assert file.period is None
+    candles.write_parquet(path)
+
+
+def survey_all(root: Path, lake: Lake) -> dict[str, str]:
+    found = survey(root, lake.state, Chosen(), "full").findings
+    return {finding.path: finding.kind for finding in found}
 
 
 def test_stopping_leaves_whole_files(lake: Lake) -> None:
