@@ -1,8 +1,9 @@
 """Whether the files for other programs hold the candles of the lake, bar for bar.
 
-Each file is read by its converter's independent reader and compared with what is stored: times,
-count and every float. Noted is what differs, in the month in which it does; the check of the asset
-speaks for all files.
+Each file is read by its converter's independent reader, and each month inside held against the hash
+under which its candles were stored: times, count and every bit. Where one is another, the months
+are compared with the stored candles row by row, and what differs is noted in its month; the check
+of the asset speaks for all files. Five years of 1m in one file cost a quarter of a second.
 """
 
 import json
@@ -14,6 +15,7 @@ from datetime import UTC, datetime
 import polars as pl
 
 from data_platform.converters.converter import Converter, find_differences
+from data_platform.domain.candles import content_hash
 from data_platform.domain.errors import DamagedFileError, ExportError
 from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Series
@@ -22,6 +24,7 @@ from data_platform.operations.export import ExportStatus, export_statuses
 from data_platform.operations.journal_book import JournalBook
 from data_platform.operations.judge import FIRST_ROWS
 from data_platform.operations.lake import Lake
+from data_platform.storage.journal import JournalRow
 from data_platform.storage.verdicts import VerdictRow
 
 BARS_EQUAL = "bars_equal_the_lake"
@@ -90,8 +93,16 @@ def _note(
 def _faults(
     lake: Lake, converter: Converter, status: ExportStatus
 ) -> Iterator[tuple[str, dict[str, object]]]:
-    months = [row.period for row in status.months if row.period and row.rows]
+    rows = [row for row in status.months if row.rows]
+    months = [row.period for row in rows if row.period]
     if not months or status.own is None or status.own.path is None:
+        return
+    try:
+        found = converter.read(lake.store.root / status.own.path)
+    except ExportError as error:
+        yield months[-1].key, {"fault": str(error)}
+        return
+    if _holds(found, rows):
         return
     try:
         candles = lake.store.read_range(
@@ -101,17 +112,22 @@ def _faults(
         # The check of the candles says so; what their exports should hold nobody can tell.
         _log.warning("%s for %s is not compared: %s", status.file, converter.title, error)
         return
-    try:
-        found = converter.read(lake.store.root / status.own.path)
-    except ExportError as error:
-        yield months[-1].key, {"fault": str(error)}
-        return
     known = {month.key for month in months}
     for at, fault in find_differences(candles, found, converter).rows():
         # What lies in no stored month is told with the newest.
         month = f"{at:%Y-%m}"
         row = {"open_time": f"{at:%Y-%m-%d %H:%M:%S}", "fault": fault, "file": status.own.path}
         yield month if month in known else months[-1].key, row
+
+
+def _holds(found: pl.DataFrame, months: Sequence[JournalRow]) -> bool:
+    """Tell whether a file's rows are those of the months, by the hash of each."""
+    begin = 0
+    for month in months:
+        if content_hash(found[begin : begin + month.rows]) != month.content_hash:
+            return False
+        begin += month.rows
+    return begin == found.height
 
 
 def _verdict(status: ExportStatus, period: Period, rows: list[dict[str, object]]) -> VerdictRow:

@@ -1,6 +1,7 @@
 """A file that does not hold the stored candles is named, with the times at which it does not."""
 
 import json
+import shutil
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
@@ -192,6 +193,24 @@ def test_what_is_right_again_is_noted_and_only_what_is_asked_is_compared(exporte
 def test_file_whose_candles_have_changed_since_is_stale_and_not_wrong(exported: Lake) -> None:
     store_candles(exported, SERIES, candles_at(grid("2024-03-20", "2024-03-21", "4h")))
     assert verdicts(exported, CONVERTERS_BY_NAME["vectorbt"]) == {}
+
+
+@pytest.mark.parametrize("converter", CONVERTERS, ids=lambda it: it.name)
+def test_files_are_held_against_the_hashes_of_their_months_first(
+    exported: Lake, converter: Converter
+) -> None:
+    # No candle is left to compare with, and none is needed.
+    shutil.rmtree(exported.store.root / "ohlcv")
+    assert verdicts(exported, converter) == {}
+
+
+def test_volumes_that_the_format_rounds_are_compared_row_by_row(lake: Lake) -> None:
+    converter = CONVERTERS_BY_NAME["nautilus"]
+    store_candles(lake, SERIES, TRUTH.with_columns(volume=pl.lit(1 / 3 * 1e-7)))
+    asked = partitions_of(SERIES, "2024-01", "2024-03", converter.name)
+    assert not export_layer(lake, asked, converter, nobody_watches()).failures
+    assert converter.read(file_of(lake, converter))["volume"][0] != 1 / 3 * 1e-7
+    assert verdicts(lake, converter) == {}
 
 
 def test_candles_that_are_damaged_stop_no_other_comparison(exported: Lake) -> None:
