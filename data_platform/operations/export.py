@@ -53,9 +53,7 @@ def export_layer(
             raise StoppedError(f"stopped before exporting {series}; files so far are whole.")
         results: dict[Period, CommitResult] = {}
         book = JournalBook(lake)
-        if converter.scope == "period":
-            _tell_of_no_whole_file(lake, book, series, converter)
-        for file in _files(series, members, converter):
+        for file in _files(lake, book, members, converter):
             inside = [member for member in members if file.period in (None, member.period)]
             try:
                 result = _publish(lake, file, converter, _months(book, file))
@@ -129,11 +127,13 @@ def export_statuses(
 
 
 def _files(
-    series: Series, members: Sequence[Partition], converter: Converter
+    lake: Lake, book: JournalBook, members: Sequence[Partition], converter: Converter
 ) -> Iterator[ExportFile]:
+    series = members[0].series
     if converter.scope == "pair":
         yield ExportFile(series, None)
     else:
+        _tell_of_no_whole_file(lake, book, series, converter)
         yield from (ExportFile(series, member.period) for member in members)
 
 
@@ -142,8 +142,8 @@ def _tell_of_no_whole_file(
 ) -> None:
     # One of a version whose files held the whole pair: it stays, never brought up to date again,
     # so it must not pass for one of ours. `verify` names what no row tells of.
-    own = book.rows(converter.name, series)
-    if any(row.path and row.period is None for row in own):
+    whole = (row for row in book.rows(converter.name, series) if row.period is None)
+    if any(row.path for row in whole):
         _publish(lake, ExportFile(series, None), converter, [])
 
 
