@@ -15,7 +15,9 @@ there on its close is the last one. So a gap that the backup covers breaks no se
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
+import numpy as np
 import polars as pl
 
 from data_platform.domain.candles import (
@@ -27,6 +29,8 @@ from data_platform.domain.candles import (
 )
 from data_platform.domain.errors import StorageError
 from data_platform.domain.timeframes import Timeframe
+from data_platform.features.blocks import Numbers, milliseconds, to_ms, to_time
+from data_platform.features.grids import Grids, Mask, offsets
 
 CARRIED_CANDLES = 10
 """Candles of a hole that are filled without knowing why they are missing."""
@@ -46,6 +50,29 @@ class Carry:
     """`BACKED_SCHEMA`, one row: the last candle before the range, however old."""
     segment: datetime
     """The segment that this candle lies in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sparse:
+    """What the grid of one range is made of: the arguments of `fill_candles`."""
+
+    candles: pl.DataFrame
+    carry: Carry | None
+    no_trades: Sequence[TimeRange]
+    timeframe: Timeframe
+    start: datetime
+    end: datetime
+
+    @property
+    def height(self) -> int:
+        """Return how many candles there are, with the one before them."""
+        return self.candles.height + (self.carry is not None)
+
+    @property
+    def stored(self) -> pl.DataFrame:
+        """Return these candles as `BACKED_SCHEMA`."""
+        own = to_backed(self.candles)
+        return own if self.carry is None else pl.concat([to_backed(self.carry.last), own])
 
 
 def add_backup(
@@ -74,8 +101,10 @@ def add_backup(
 
 def to_backed(candles: pl.DataFrame) -> pl.DataFrame:
     """Return candles as `BACKED_SCHEMA`; where nothing says otherwise, the series' own."""
-    columns = BACKED_SCHEMA.names()
-    return pl.concat([BACKED_SCHEMA.to_frame(), candles], how="diagonal").select(columns)
+    if "fill_method" in candles.columns:
+        return candles.select(BACKED_SCHEMA.names())
+    method = pl.lit(None, pl.String()).alias("fill_method")
+    return candles.select(*CANDLE_SCHEMA.names(), method)
 
 
 def fill_candles(
@@ -108,28 +137,19 @@ def fill_candles(
     Raises:
         StorageError: a candle does not lie on the grid from `start` to `end`.
     """
-    stored = to_backed(
-        candles if carry is None else pl.concat([carry.last, candles], how="diagonal")
-    )
-    if stored.is_empty():
-        return FILLED_SCHEMA.to_frame()
-    segment = stored["open_time"][0] if carry is None else carry.segment
-    grid = _grid(stored, no_trades, timeframe, end)
-    filled = _filled(grid, segment).filter(pl.col("open_time") >= start)
-    _check_complete(filled, candles.height, timeframe, start)
-    return filled.select(FILLED_SCHEMA.names())
+    (filled,) = fill_together([Sparse(candles, carry, no_trades, timeframe, start, end)])
+    return filled
 
 
-def _check_complete(
-    filled: pl.DataFrame, stored: int, timeframe: Timeframe, start: datetime
-) -> None:
-    found = filled.filter(pl.col("fill_method").ne_missing(CARRY)).height
-    if found != stored:
-        raise StorageError(
-            f"{stored} stored {timeframe} candles were expected on the grid from {start} on, "
-            f"found {found} there: a candle lies off the grid or outside the range. "
-            "Fetch the period again."
-        )
+def fill_together(sparse: Sequence[Sparse]) -> list[pl.DataFrame]:
+    """Return what `fill_candles` makes of each of many ranges, of any series, in one pass.
+
+    Raises:
+        StorageError: as `fill_candles`.
+    """
+    known = [part for part in sparse if part.height]
+    filled = iter(_filled(known) if known else ())
+    return [next(filled) if part.height else FILLED_SCHEMA.to_frame() for part in sparse]
 
 
 def segment_of_last(
@@ -156,36 +176,64 @@ def segment_of_last(
     return starts[-1]
 
 
-def _grid(
-    stored: pl.DataFrame, no_trades: Sequence[TimeRange], timeframe: Timeframe, end: datetime
-) -> pl.DataFrame:
-    step = timeframe.duration
-    times = pl.datetime_range(
-        stored["open_time"][0], end, step, closed="left", time_unit="ms", eager=True
-    )
-    grid = pl.DataFrame({"open_time": times}, schema={"open_time": TIME})
-    return grid.join(stored, on="open_time", how="left", maintain_order="left").join_asof(
-        _ranges(no_trades), left_on="open_time", right_on="range_start"
-    )
-
-
-def _filled(grid: pl.DataFrame, segment: datetime) -> pl.DataFrame:
-    missing = pl.col("close").is_null()
-    quiet = (pl.col("open_time") < pl.col("range_end")).fill_null(value=False)
-    total = (missing & ~quiet).cum_sum()
-    in_hole = total - pl.when(~missing).then(total).forward_fill()
-    broken = (in_hole > CARRIED_CANDLES).alias("broken")
-    method = pl.when(missing).then(pl.lit(CARRY)).otherwise("fill_method")
-    marked = grid.with_columns(broken, fill_method=method)
-    begins = pl.col("broken").shift(1, fill_value=False) & ~pl.col("broken")
-    close = pl.col("close").forward_fill()
-    return marked.with_columns(
-        *(pl.coalesce(name, close).alias(name) for name in ("open", "high", "low")),
-        close=close,
-        volume=pl.col("volume").fill_null(0.0),
+def _filled(sparse: Sequence[Sparse]) -> list[pl.DataFrame]:
+    stored = pl.concat([part.stored for part in sparse])
+    times, begins = milliseconds(stored["open_time"]), offsets([part.height for part in sparse])
+    starts = np.array([to_ms(part.start) for part in sparse])
+    ends = np.array([to_ms(part.end) for part in sparse])
+    steps = np.array([part.timeframe.ms for part in sparse])
+    grids = Grids.of(times[begins[:-1]], ends, steps)
+    rows = _checked_rows(grids, times, sparse)
+    last, missing = grids.newest(rows)
+    unexplained = np.cumsum(missing & ~grids.within([part.no_trades for part in sparse]))
+    broken = np.greater(unexplained - unexplained[rows][last], CARRIED_CANDLES)
+    kept = ~broken & (grids.times >= np.repeat(starts, grids.lengths))
+    names = [
+        time if part.carry is None else to_ms(part.carry.segment)
+        for part, time in zip(sparse, grids.firsts.tolist(), strict=True)
+    ]
+    filled = _carried(stored, last[kept], missing[kept]).with_columns(
+        open_time=pl.Series(grids.times[kept]).cast(TIME),
+        segment=pl.Series(grids.segments(broken, names)[kept]).cast(TIME),
         is_filled=pl.col("fill_method").is_not_null(),
-        segment=pl.when(begins).then("open_time").forward_fill().fill_null(segment),
-    ).filter(~pl.col("broken"))
+    )
+    found = filled.select(FILLED_SCHEMA.names())
+    edges = offsets(kept)[grids.edges].tolist()
+    return [found.slice(first, end - first) for first, end in pairwise(edges)]
+
+
+def _carried(stored: pl.DataFrame, last: Numbers, missing: Mask) -> pl.DataFrame:
+    """Return the newest candle of each row: its close alone where the row has none of its own."""
+    frame = stored[pl.Series(last)]
+    if not missing.any():
+        return frame
+    absent = pl.when(pl.Series(missing))
+    return frame.with_columns(
+        *(absent.then("close").otherwise(name).alias(name) for name in ("open", "high", "low")),
+        volume=absent.then(0.0).otherwise("volume"),
+        fill_method=absent.then(pl.lit(CARRY)).otherwise("fill_method"),
+    )
+
+
+def _checked_rows(grids: Grids, times: Numbers, sparse: Sequence[Sparse]) -> Numbers:
+    """Return the row of each candle."""
+    heights = [part.height for part in sparse]
+    owners = np.repeat(np.arange(len(sparse)), heights)
+    rows, wrong = grids.rows(times, owners)
+    # Before the range lies what is carried, and nothing else.
+    early = times < np.array([to_ms(part.start) for part in sparse])[owners]
+    early[offsets(heights)[:-1][[part.carry is not None for part in sparse]]] ^= True
+    wrong |= early
+    if wrong.any():
+        place = int(wrong.argmax())
+        part, lost = sparse[owners[place]], int(wrong[owners == owners[place]].sum())
+        raise StorageError(
+            f"{part.candles.height} stored {part.timeframe} candles were expected on the grid from "
+            f"{part.start} on, found {part.candles.height - lost} there: that of "
+            f"{to_time(times[place])} lies off the grid or outside the range. "
+            "Fetch the period again."
+        )
+    return rows
 
 
 def _ranges(times: Sequence[TimeRange]) -> pl.DataFrame:

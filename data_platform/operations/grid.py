@@ -14,11 +14,11 @@ from data_platform.domain.candles import CANDLE_SCHEMA, FILLED_SCHEMA, TimeRange
 from data_platform.domain.errors import DamagedFileError
 from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Series
-from data_platform.domain.timeframes import Timeframe
 from data_platform.features.fill import (
     Carry,
+    Sparse,
     add_backup,
-    fill_candles,
+    fill_together,
     segment_of_last,
     to_backed,
 )
@@ -45,27 +45,10 @@ def gather_filled(
         backup: the exchange whose candles may cover open gaps; None: none may.
     """
     found = {partition: _gather(lake, partition, backup) for partition in partitions}
-    return gathered(found, lambda wanted: [it.fill() for it in wanted])
+    return gathered(found, fill_together)
 
 
-@dataclass(frozen=True, slots=True)
-class _Holey:
-    """What the grid of one month is made of."""
-
-    candles: pl.DataFrame
-    carry: Carry | None
-    quiet: list[TimeRange]
-    timeframe: Timeframe
-    grid: TimeRange
-
-    def fill(self) -> pl.DataFrame:
-        grid = self.grid
-        return fill_candles(
-            self.candles, self.carry, self.quiet, self.timeframe, grid.start, grid.end
-        )
-
-
-def _gather(lake: Lake, partition: Partition, backup: str | None) -> tuple[Ingredients, _Holey]:
+def _gather(lake: Lake, partition: Partition, backup: str | None) -> tuple[Ingredients, Sparse]:
     series, period = partition.series, partition.period
     stored = lake.store.read_with_history("ohlcv", series, period.start, period.end, 1)
     end = _grid_end(lake, partition, stored)
@@ -87,9 +70,9 @@ def _gather(lake: Lake, partition: Partition, backup: str | None) -> tuple[Ingre
         inputs.append(to_input("ohlcv", backup_of(series, backup), backed.taken))
         if carry is None or since:
             since["ohlcv", backup_of(series, backup)] = backed.since or period.end
-    grid_range = TimeRange(period.start, max(end, period.start))
-    holey = _Holey(candles, carry, quiet, series.timeframe, grid_range)
-    return Ingredients(tuple(inputs), since=since), holey
+    until = max(end, period.start)
+    sparse = Sparse(candles, carry, quiet, series.timeframe, period.start, until)
+    return Ingredients(tuple(inputs), since=since), sparse
 
 
 def backup_of(series: Series, backup: str) -> Series:

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from data_platform.domain.candles import CANDLE_SCHEMA, FILLED_SCHEMA, TIME, TimeRange
 from data_platform.domain.errors import StorageError
 from data_platform.domain.timeframes import to_timeframe
-from data_platform.features.fill import Carry, add_backup, fill_candles, segment_of_last
+from data_platform.features.fill import (
+    Carry,
+    Sparse,
+    add_backup,
+    fill_candles,
+    fill_together,
+    segment_of_last,
+)
 
 START = datetime(2024, 1, 31, 23, tzinfo=UTC)
 MINUTE = to_timeframe("1m")
@@ -124,8 +131,15 @@ def test_a_candle_off_the_grid_is_never_dropped_silently(moment: timedelta) -> N
     candles = pl.concat(
         [stored([0, 1, 2]), stored([3]).with_columns(open_time=pl.lit(at(2) + moment, TIME))]
     )
-    with pytest.raises(StorageError, match="4 stored 1m candles"):
+    with pytest.raises(StorageError, match=r"4 stored 1m candles .* found 3 there: that of 202"):
         fill_candles(candles, None, [], MINUTE, at(0), at(10))
+
+
+def test_before_the_range_lies_what_is_carried_and_nothing_else() -> None:
+    with pytest.raises(StorageError, match=r"on the grid from 2024-01-31 23:01.* found 1 there"):
+        fill_candles(stored([0, 1]), None, [], MINUTE, at(1), at(5))
+    with pytest.raises(StorageError, match="that of 2024-01-31 23:02"):
+        fill_candles(stored([3]), Carry(stored([2]), at(0)), [], MINUTE, at(1), at(5))
 
 
 grids = st.sets(st.integers(0, 120), min_size=1, max_size=40)
@@ -163,6 +177,38 @@ def test_the_result_does_not_depend_on_the_cut_into_months(
     assert pl.concat([first, second]).equals(whole)
 
 
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.tuples(grids, bounds, st.integers(0, 121)), max_size=5))
+def test_ranges_filled_together_are_the_walks_over_their_grids(
+    series: list[tuple[set[int], list[int], int]],
+) -> None:
+    sparse, expected = [], []
+    for minutes, bounds, cut in series:
+        ranges = ranges_between(bounds)
+        before, after = (
+            sorted(m for m in minutes if m < cut),
+            sorted(m for m in minutes if m >= cut),
+        )
+        end = max(*after, cut) + 1 if after else cut
+        carry = None
+        if before:
+            known = fill(before, *ranges)
+            carry = Carry(stored(before[-1:]), known["segment"][-1])
+        sparse.append(Sparse(stored(after), carry, quiet(*ranges), MINUTE, at(cut), at(end)))
+        later = [at(minute) for minute in range(cut, 121)]
+        expected.append([row for row in expected_rows(minutes, ranges) if row[0] in later])
+    found = fill_together(sparse)
+    told = ("open_time", "close", "is_filled", "segment")
+    assert [frame.select(told).rows() for frame in found] == expected
+
+
+def test_ranges_of_other_timeframes_are_filled_together() -> None:
+    hour = to_timeframe("1h")
+    hourly = Sparse(stored([0, 120]), None, [], hour, at(0), at(180))
+    found = fill_together([hourly, Sparse(stored([0, 2]), None, [], MINUTE, at(0), at(3)), hourly])
+    assert [offsets(frame) for frame in found] == [[0, 60, 120], [0, 1, 2], [0, 60, 120]]
+
+
 @settings(deadline=None, max_examples=200)
 @given(grids, bounds, st.data())
 def test_later_candles_change_no_row(
@@ -180,7 +226,7 @@ def test_whether_the_eleventh_candle_comes_changes_none_of_the_ten() -> None:
     assert came.head(11).equals(stayed_away.head(11))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 @given(grids, bounds)
 def test_the_segment_of_the_last_candle_is_found_without_filling(
     minutes: set[int], bounds: list[int]
