@@ -34,7 +34,7 @@ def simple_moving_average(rows: int) -> Recipe:
     """Return the recipe of the mean close of `rows` candles."""
     name = f"sma_{rows}"
     column = Column(name, PRICE, f"Mean close of the last {rows} candles.")
-    return Recipe((column,), rows - 1, ((window_mean(CLOSE, rows).alias(name),),))
+    return Recipe((column,), rows - 1, (window_mean(CLOSE, rows).alias(name),))
 
 
 def weighted_moving_average(rows: int) -> Recipe:
@@ -43,14 +43,14 @@ def weighted_moving_average(rows: int) -> Recipe:
     text = f"Mean close of the last {rows} candles, weights falling by one from {rows}."
     total = by_array(lambda values: arrays.weighted_sum(values, rows), CLOSE)
     mean = pl.when(pl.col(ROW) >= rows - 1).then(total / (rows * (rows + 1) / 2))
-    return Recipe((Column(name, PRICE, text),), rows - 1, ((mean.alias(name),),))
+    return Recipe((Column(name, PRICE, text),), rows - 1, (mean.alias(name),))
 
 
 def exponential_moving_average(rows: int) -> Recipe:
     """Return the recipe of the close smoothed with weight 2 / (rows + 1)."""
     name = f"ema_{rows}"
     column = Column(name, PRICE, f"Exponentially weighted mean close, span {rows} candles.")
-    steps = ((exponential(CLOSE, rows).alias(name),),)
+    steps = (exponential(CLOSE, rows).alias(name),)
     return Recipe((column,), settled(rows, span(rows)), steps)
 
 
@@ -62,17 +62,14 @@ def adaptive_moving_average(rows: int, fast: int, slow: int) -> Recipe:
     name = f"kama_{rows}_{fast}_{slow}"
     text = f"Close smoothed as an EMA of {fast} to {slow} candles, by efficiency over {rows}."
     moved = (CLOSE - lagged(CLOSE, rows)).abs()
-    efficiency = ratio(moved, window_sum(pl.col("step"), rows, first=1)).fill_null(0.0)
+    efficiency = ratio(moved, window_sum(pl.col("way"), rows, first=1)).fill_null(0.0)
     weight = (efficiency * (span(fast) - span(slow)) + span(slow)) ** 2
     # Where nothing moves for long, only the slowest weight forgets.
     length = memory(min(span(fast), span(slow)) ** 2)
     average = by_segment(
         lambda close, weights: arrays.adaptive_average(close, weights, rows, length), CLOSE, weight
     )
-    steps = (
-        ((CLOSE - lagged(CLOSE)).abs().alias("step"),),
-        (average.alias(name),),
-    )
+    steps = ((CLOSE - lagged(CLOSE)).abs().alias("way"), average.alias(name))
     return Recipe((Column(name, PRICE, text),), rows + length, steps)
 
 

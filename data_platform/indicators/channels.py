@@ -15,25 +15,23 @@ from data_platform.indicators.indicator import (
     WarmUp,
     spell,
 )
-from data_platform.indicators.volatility import true_range
+from data_platform.indicators.momentum import mean_typical_price, typical_price
+from data_platform.indicators.volatility import TRUE_RANGE, top_and_bottom, true_range
 from data_platform.indicators.windows import (
     THIRD,
     deviation,
-    highest,
-    lowest,
     ratio,
     settled,
     smoothed,
     window_mean,
 )
 
-UPPER, MIDDLE, LOWER = pl.col("upper"), pl.col("middle"), pl.col("lower")
 HIGH, LOW = pl.col("high"), pl.col("low")
 
 ROUNDING = 1e-12
 """The share of a price below which a difference is no more than rounding."""
 
-Steps = tuple[tuple[pl.Expr, ...], ...]
+Steps = tuple[pl.Expr, ...]
 
 
 def bollinger_bands(rows: int, width: float) -> Recipe:
@@ -52,7 +50,7 @@ def bollinger_place(rows: int, width: float) -> Recipe:
     The place is null where the bands have no width.
     """
     key = spell("bb", rows, width)
-    return _place(key, "the bands", rows - 1, (*_bollinger(rows, width), (MIDDLE.alias("base"),)))
+    return _place(key, "the bands", rows - 1, _bollinger(rows, width))
 
 
 def keltner_channel(rows: int, range_rows: int, factor: float) -> Recipe:
@@ -70,8 +68,7 @@ def keltner_channel(rows: int, range_rows: int, factor: float) -> Recipe:
 def keltner_place(rows: int, range_rows: int, factor: float) -> Recipe:
     """Return the recipe of the channel's width, the close's place, and whether it is outside."""
     key, warm_up = spell("keltner", rows, range_rows, factor), _keltner_warm_up(rows, range_rows)
-    steps = (*_keltner(rows, range_rows, factor), (MIDDLE.alias("base"),))
-    return _place(key, "the channel", warm_up, steps)
+    return _place(key, "the channel", warm_up, _keltner(rows, range_rows, factor))
 
 
 def keltner_original(rows: int) -> Recipe:
@@ -86,8 +83,8 @@ def keltner_original(rows: int) -> Recipe:
 
 def keltner_original_place(rows: int) -> Recipe:
     """Return the recipe of the lines' width, the close's place, and whether it is outside."""
-    steps = (*_original(rows), (MIDDLE.alias("base"),))
-    return _place(spell("keltner_original", rows), "the channel", rows - 1, steps)
+    key = spell("keltner_original", rows)
+    return _place(key, "the channel", rows - 1, _original(rows))
 
 
 def donchian_channel(rows: int) -> Recipe:
@@ -102,30 +99,35 @@ def donchian_channel(rows: int) -> Recipe:
 
 def donchian_place(rows: int) -> Recipe:
     """Return the recipe of the channel's width against the mean close, and the close's place."""
-    steps = (*_donchian(rows), (window_mean(CLOSE, rows).alias("base"),))
-    whole = _place(spell("donchian", rows), "the channel", rows - 1, steps)
+    base = f"sma_{rows}"
+    steps = (*_donchian(rows), window_mean(CLOSE, rows).alias(base))
+    whole = _place(spell("donchian", rows), "the channel", rows - 1, steps, base)
     # The close never leaves this channel.
-    return Recipe(whole.columns[:2], whole.warm_up, whole.steps)
+    return Recipe(whole.columns[:2], whole.warm_up, whole.steps[:-2])
 
 
 def _bollinger(rows: int, width: float) -> Steps:
-    spread = width * pl.col("deviation")
+    upper, middle, lower = _lines(spell("bb", rows, width))
+    mean, spread = pl.col(f"sma_{rows}"), width * pl.col(f"deviation_{rows}")
     return (
-        (window_mean(CLOSE, rows).alias("middle"),),
-        (deviation(CLOSE, MIDDLE, rows).alias("deviation"),),
-        ((MIDDLE + spread).alias("upper"), (MIDDLE - spread).alias("lower")),
+        window_mean(CLOSE, rows).alias(f"sma_{rows}"),
+        deviation(CLOSE, mean, rows).alias(f"deviation_{rows}"),
+        (mean + spread).alias(upper),
+        mean.alias(middle),
+        (mean - spread).alias(lower),
     )
 
 
 def _keltner(rows: int, range_rows: int, factor: float) -> Steps:
-    spread = factor * pl.col("mean_range")
+    upper, middle, lower = _lines(spell("keltner", rows, range_rows, factor))
+    mean, spread = pl.col(f"ema_{rows}"), factor * pl.col(f"atr_{range_rows}")
     return (
-        (true_range().alias("range"),),
-        (
-            exponential(CLOSE, rows).alias("middle"),
-            smoothed(pl.col("range"), range_rows, 1 / range_rows).alias("mean_range"),
-        ),
-        ((MIDDLE + spread).alias("upper"), (MIDDLE - spread).alias("lower")),
+        true_range(),
+        exponential(CLOSE, rows).alias(f"ema_{rows}"),
+        smoothed(TRUE_RANGE, range_rows, 1 / range_rows).alias(f"atr_{range_rows}"),
+        (mean + spread).alias(upper),
+        mean.alias(middle),
+        (mean - spread).alias(lower),
     )
 
 
@@ -135,39 +137,36 @@ def _keltner_warm_up(rows: int, range_rows: int) -> int:
 
 
 def _original(rows: int) -> Steps:
+    upper, middle, lower = _lines(spell("keltner_original", rows))
+    above, below = (4 * HIGH - 2 * LOW + CLOSE) * THIRD, (4 * LOW - 2 * HIGH + CLOSE) * THIRD
     return (
-        (
-            ((HIGH + LOW + CLOSE) * THIRD).alias("typical"),
-            ((4 * HIGH - 2 * LOW + CLOSE) * THIRD).alias("above"),
-            ((4 * LOW - 2 * HIGH + CLOSE) * THIRD).alias("below"),
-        ),
-        (
-            window_mean(pl.col("typical"), rows).alias("middle"),
-            window_mean(pl.col("above"), rows).alias("upper"),
-            window_mean(pl.col("below"), rows).alias("lower"),
-        ),
+        typical_price(),
+        mean_typical_price(rows),
+        window_mean(above, rows).alias(upper),
+        pl.col(f"mean_typical_{rows}").alias(middle),
+        window_mean(below, rows).alias(lower),
     )
 
 
 def _donchian(rows: int) -> Steps:
+    upper, middle, lower = _lines(spell("donchian", rows))
+    top, bottom = pl.col(f"top_{rows}"), pl.col(f"bottom_{rows}")
     return (
-        (highest(HIGH, rows).alias("upper"), lowest(LOW, rows).alias("lower")),
-        (((UPPER - LOWER) / 2 + LOWER).alias("middle"),),
+        *top_and_bottom(rows),
+        top.alias(upper),
+        ((top - bottom) / 2 + bottom).alias(middle),
+        bottom.alias(lower),
     )
 
 
 def _bands(key: str, texts: tuple[str, str, str], warm_up: WarmUp, steps: Steps) -> Recipe:
-    name, numbers = _split(key)
     columns = tuple(
-        Column(f"{name}_{line}_{numbers}", PRICE, text)
-        for line, text in zip(("upper", "middle", "lower"), texts, strict=True)
+        Column(name, PRICE, text) for name, text in zip(_lines(key), texts, strict=True)
     )
-    lines = (UPPER, MIDDLE, LOWER)
-    named = tuple(it.alias(column.name) for it, column in zip(lines, columns, strict=True))
-    return Recipe(columns, warm_up, (*steps, named))
+    return Recipe(columns, warm_up, steps)
 
 
-def _place(key: str, what: str, warm_up: WarmUp, steps: Steps) -> Recipe:
+def _place(key: str, what: str, warm_up: WarmUp, steps: Steps, base: str | None = None) -> Recipe:
     name, numbers = _split(key)
     columns = (
         Column(f"{name}_width_{numbers}", SIGNED_PERCENT, f"Width of {what}, of its middle."),
@@ -175,16 +174,22 @@ def _place(key: str, what: str, warm_up: WarmUp, steps: Steps) -> Recipe:
         Column(f"{name}_is_above_{numbers}", FLAG, f"The close lies above {what}."),
         Column(f"{name}_is_below_{numbers}", FLAG, f"The close lies below {what}."),
     )
+    upper, middle, lower = (pl.col(line) for line in _lines(key))
     # Lines of a market that stands still lie on its price but for their last bits.
-    rounding, above, below = ROUNDING * CLOSE, CLOSE - UPPER, LOWER - CLOSE
+    rounding = ROUNDING * CLOSE
     values = (
-        100 * ratio(UPPER - LOWER, pl.col("base")),
-        ratio(CLOSE - LOWER, UPPER - LOWER, rounding),
-        above > rounding,
-        below > rounding,
+        100 * ratio(upper - lower, pl.col(base) if base else middle),
+        ratio(CLOSE - lower, upper - lower, rounding),
+        CLOSE - upper > rounding,
+        lower - CLOSE > rounding,
     )
     named = tuple(it.alias(column.name) for it, column in zip(values, columns, strict=True))
-    return Recipe(columns, warm_up, (*steps, named))
+    return Recipe(columns, warm_up, (*steps, *named))
+
+
+def _lines(key: str) -> tuple[str, str, str]:
+    name, numbers = _split(key)
+    return f"{name}_upper_{numbers}", f"{name}_middle_{numbers}", f"{name}_lower_{numbers}"
 
 
 def _split(key: str) -> tuple[str, str]:

@@ -43,6 +43,7 @@ INDICATORS: tuple[Indicator, ...] = (
     *cumulative.INDICATORS,
 )
 
+_READ = ("open_time", "high", "low", "close", "volume", SEGMENT)
 _BY_NAME = {indicator.name: indicator for indicator in INDICATORS}
 _NAME = re.compile(r"([a-z]+(?:_[a-z]+)*)((?:_[0-9]+(?:\.[0-9]+)?)*)")
 _MAX_FACTOR = 100.0
@@ -138,18 +139,39 @@ def add_indicators(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
     Raises:
         WrongUseError: a name is unknown.
     """
-    work = frame.with_columns(pl.int_range(pl.len()).over(SEGMENT).alias(ROW))
-    results = [_computed(work, to_recipe(name)) for name in dict.fromkeys(names)]
-    return pl.concat([frame, *results], how="horizontal")
-
-
-def _computed(work: pl.DataFrame, recipe: Recipe) -> pl.DataFrame:
-    for step in recipe.steps:
-        work = work.with_columns(step)
-    made = work.select(pl.col(column.name).cast(pl.Float64) for column in recipe.columns)
+    row = pl.int_range(pl.len()).over(SEGMENT).alias(ROW)
+    work = frame.select(pl.col(column for column in _READ if column in frame.columns), row)
+    for selection in _passes(tuple(dict.fromkeys(names))):
+        work = work.select(selection)
     # Prices near the edge of float64 overflow; what is no number is not known.
-    odd = [column.name for column in made if not math.isfinite(column.sum())]
-    return made.with_columns(pl.when(pl.col(odd).is_finite()).then(pl.col(odd))) if odd else made
+    odd = [column.name for column in work if not math.isfinite(column.sum())]
+    if odd:
+        work = work.with_columns(pl.when(pl.col(odd).is_finite()).then(pl.col(odd)))
+    return pl.concat([frame, work], how="horizontal")
+
+
+@cache
+def _passes(names: tuple[str, ...]) -> tuple[tuple[pl.Expr, ...], ...]:
+    """Return what to select, time after time, to come from candles to the named columns.
+
+    A step is taken as soon as all that it reads is there, once for all indicators that name it.
+    What no later one reads is dropped, for the memory's sake.
+    """
+    made: list[dict[str, pl.Expr]] = []
+    place = dict.fromkeys((*_READ, ROW), -1)
+    for step in (step for name in names for step in to_recipe(name).steps):
+        name = step.meta.output_name()
+        if name not in place:
+            place[name] = 1 + max(place[root] for root in step.meta.root_names())
+            made += [{}] * (place[name] == len(made))
+            made[place[name]][name] = step
+    wanted = output_columns(names)
+    passes, read = [tuple(pl.col(name).cast(pl.Float64) for name in wanted)], set(wanted)
+    for at in reversed(range(len(made))):
+        kept = [name for name in place if place[name] < at and name in read]
+        passes.append((*(pl.col(name) for name in kept), *made[at].values()))
+        read = read.union(*(step.meta.root_names() for step in made[at].values()))
+    return tuple(reversed(passes))
 
 
 def _to_number(word: str, parameter: Parameter) -> float:

@@ -17,7 +17,7 @@ from data_platform.indicators.indicator import (
     Parameter,
     Recipe,
 )
-from data_platform.indicators.volume import VOLUME, close_location
+from data_platform.indicators.volume import VOLUME, located_volume
 from data_platform.indicators.windows import ROW, SEGMENT, lagged, window_mean
 
 FIRST_INDEX = 1000.0
@@ -27,13 +27,13 @@ def on_balance_volume() -> Recipe:
     """Return the recipe of Granville's OBV; a segment's first candle counts as a rise."""
     text = "Volume at rising closes less volume at falling ones, since the segment's start."
     direction = (CLOSE - lagged(CLOSE)).sign().fill_null(1.0)
-    return _total("obv", text, direction * VOLUME)
+    return _total("obv", text, (direction * VOLUME).alias("directed_volume"))
 
 
 def accumulation_distribution() -> Recipe:
     """Return the recipe of Chaikin's accumulation/distribution line."""
     text = "Volume weighed by where its candle closed, -1 to 1, since the segment's start."
-    return _total("adi", text, close_location() * VOLUME)
+    return _total("adi", text, located_volume())
 
 
 def volume_price_trend() -> Recipe:
@@ -46,11 +46,7 @@ def mean_volume_price_trend(rows: int) -> Recipe:
     """Return the recipe of its mean."""
     name = f"vpt_mean_{rows}"
     text = f"Volume-price trend, mean of the last {rows} candles."
-    steps = (
-        (_trend().alias("trend"),),
-        (pl.col("trend").cum_sum().over(SEGMENT).alias("total"),),
-        (window_mean(pl.col("total"), rows, first=1).alias(name),),
-    )
+    steps = (*volume_price_trend().steps, window_mean(pl.col("vpt"), rows, first=1).alias(name))
     return Recipe((Column(name, BASE, text),), ALL, steps)
 
 
@@ -59,10 +55,8 @@ def negative_volume_index() -> Recipe:
     text = "1000 at the segment's start, then moved with the close where volume falls."
     falls = lagged(VOLUME) > VOLUME
     factor = pl.when(falls).then(CLOSE / lagged(CLOSE)).otherwise(1.0)
-    steps = (
-        (factor.alias("factor"),),
-        ((FIRST_INDEX * pl.col("factor").cum_prod().over(SEGMENT)).alias("nvi"),),
-    )
+    product = pl.col("nvi_factor").cum_prod().over(SEGMENT)
+    steps = (factor.alias("nvi_factor"), (FIRST_INDEX * product).alias("nvi"))
     return Recipe((Column("nvi", NUMBER, text),), ALL, steps)
 
 
@@ -71,16 +65,18 @@ def cumulative_return() -> Recipe:
     name = "cumulative_return"
     text = "Close against the first close of the segment."
     first = CLOSE.first().over(SEGMENT)
-    steps = (((100 * (CLOSE / first - 1)).alias(name),),)
+    steps = ((100 * (CLOSE / first - 1)).alias(name),)
     return Recipe((Column(name, SIGNED_PERCENT, text),), ALL, steps)
 
 
 def _trend() -> pl.Expr:
-    return pl.when(pl.col(ROW) >= 1).then((CLOSE / lagged(CLOSE) - 1) * VOLUME)
+    move = (CLOSE / lagged(CLOSE) - 1) * VOLUME
+    return pl.when(pl.col(ROW) >= 1).then(move).alias("moved_volume")
 
 
 def _total(name: str, text: str, part: pl.Expr) -> Recipe:
-    steps = ((part.alias("part"),), (pl.col("part").cum_sum().over(SEGMENT).alias(name),))
+    total = pl.col(part.meta.output_name()).cum_sum().over(SEGMENT)
+    steps = (part, total.alias(name))
     return Recipe((Column(name, BASE, text),), ALL, steps)
 
 

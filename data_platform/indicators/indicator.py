@@ -60,9 +60,10 @@ class Recipe:
     warm_up: WarmUp
     """Rows before the first wanted one such that the result has the same bits however many more
     there are; `ALL`: those of its segment."""
-    steps: tuple[tuple[pl.Expr, ...], ...]
+    steps: tuple[pl.Expr, ...]
     """Named expressions over the candle's columns and those of earlier steps; see `windows.py`.
-    Each depends on rows at or before its own. Names that are no column are dropped again."""
+    Each depends on rows at or before its own. A name tells the same values in every recipe, with
+    their parameters, for what several recipes name is computed once: `true_range`, `ema_12`."""
 
 
 @dataclass(frozen=True, slots=True)

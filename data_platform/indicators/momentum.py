@@ -14,7 +14,7 @@ from data_platform.indicators.indicator import (
     Recipe,
     spell,
 )
-from data_platform.indicators.volatility import true_range
+from data_platform.indicators.volatility import top_and_bottom, true_range_sum
 from data_platform.indicators.windows import (
     NEGLIGIBLE,
     THIRD,
@@ -31,20 +31,24 @@ from data_platform.indicators.windows import (
 
 HIGH, LOW = pl.col("high"), pl.col("low")
 
-Steps = tuple[tuple[pl.Expr, ...], ...]
+TYPICAL = pl.col("typical_price")
 
 
 def typical_price() -> pl.Expr:
-    """Return the mean of high, low and close."""
-    return (HIGH + LOW + CLOSE) * THIRD
+    """Return the step `typical_price`: the mean of high, low and close."""
+    return ((HIGH + LOW + CLOSE) * THIRD).alias("typical_price")
+
+
+def mean_typical_price(rows: int) -> pl.Expr:
+    """Return the step `mean_typical_<rows>`, after `typical_price`."""
+    return window_mean(TYPICAL, rows).alias(f"mean_typical_{rows}")
 
 
 def relative_strength_index(rows: int) -> Recipe:
     """Return the recipe of Wilder's RSI; null where the price has practically not moved."""
     name = f"rsi_{rows}"
     column = Column(name, PERCENT, f"Share of gains in all moves, {rows} candles (Wilder).")
-    steps = (*_strength(rows), (pl.col("strength").alias(name),))
-    return Recipe((column,), settled(rows, 1 / rows, first=1), steps)
+    return Recipe((column,), settled(rows, 1 / rows, first=1), _strength(rows))
 
 
 def stochastic_strength(rows: int, smooth: int, signal: int) -> Recipe:
@@ -55,14 +59,15 @@ def stochastic_strength(rows: int, smooth: int, signal: int) -> Recipe:
         Column(names[1], FRACTION, f"Mean of that place of the last {smooth} candles."),
         Column(names[2], FRACTION, f"Mean of that mean of the last {signal} candles."),
     )
-    strength = pl.col("strength")
-    low, high = lowest(strength, rows, first=rows), highest(strength, rows, first=rows)
+    strength, low, high = pl.col(f"rsi_{rows}"), f"rsi_bottom_{rows}", f"rsi_top_{rows}"
+    bottom, top = pl.col(low), pl.col(high)
     steps = (
         *_strength(rows),
-        (low.alias("bottom"), high.alias("top")),
-        (ratio(strength - pl.col("bottom"), pl.col("top") - pl.col("bottom")).alias(names[0]),),
-        (window_mean(pl.col(names[0]), smooth, first=2 * rows - 1).alias(names[1]),),
-        (window_mean(pl.col(names[1]), signal, first=2 * rows + smooth - 2).alias(names[2]),),
+        lowest(strength, rows, first=rows).alias(low),
+        highest(strength, rows, first=rows).alias(high),
+        ratio(strength - bottom, top - bottom).alias(names[0]),
+        window_mean(pl.col(names[0]), smooth, first=2 * rows - 1).alias(names[1]),
+        window_mean(pl.col(names[1]), signal, first=2 * rows + smooth - 2).alias(names[2]),
     )
     warm_up = settled(rows, 1 / rows, first=1) + rows + smooth + signal - 3
     return Recipe(columns, warm_up, steps)
@@ -75,10 +80,11 @@ def stochastic_oscillator(rows: int, signal: int) -> Recipe:
         Column(line, PERCENT, f"Place of the close in the range of the last {rows} candles."),
         Column(signal_line, PERCENT, f"Mean %K of the last {signal} candles."),
     )
+    top, bottom = pl.col(f"top_{rows}"), pl.col(f"bottom_{rows}")
     steps = (
-        _range(rows),
-        ((100 * ratio(CLOSE - pl.col("bottom"), pl.col("top") - pl.col("bottom"))).alias(line),),
-        (window_mean(pl.col(line), signal, first=rows - 1).alias(signal_line),),
+        *top_and_bottom(rows),
+        (100 * ratio(CLOSE - bottom, top - bottom)).alias(line),
+        window_mean(pl.col(line), signal, first=rows - 1).alias(signal_line),
     )
     return Recipe(columns, rows + signal - 2, steps)
 
@@ -87,8 +93,8 @@ def williams_range(rows: int) -> Recipe:
     """Return the recipe of Williams' %R; null where the window has no range."""
     name = f"williams_r_{rows}"
     text = f"Distance of the close from the top of the last {rows} candles' range: -100 to 0."
-    away = ratio(CLOSE - pl.col("top"), pl.col("top") - pl.col("bottom"))
-    steps = (_range(rows), ((100 * away).alias(name),))
+    top, bottom = pl.col(f"top_{rows}"), pl.col(f"bottom_{rows}")
+    steps = (*top_and_bottom(rows), (100 * ratio(CLOSE - top, top - bottom)).alias(name))
     return Recipe((Column(name, SIGNED_PERCENT, text),), rows - 1, steps)
 
 
@@ -98,15 +104,13 @@ def commodity_channel_index(rows: int) -> Recipe:
     column = Column(
         name, NUMBER, f"Typical price against its {rows}-candle mean, in mean deviations x 0.015."
     )
-    typical, center = pl.col("typical"), pl.col("center")
+    center, distance = pl.col(f"mean_typical_{rows}"), pl.col(f"distance_{rows}")
+    moved = highest(TYPICAL, rows) > lowest(TYPICAL, rows)
     steps = (
-        (typical_price().alias("typical"),),
-        (
-            window_mean(typical, rows).alias("center"),
-            (highest(typical, rows) > lowest(typical, rows)).alias("moved"),
-        ),
-        (mean_distance(typical, center, rows).alias("distance"),),
-        (pl.when("moved").then(ratio(typical - center, 0.015 * pl.col("distance"))).alias(name),),
+        typical_price(),
+        mean_typical_price(rows),
+        mean_distance(TYPICAL, center, rows).alias(f"distance_{rows}"),
+        pl.when(moved).then(ratio(TYPICAL - center, 0.015 * distance)).alias(name),
     )
     return Recipe((column,), rows - 1, steps)
 
@@ -120,16 +124,14 @@ def ultimate_oscillator(
     text = f"Buying pressure in the true ranges of {fast}, {medium} and {slow} candles, weighed."
     bottom = pl.min_horizontal(LOW, lagged(CLOSE))
     shares = [
-        ratio(
-            window_sum(pl.col("pressure"), rows, first=1),
-            window_sum(pl.col("range"), rows, first=1),
-        )
+        ratio(window_sum(pl.col("pressure"), rows, first=1), pl.col(f"true_range_sum_{rows}"))
         for rows in (fast, medium, slow)
     ]
     parts = [weight * share for weight, share in zip(weights, shares, strict=True)]
     steps = (
-        ((CLOSE - bottom).alias("pressure"), true_range().alias("range")),
-        ((100 * (parts[0] + parts[1] + parts[2]) / sum(weights)).alias(name),),
+        (CLOSE - bottom).alias("pressure"),
+        *(step for rows in (fast, medium, slow) for step in true_range_sum(rows)),
+        (100 * (parts[0] + parts[1] + parts[2]) / sum(weights)).alias(name),
     )
     return Recipe((Column(name, PERCENT, text),), max(fast, medium, slow), steps)
 
@@ -138,7 +140,7 @@ def rate_of_change(rows: int) -> Recipe:
     """Return the recipe of the close against that of `rows` candles before."""
     name = f"roc_{rows}"
     text = f"Close against the close {rows} candles before."
-    steps = (((100 * (CLOSE / lagged(CLOSE, rows) - 1)).alias(name),),)
+    steps = ((100 * (CLOSE / lagged(CLOSE, rows) - 1)).alias(name),)
     return Recipe((Column(name, SIGNED_PERCENT, text),), rows, steps)
 
 
@@ -146,26 +148,19 @@ def log_rate_of_change(rows: int) -> Recipe:
     """Return the recipe of the logarithm of that ratio, times 100."""
     name = f"log_roc_{rows}"
     text = f"100 x the logarithm of the close against the close {rows} candles before."
-    steps = (((100 * (CLOSE / lagged(CLOSE, rows)).log()).alias(name),),)
+    steps = ((100 * (CLOSE / lagged(CLOSE, rows)).log()).alias(name),)
     return Recipe((Column(name, SIGNED_PERCENT, text),), rows, steps)
 
 
-def _strength(rows: int) -> Steps:
+def _strength(rows: int) -> tuple[pl.Expr, ...]:
     change = CLOSE - lagged(CLOSE)
-    moves = (
-        change.clip(lower_bound=0.0).alias("gain"),
-        (-change).clip(lower_bound=0.0).alias("loss"),
+    mean_gain, mean_loss = pl.col(f"mean_gain_{rows}"), pl.col(f"mean_loss_{rows}")
+    share = ratio(mean_gain, mean_gain + mean_loss, NEGLIGIBLE * CLOSE)
+    return (
+        smoothed(change.clip(lower_bound=0.0), rows, 1 / rows).alias(f"mean_gain_{rows}"),
+        smoothed((-change).clip(lower_bound=0.0), rows, 1 / rows).alias(f"mean_loss_{rows}"),
+        (100 * share).alias(f"rsi_{rows}"),
     )
-    averages = tuple(
-        smoothed(pl.col(part), rows, 1 / rows).alias(f"mean_{part}") for part in ("gain", "loss")
-    )
-    both = pl.col("mean_gain") + pl.col("mean_loss")
-    share = 100 * ratio(pl.col("mean_gain"), both, NEGLIGIBLE * CLOSE)
-    return (moves, averages, (share.alias("strength"),))
-
-
-def _range(rows: int) -> tuple[pl.Expr, ...]:
-    return (lowest(LOW, rows).alias("bottom"), highest(HIGH, rows).alias("top"))
 
 
 _RANGE = ("high", "low", "close")

@@ -23,8 +23,6 @@ from data_platform.indicators.windows import (
     window_mean,
 )
 
-FAST, SLOW = pl.col("fast"), pl.col("slow")
-
 
 def moving_average_convergence(fast: int, slow: int, signal: int) -> Recipe:
     """Return the recipe of the MACD line, its signal line and their difference."""
@@ -33,7 +31,9 @@ def moving_average_convergence(fast: int, slow: int, signal: int) -> Recipe:
         f"EMA of {signal} candles of the MACD line.",
         "MACD line less its signal line.",
     )
-    return _with_signal("macd", (fast, slow, signal), CLOSE, FAST - SLOW, (PRICE, *texts))
+    line = pl.col(f"ema_{fast}") - pl.col(f"ema_{slow}")
+    steps = _two_averages(CLOSE, "ema", fast, slow)
+    return _with_signal("macd", (fast, slow, signal), steps, line, (PRICE, *texts))
 
 
 def percentage_price(fast: int, slow: int, signal: int) -> Recipe:
@@ -43,8 +43,9 @@ def percentage_price(fast: int, slow: int, signal: int) -> Recipe:
         f"EMA of {signal} candles of the PPO line.",
         "PPO line less its signal line.",
     )
-    line = 100 * ratio(FAST - SLOW, SLOW)
-    return _with_signal("ppo", (fast, slow, signal), CLOSE, line, (SIGNED_PERCENT, *texts))
+    line = _percentage("ema", fast, slow)
+    steps = _two_averages(CLOSE, "ema", fast, slow)
+    return _with_signal("ppo", (fast, slow, signal), steps, line, (SIGNED_PERCENT, *texts))
 
 
 def percentage_volume(fast: int, slow: int, signal: int) -> Recipe:
@@ -54,9 +55,9 @@ def percentage_volume(fast: int, slow: int, signal: int) -> Recipe:
         f"EMA of {signal} candles of the PVO line.",
         "PVO line less its signal line.",
     )
-    line = 100 * ratio(FAST - SLOW, SLOW)
-    volume = pl.col("volume")
-    return _with_signal("pvo", (fast, slow, signal), volume, line, (SIGNED_PERCENT, *texts))
+    line = _percentage("ema_volume", fast, slow)
+    steps = _two_averages(pl.col("volume"), "ema_volume", fast, slow)
+    return _with_signal("pvo", (fast, slow, signal), steps, line, (SIGNED_PERCENT, *texts))
 
 
 def awesome_oscillator(fast: int, slow: int) -> Recipe:
@@ -64,23 +65,23 @@ def awesome_oscillator(fast: int, slow: int) -> Recipe:
     _check_order(fast, slow)
     name = spell("ao", fast, slow)
     text = f"Mean of the range's middle of {fast} candles less that of {slow} candles."
-    middle = pl.col("middle")
+    middle = pl.col("middle_price")
     steps = (
-        (((pl.col("high") + pl.col("low")) / 2).alias("middle"),),
-        ((window_mean(middle, fast) - window_mean(middle, slow)).alias(name),),
+        ((pl.col("high") + pl.col("low")) / 2).alias("middle_price"),
+        (window_mean(middle, fast) - window_mean(middle, slow)).alias(name),
     )
     return Recipe((Column(name, PRICE, text),), slow - 1, steps)
 
 
 def triple_exponential(rows: int) -> Recipe:
     """Return the recipe of TRIX: the change of a triple exponential average."""
-    name, weight = f"trix_{rows}", span(rows)
+    name, weight, thrice = f"trix_{rows}", span(rows), pl.col(f"ema_ema_ema_{rows}")
     text = f"Change of the close's EMA of {rows} candles, taken three times."
     steps = (
-        (exponential(CLOSE, rows).alias("once"),),
-        (exponential(pl.col("once"), rows).alias("twice"),),
-        (exponential(pl.col("twice"), rows).alias("thrice"),),
-        ((100 * (pl.col("thrice") / lagged(pl.col("thrice")) - 1)).alias(name),),
+        exponential(CLOSE, rows).alias(f"ema_{rows}"),
+        exponential(pl.col(f"ema_{rows}"), rows).alias(f"ema_ema_{rows}"),
+        exponential(pl.col(f"ema_ema_{rows}"), rows).alias(f"ema_ema_ema_{rows}"),
+        (100 * (thrice / lagged(thrice) - 1)).alias(name),
     )
     exact = 0
     for taken in range(3):
@@ -92,13 +93,14 @@ def true_strength_index(slow: int, fast: int) -> Recipe:
     """Return the recipe of Blau's TSI; null where the price has practically not moved."""
     name = spell("tsi", slow, fast)
     text = f"Change of the close against its size, both smoothed by EMAs of {slow} and {fast}."
-    parts = {"moved": CLOSE - lagged(CLOSE), "way": (CLOSE - lagged(CLOSE)).abs()}
-    share = ratio(pl.col("moved"), pl.col("way"), NEGLIGIBLE * CLOSE)
+    move = CLOSE - lagged(CLOSE)
+    once = {f"ema_move_{slow}": move, f"ema_way_{slow}": move.abs()}
+    twice = {f"{key}_{fast}": exponential(pl.col(key), fast) for key in once}
+    moved, way = (pl.col(key) for key in twice)
     steps = (
-        tuple(part.alias(key) for key, part in parts.items()),
-        tuple(exponential(pl.col(key), slow).alias(key) for key in parts),
-        tuple(exponential(pl.col(key), fast).alias(key) for key in parts),
-        ((100 * share).alias(name),),
+        *(exponential(value, slow).alias(key) for key, value in once.items()),
+        *(value.alias(key) for key, value in twice.items()),
+        (100 * ratio(moved, way, NEGLIGIBLE * CLOSE)).alias(name),
     )
     exact = settled(slow, span(slow), first=1)
     warm_up = settled(fast, span(fast), first=slow, exact=exact)
@@ -120,17 +122,14 @@ def know_sure_thing(*numbers: int) -> Recipe:
     )
     first = max(rate + mean for rate, mean in zip(rates, means, strict=True)) - 1
     parts = [
-        window_mean(pl.col(f"rate_{place}"), rows, first=rates[place]) * (place + 1)
-        for place, rows in enumerate(means)
+        window_mean(pl.col(f"roc_{rate}"), rows, first=rate) * weight
+        for weight, (rate, rows) in enumerate(zip(rates, means, strict=True), 1)
     ]
     steps = (
-        tuple(
-            (100 * (CLOSE / lagged(CLOSE, rate) - 1)).alias(f"rate_{place}")
-            for place, rate in enumerate(rates)
-        ),
-        ((parts[0] + parts[1] + parts[2] + parts[3]).alias(names[0]),),
-        (window_mean(pl.col(names[0]), signal, first=first).alias(names[1]),),
-        ((pl.col(names[0]) - pl.col(names[1])).alias(names[2]),),
+        *((100 * (CLOSE / lagged(CLOSE, rate) - 1)).alias(f"roc_{rate}") for rate in rates),
+        (parts[0] + parts[1] + parts[2] + parts[3]).alias(names[0]),
+        window_mean(pl.col(names[0]), signal, first=first).alias(names[1]),
+        (pl.col(names[0]) - pl.col(names[1])).alias(names[2]),
     )
     return Recipe(columns, first + signal - 1, steps)
 
@@ -145,13 +144,14 @@ def schaff_trend_cycle(fast: int, slow: int, cycle: int, smooth: int, signal: in
     text = f"Place of the MACD {fast}/{slow} in its range of {cycle} candles, twice, smoothed."
     first = slow + cycle - 2
     second = first + smooth + cycle - 2
+    line, place, smoother, twice = (f"{name}_{part}" for part in ("line", "place", "smoother", "2"))
     steps = (
-        (exponential(CLOSE, fast).alias("fast"), exponential(CLOSE, slow).alias("slow")),
-        ((FAST - SLOW).alias("line"),),
-        (_place("line", cycle, slow - 1).alias("place"),),
-        (exponential(pl.col("place"), smooth).alias("line"),),
-        (_place("line", cycle, first + smooth - 1).alias("place"),),
-        (exponential(pl.col("place"), signal).alias(name),),
+        *_two_averages(CLOSE, "ema", fast, slow),
+        (pl.col(f"ema_{fast}") - pl.col(f"ema_{slow}")).alias(line),
+        _place(line, cycle, slow - 1).alias(place),
+        exponential(pl.col(place), smooth).alias(smoother),
+        _place(smoother, cycle, first + smooth - 1).alias(twice),
+        exponential(pl.col(twice), signal).alias(name),
     )
     exact = max(settled(fast, span(fast)), settled(slow, span(slow))) + cycle - 1
     exact = settled(smooth, span(smooth), first=first, exact=exact) + cycle - 1
@@ -165,10 +165,20 @@ def _place(name: str, rows: int, first: int) -> pl.Expr:
     return 100 * ratio(value - bottom, top - bottom)
 
 
+def _two_averages(value: pl.Expr, name: str, fast: int, slow: int) -> tuple[pl.Expr, pl.Expr]:
+    each = [exponential(value, rows).alias(f"{name}_{rows}") for rows in (fast, slow)]
+    return each[0], each[1]
+
+
+def _percentage(name: str, fast: int, slow: int) -> pl.Expr:
+    short, long = pl.col(f"{name}_{fast}"), pl.col(f"{name}_{slow}")
+    return 100 * ratio(short - long, long)
+
+
 def _with_signal(
     name: str,
     numbers: tuple[int, int, int],
-    value: pl.Expr,
+    averages: tuple[pl.Expr, pl.Expr],
     line: pl.Expr,
     words: tuple[str, str, str, str],
 ) -> Recipe:
@@ -178,10 +188,10 @@ def _with_signal(
     names = [spell(it, *numbers) for it in (name, f"{name}_signal", f"{name}_histogram")]
     columns = tuple(Column(each, unit, text) for each, text in zip(names, texts, strict=True))
     steps = (
-        (exponential(value, fast).alias("fast"), exponential(value, slow).alias("slow")),
-        (line.alias(names[0]),),
-        (exponential(pl.col(names[0]), signal).alias(names[1]),),
-        ((pl.col(names[0]) - pl.col(names[1])).alias(names[2]),),
+        *averages,
+        line.alias(names[0]),
+        exponential(pl.col(names[0]), signal).alias(names[1]),
+        (pl.col(names[0]) - pl.col(names[1])).alias(names[2]),
     )
     exact = max(settled(fast, span(fast)), settled(slow, span(slow)))
     warm_up = settled(signal, span(signal), first=slow - 1, exact=exact)

@@ -16,15 +16,18 @@ from data_platform.indicators.indicator import (
     Recipe,
     spell,
 )
-from data_platform.indicators.volatility import true_range
+from data_platform.indicators.volatility import (
+    TRUE_RANGE,
+    top_and_bottom,
+    true_range,
+    true_range_sum,
+)
 from data_platform.indicators.windows import (
     NEGLIGIBLE,
     ROW,
     age_of_highest,
     by_segment,
-    highest,
     lagged,
-    lowest,
     ratio,
     settled,
     smoothed,
@@ -49,28 +52,31 @@ def average_directional_index(rows: int) -> Recipe:
     )
     up, down = HIGH - lagged(HIGH), lagged(LOW) - LOW
     is_later = pl.col(ROW) >= 1
-    moves = (
-        pl.when((up > down) & (up > 0)).then(up).when(is_later).then(0.0).alias("up"),
-        pl.when((down > up) & (down > 0)).then(down).when(is_later).then(0.0).alias("down"),
-        pl.when(is_later).then(true_range()).alias("range"),
-    )
-    averages = tuple(
-        smoothed(pl.col(name), rows, 1 / rows).alias(f"mean_{name}")
-        for name in ("up", "down", "range")
-    )
+    moves = {
+        "up_move": pl.when((up > down) & (up > 0)).then(up).when(is_later).then(0.0),
+        "down_move": pl.when((down > up) & (down > 0)).then(down).when(is_later).then(0.0),
+        "later_range": pl.when(is_later).then(TRUE_RANGE),
+    }
+    mean_up, mean_down, mean_range = means = [f"mean_{name}_{rows}" for name in moves]
     smallest = NEGLIGIBLE * CLOSE
-    shares = (
-        (100 * ratio(pl.col("mean_up"), pl.col("mean_range"), smallest)).alias(plus),
-        (100 * ratio(pl.col("mean_down"), pl.col("mean_range"), smallest)).alias(minus),
-    )
     both = pl.col(plus) + pl.col(minus)
     apart = ratio((pl.col(plus) - pl.col(minus)).abs(), both, 100 * NEGLIGIBLE)
-    is_known = pl.col(ROW) >= rows
-    directional = (pl.when(is_known).then((100 * apart).fill_null(0.0)).alias("directional"),)
-    strength = smoothed(pl.col("directional"), rows, 1 / rows)
-    known = (pl.when(pl.col(plus).is_not_null()).then(strength).alias(adx),)
+    directional = pl.when(pl.col(ROW) >= rows).then((100 * apart).fill_null(0.0))
+    strength = smoothed(pl.col(f"dx_{rows}"), rows, 1 / rows)
+    steps = (
+        true_range(),
+        *(move.alias(name) for name, move in moves.items()),
+        *(
+            smoothed(pl.col(name), rows, 1 / rows).alias(mean)
+            for name, mean in zip(moves, means, strict=True)
+        ),
+        (100 * ratio(pl.col(mean_up), pl.col(mean_range), smallest)).alias(plus),
+        (100 * ratio(pl.col(mean_down), pl.col(mean_range), smallest)).alias(minus),
+        directional.alias(f"dx_{rows}"),
+        pl.when(pl.col(plus).is_not_null()).then(strength).alias(adx),
+    )
     warm_up = settled(rows, 1 / rows, first=rows, exact=settled(rows, 1 / rows, first=1))
-    return Recipe(columns, warm_up, (moves, averages, shares, directional, known))
+    return Recipe(columns, warm_up, steps)
 
 
 def aroon(rows: int) -> Recipe:
@@ -85,11 +91,9 @@ def aroon(rows: int) -> Recipe:
         Column(both, SIGNED_PERCENT, "Aroon up less Aroon down."),
     )
     steps = (
-        (
-            (100 * (1 - age_of_highest(HIGH, rows + 1) / rows)).alias(up),
-            (100 * (1 - age_of_highest(-LOW, rows + 1) / rows)).alias(down),
-        ),
-        ((pl.col(up) - pl.col(down)).alias(both),),
+        (100 * (1 - age_of_highest(HIGH, rows + 1) / rows)).alias(up),
+        (100 * (1 - age_of_highest(-LOW, rows + 1) / rows)).alias(down),
+        (pl.col(up) - pl.col(down)).alias(both),
     )
     return Recipe(columns, rows, steps)
 
@@ -102,18 +106,13 @@ def vortex(rows: int) -> Recipe:
         Column(minus, NUMBER, f"Moves from high to next low, in true ranges of {rows} candles."),
         Column(both, NUMBER, "Vortex plus less vortex minus."),
     )
-    total = window_sum(pl.col("range"), rows, first=1)
+    total = pl.col(f"true_range_sum_{rows}")
+    up, down = (HIGH - lagged(LOW)).abs(), (LOW - lagged(HIGH)).abs()
     steps = (
-        (
-            (HIGH - lagged(LOW)).abs().alias("up"),
-            (LOW - lagged(HIGH)).abs().alias("down"),
-            true_range().alias("range"),
-        ),
-        (
-            ratio(window_sum(pl.col("up"), rows, first=1), total).alias(plus),
-            ratio(window_sum(pl.col("down"), rows, first=1), total).alias(minus),
-        ),
-        ((pl.col(plus) - pl.col(minus)).alias(both),),
+        *true_range_sum(rows),
+        ratio(window_sum(up, rows, first=1), total).alias(plus),
+        ratio(window_sum(down, rows, first=1), total).alias(minus),
+        (pl.col(plus) - pl.col(minus)).alias(both),
     )
     return Recipe(columns, rows, steps)
 
@@ -133,9 +132,11 @@ def parabolic_stop(step: float, limit: float) -> Recipe:
     signed = by_segment(
         lambda highs, lows: parabolic.parabolic_stop(highs, lows, step, limit), HIGH, LOW
     )
+    both = spell("psar_signed", step, limit)
     steps = (
-        (signed.alias("signed"),),
-        (pl.col("signed").abs().alias(stop), pl.col("signed").sign().alias(trend)),
+        signed.alias(both),
+        pl.col(both).abs().alias(stop),
+        pl.col(both).sign().alias(trend),
     )
     return Recipe(columns, ALL, steps)
 
@@ -154,12 +155,10 @@ def ichimoku(fast: int, base: int, slow: int) -> Recipe:
         f"Middle of the range of the last {slow} candles (senkou span B, not shifted).",
     )
     columns = tuple(Column(name, PRICE, text) for name, text in zip(names, texts, strict=True))
+    lines = zip(names, _lines(fast, base, slow), strict=True)
     steps = (
-        tuple(
-            _middle(rows).alias(name)
-            for name, rows in zip((names[0], names[1], names[3]), (fast, base, slow), strict=True)
-        ),
-        (((pl.col(names[0]) + pl.col(names[1])) / 2).alias(names[2]),),
+        *(step for rows in (fast, base, slow) for step in _middle(rows)),
+        *(line.alias(name) for name, line in lines),
     )
     return Recipe(columns, max(fast, base, slow) - 1, steps)
 
@@ -171,9 +170,11 @@ def ichimoku_cloud(fast: int, base: int, slow: int) -> Recipe:
         Column(first, PRICE, f"Senkou span A of {base} candles ago, where charts draw it."),
         Column(second, PRICE, f"Senkou span B of {base} candles ago, where charts draw it."),
     )
+    _, _, span_a, span_b = _lines(fast, base, slow)
     steps = (
-        (((_middle(fast) + _middle(base)) / 2).alias("a"), _middle(slow).alias("b")),
-        (lagged(pl.col("a"), base).alias(first), lagged(pl.col("b"), base).alias(second)),
+        *(step for rows in (fast, base, slow) for step in _middle(rows)),
+        lagged(span_a, base).alias(first),
+        lagged(span_b, base).alias(second),
     )
     return Recipe(columns, base + max(fast, base, slow) - 1, steps)
 
@@ -182,13 +183,12 @@ def mass_index(fast: int, rows: int) -> Recipe:
     """Return the recipe of Dorsey's mass index; null where the range has shrunk to nothing."""
     name = spell("mass_index", fast, rows)
     text = f"Sum over {rows} candles of the range's EMA of {fast}, against the EMA of that."
-    once, twice = pl.col("once"), pl.col("twice")
+    once, twice, bulge = f"ema_range_{fast}", f"ema_ema_range_{fast}", f"bulge_{fast}"
     steps = (
-        ((HIGH - LOW).alias("range"),),
-        (exponential(pl.col("range"), fast).alias("once"),),
-        (exponential(once, fast).alias("twice"),),
-        (ratio(once, twice, NEGLIGIBLE * HIGH).alias("bulge"),),
-        (window_sum(pl.col("bulge"), rows, first=2 * fast - 2).alias(name),),
+        exponential(HIGH - LOW, fast).alias(once),
+        exponential(pl.col(once), fast).alias(twice),
+        ratio(pl.col(once), pl.col(twice), NEGLIGIBLE * HIGH).alias(bulge),
+        window_sum(pl.col(bulge), rows, first=2 * fast - 2).alias(name),
     )
     weight = span(fast)
     exact = settled(fast, weight, first=fast - 1, exact=settled(fast, weight))
@@ -199,12 +199,22 @@ def detrended_price(rows: int) -> Recipe:
     """Return the recipe of the detrended price oscillator: the close of half a window ago."""
     name, ago = f"dpo_{rows}", rows // 2 + 1
     text = f"Close of {ago} candles ago less the mean close of the last {rows} candles."
-    steps = (((lagged(CLOSE, ago) - window_mean(CLOSE, rows)).alias(name),),)
+    mean = f"sma_{rows}"
+    steps = (
+        window_mean(CLOSE, rows).alias(mean),
+        (lagged(CLOSE, ago) - pl.col(mean)).alias(name),
+    )
     return Recipe((Column(name, PRICE, text),), max(rows - 1, ago), steps)
 
 
-def _middle(rows: int) -> pl.Expr:
-    return (highest(HIGH, rows) + lowest(LOW, rows)) / 2
+def _middle(rows: int) -> tuple[pl.Expr, ...]:
+    middle = (pl.col(f"top_{rows}") + pl.col(f"bottom_{rows}")) / 2
+    return (*top_and_bottom(rows), middle.alias(f"middle_{rows}"))
+
+
+def _lines(fast: int, base: int, slow: int) -> tuple[pl.Expr, ...]:
+    lines = [pl.col(f"middle_{rows}") for rows in (fast, base, slow)]
+    return lines[0], lines[1], (lines[0] + lines[1]) / 2, lines[2]
 
 
 _RANGE = ("high", "low", "close")

@@ -13,7 +13,7 @@ from data_platform.indicators.indicator import (
     Parameter,
     Recipe,
 )
-from data_platform.indicators.momentum import typical_price
+from data_platform.indicators.momentum import TYPICAL, typical_price
 from data_platform.indicators.windows import (
     SEGMENT,
     lagged,
@@ -32,34 +32,37 @@ def money_flow_index(rows: int) -> Recipe:
     """Return the recipe of the MFI; null where nothing was traded at a changed price."""
     name = f"mfi_{rows}"
     column = Column(name, PERCENT, f"Share of money at rising prices, last {rows} candles.")
-    typical, flow = pl.col("typical"), pl.col("typical") * VOLUME
-    before = lagged(typical)
-    flows = (
-        pl.when(typical > before).then(flow).otherwise(0.0).alias("into"),
-        pl.when(typical < before).then(flow).otherwise(0.0).alias("out_of"),
+    into, out_of = f"paid_rising_{rows}", f"paid_falling_{rows}"
+    before = lagged(TYPICAL)
+    rising = pl.when(before < TYPICAL).then("paid").otherwise(0.0)
+    falling = pl.when(before > TYPICAL).then("paid").otherwise(0.0)
+    steps = (
+        *_paid(),
+        window_sum(rising, rows, first=1).alias(into),
+        window_sum(falling, rows, first=1).alias(out_of),
+        (100 * ratio(pl.col(into), pl.col(into) + pl.col(out_of))).alias(name),
     )
-    sums = (
-        window_sum(pl.col("into"), rows, first=1).alias("sum_into"),
-        window_sum(pl.col("out_of"), rows, first=1).alias("sum_out_of"),
-    )
-    share = 100 * ratio(pl.col("sum_into"), pl.col("sum_into") + pl.col("sum_out_of"))
-    steps = ((typical_price().alias("typical"),), flows, sums, (share.alias(name),))
     return Recipe((column,), rows, steps)
 
 
-def close_location() -> pl.Expr:
-    """Return where the close lies in its candle: 1 at the high, -1 at the low, 0 without range."""
-    return ratio((CLOSE - LOW) - (HIGH - CLOSE), HIGH - LOW).fill_null(0.0)
+def located_volume() -> pl.Expr:
+    """Return the step `located_volume`: times 1 for a close at the high, -1 at the low.
+
+    Times 0 where the candle has no range.
+    """
+    place = ratio((CLOSE - LOW) - (HIGH - CLOSE), HIGH - LOW).fill_null(0.0)
+    return (place * VOLUME).alias("located_volume")
 
 
 def chaikin_money_flow(rows: int) -> Recipe:
     """Return the recipe of Chaikin's money flow; null where nothing was traded."""
     name = f"cmf_{rows}"
     text = f"Volume of {rows} candles, each weighed by where it closed, in their volume: -1 to 1."
-    flow = window_sum(pl.col("flow"), rows)
+    flow = window_sum(pl.col("located_volume"), rows)
     steps = (
-        ((close_location() * VOLUME).alias("flow"),),
-        (ratio(flow, window_sum(VOLUME, rows)).alias(name),),
+        located_volume(),
+        _volume_sum(rows),
+        ratio(flow, pl.col(f"volume_sum_{rows}")).alias(name),
     )
     return Recipe((Column(name, NUMBER, text),), rows - 1, steps)
 
@@ -68,26 +71,20 @@ def force_index(rows: int) -> Recipe:
     """Return the recipe of Elder's force index."""
     name = f"force_{rows}"
     text = f"Change of the close times volume, EMA of {rows} candles."
-    steps = (
-        (((CLOSE - lagged(CLOSE)) * VOLUME).alias("force"),),
-        (exponential(pl.col("force"), rows).alias(name),),
-    )
+    steps = (exponential((CLOSE - lagged(CLOSE)) * VOLUME, rows).alias(name),)
     return Recipe((Column(name, QUOTE, text),), settled(rows, span(rows), first=1), steps)
 
 
 def ease_of_movement() -> Recipe:
     """Return the recipe of Arms' ease of movement, times 10^8; null where nothing was traded."""
     name = "ease_of_movement"
-    return Recipe((Column(name, _EASE, _EASE_TEXT),), 1, ((_ease().alias(name),),))
+    return Recipe((Column(name, _EASE, _EASE_TEXT),), 1, (_ease(),))
 
 
 def mean_ease_of_movement(rows: int) -> Recipe:
     """Return the recipe of its mean; null where a candle of the window has no volume."""
     name = f"ease_of_movement_mean_{rows}"
-    steps = (
-        (_ease().alias("ease"),),
-        (window_mean(pl.col("ease"), rows, first=1).alias(name),),
-    )
+    steps = (_ease(), window_mean(pl.col("ease_of_movement"), rows, first=1).alias(name))
     text = f"{_EASE_TEXT[:-1]}, mean of {rows} candles."
     return Recipe((Column(name, _EASE, text),), rows, steps)
 
@@ -96,10 +93,8 @@ def volume_weighted_price(rows: int) -> Recipe:
     """Return the recipe of the volume-weighted mean typical price; null where nothing traded."""
     name = f"vwap_{rows}"
     text = f"Volume-weighted mean typical price of the last {rows} candles."
-    steps = (
-        ((typical_price() * VOLUME).alias("paid"),),
-        (ratio(window_sum(pl.col("paid"), rows), window_sum(VOLUME, rows)).alias(name),),
-    )
+    paid, traded = window_sum(pl.col("paid"), rows), pl.col(f"volume_sum_{rows}")
+    steps = (*_paid(), _volume_sum(rows), ratio(paid, traded).alias(name))
     return Recipe((Column(name, PRICE, text),), rows - 1, steps)
 
 
@@ -109,19 +104,26 @@ def session_price() -> Recipe:
     text = "Volume-weighted mean typical price since 00:00 UTC."
     day = [SEGMENT, "day"]
     steps = (
-        (pl.col("open_time").dt.date().alias("day"),),
-        (
-            (typical_price() * VOLUME).cum_sum().over(day).alias("paid"),
-            VOLUME.cum_sum().over(day).alias("traded"),
-        ),
-        (ratio(pl.col("paid"), pl.col("traded")).alias(name),),
+        *_paid(),
+        pl.col("open_time").dt.date().alias("day"),
+        pl.col("paid").cum_sum().over(day).alias("paid_today"),
+        VOLUME.cum_sum().over(day).alias("volume_today"),
+        ratio(pl.col("paid_today"), pl.col("volume_today")).alias(name),
     )
     return Recipe((Column(name, PRICE, text),), MINUTES_A_DAY - 1, steps)
 
 
 def _ease() -> pl.Expr:
     move = (HIGH - lagged(HIGH)) + (LOW - lagged(LOW))
-    return 1e8 * ratio(move * (HIGH - LOW), 2 * VOLUME)
+    return (1e8 * ratio(move * (HIGH - LOW), 2 * VOLUME)).alias("ease_of_movement")
+
+
+def _paid() -> tuple[pl.Expr, ...]:
+    return typical_price(), (TYPICAL * VOLUME).alias("paid")
+
+
+def _volume_sum(rows: int) -> pl.Expr:
+    return window_sum(VOLUME, rows).alias(f"volume_sum_{rows}")
 
 
 _EASE = "squared quote currency per cubed unit of base, times 10^8"

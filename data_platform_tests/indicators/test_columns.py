@@ -1,3 +1,5 @@
+import pydoc
+
 import polars as pl
 import pytest
 
@@ -90,3 +92,29 @@ def test_indicators_are_computed_over_a_frame_that_has_columns_of_those_names(
     result = add_indicators(odd, ("cci_20", "rsi_14"))
     assert result.select(odd.columns).equals(odd)
     assert result["cci_20"].equals(add_indicators(filled, ("cci_20",))["cci_20"])
+
+
+@pytest.mark.parametrize(
+    ("names", "windows"),
+    [
+        (("bb_20_2", "bb_place_20_2", "sma_20", "dpo_20"), 2),
+        (("macd_12_26_9", "ppo_12_26_9", "ema_26"), 4),
+        (("atr_14", "keltner_20_14_2", "keltner_place_20_14_2", "ema_20"), 2),
+        (("stoch_14_3", "williams_r_14", "donchian_14"), 3),
+    ],
+)
+def test_what_several_indicators_need_is_computed_once(
+    filled: pl.DataFrame, monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...], windows: int
+) -> None:
+    computed = []
+    known = "data_platform.indicators.windows._known"
+    original = pydoc.locate(known)
+    assert callable(original)
+
+    def counted(*given: object) -> object:
+        computed.append(given)
+        return original(*given)
+
+    monkeypatch.setattr(known, counted)
+    add_indicators(filled, names)
+    assert len(computed) == windows

@@ -1,5 +1,6 @@
 """What every indicator owes: causality, segments, warm-up, and the values of `ta` after it."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 import numpy as np
@@ -17,7 +18,16 @@ from data_platform.indicators.columns import (
     warm_up,
 )
 from data_platform.indicators.departures import follows
-from data_platform.indicators.indicator import ALL, FLAG, FRACTION, PERCENT, PRICE, SIGNED_PERCENT
+from data_platform.indicators.indicator import (
+    ALL,
+    FLAG,
+    FRACTION,
+    PERCENT,
+    PRICE,
+    SIGNED_PERCENT,
+    Indicator,
+    spell,
+)
 from data_platform.indicators.reference import library_values
 from data_platform.indicators.textbook import textbook_values
 
@@ -342,10 +352,19 @@ def test_a_price_that_never_moved_is_no_error(filled: pl.DataFrame, name: str) -
                 assert known == pytest.approx(np.full(len(known), 78.8935), rel=1e-13)
 
 
+def with_one_number_changed(indicator: Indicator) -> Iterator[str]:
+    usual = [parameter.default for parameter in indicator.parameters]
+    for at, parameter in enumerate(indicator.parameters):
+        changed = usual[at] + 1 if parameter.kind == "rows" else usual[at] / 2
+        yield spell(indicator.name, *usual[:at], changed, *usual[at + 1 :])
+
+
 def test_all_at_once_are_the_same_as_one_by_one(broken: pl.DataFrame) -> None:
-    together = add_indicators(broken, NAMES).select(output_columns(NAMES))
-    apart = pl.concat([columns_of(broken, name) for name in NAMES], how="horizontal")
-    assert together.equals(apart.select(together.columns))
+    # A step of one name must not be another in a recipe with other numbers.
+    changed = [name for indicator in INDICATORS for name in with_one_number_changed(indicator)]
+    together = add_indicators(broken, (*NAMES, *changed))
+    for name in (*NAMES, *changed):
+        assert together.select(output_columns((name,))).equals(columns_of(broken, name)), name
 
 
 @pytest.mark.parametrize("name", ["vwap_session", "keltner_original_1", "adi", "nvi", "sma_1"])
