@@ -134,5 +134,5 @@ def _note(
         inputs=store.inputs(partition),
     )
     with store.state.write() as connection:
-        append_row(connection, key, entry, told)
+        append_row(connection, key, row, entry, told)
         StoredFiles(store.root, store.state).record(connection, key, written)

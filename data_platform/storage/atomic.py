@@ -18,6 +18,7 @@ from data_platform.domain.errors import StorageError
 
 # A dotfile whose name does not end like the target: `*.parquet` never matches one left by a kill.
 _TEMPORARY = ".{name}.{token}.tmp"
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +56,18 @@ def publish_bytes(content: bytes, target: Path) -> FileState:
         finally:
             os.close(descriptor)
 
-    return publish_file(write, target, expected=hashlib.sha256(content).hexdigest())
+    return publish_file(write, target, content=content)
 
 
 def publish_file(
-    write: Callable[[Path], None], target: Path, *, expected: str | None = None
+    write: Callable[[Path], None], target: Path, *, content: bytes | None = None
 ) -> FileState:
     """Replace a file by what a function writes, atomically and durably.
 
     Args:
         write: writes the whole file to a path that does not exist yet.
         target: its place; missing folders are made.
-        expected: the sha256 that the written file must have, when it is known.
+        content: what the written file must hold, where it is known.
 
     Returns:
         The file as it lies there: the one that was there, where it holds the same bytes.
@@ -79,8 +80,8 @@ def publish_file(
     try:
         is_new = _make_unflushed(folder)
         write(temporary)
-        found = hash_file(temporary, flush=True)
-        if expected is not None and found.sha256 != expected:
+        found = _read_back(temporary, content)
+        if found is None:
             raise _not_as_written(target)
         there = _same_content(target, found)
         if there is None:
@@ -169,7 +170,7 @@ def hash_with_tail(path: Path, *, flush: bool = False) -> tuple[FileState, bytes
             os.fsync(descriptor)
         size, tail = 0, b""
         # A buffer of the file's size: one of a megabyte for each small file costs more than it.
-        length = min(os.fstat(descriptor).st_size + 1, 1 << 20)
+        length = min(os.fstat(descriptor).st_size + 1, _CHUNK)
         while chunk := os.read(descriptor, length):
             digest.update(chunk)
             size += len(chunk)
@@ -178,6 +179,29 @@ def hash_with_tail(path: Path, *, flush: bool = False) -> tuple[FileState, bytes
     finally:
         os.close(descriptor)
     return FileState(size, digest.hexdigest(), stamp), tail
+
+
+def _read_back(path: Path, content: bytes | None) -> FileState | None:
+    """Flush a file and return what it holds; None where that is not the content it should be."""
+    if content is None:
+        return hash_file(path, flush=True)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+        size = 0
+        while chunk := os.read(descriptor, min(len(content) + 1, _CHUNK)):
+            # Compared byte by byte, a quarter of what a second digest would cost.
+            if not content.startswith(chunk, size):
+                return None
+            size += len(chunk)
+        stamp = stamp_of(os.fstat(descriptor))
+    finally:
+        os.close(descriptor)
+    return (
+        FileState(size, hashlib.sha256(content).hexdigest(), stamp)
+        if size == len(content)
+        else None
+    )
 
 
 def stamp_of(status: os.stat_result) -> str:

@@ -58,7 +58,7 @@ def publish_export(layout: Layout, state: State, export: Export, note: CommitNot
         written = _write(layout, export) if export.rows else {}
         entry = _entry(export, written, note.reason or _reason(row, is_damaged=is_damaged))
         with state.write() as connection:
-            append_row(connection, key, entry, note)
+            append_row(connection, key, row, entry, note)
             files.record(connection, key, written)
             if companions:
                 files.record(connection, shared_key(export.layer, export.series), companions)

@@ -53,6 +53,12 @@ MONTH_SCHEMA = pl.Schema(
 )
 
 
+# Written once, as the journal's: every read asks it.
+_OF_SERIES = NEWEST.where(
+    *(PARTITIONS.c[name] == sa.bindparam(name) for name in PARTITION if name != "period"),
+    COMMITS.c.rows > 0,
+).order_by(PARTITIONS.c.period)
+
 Inputs = dict[tuple[Period | None, str | None], tuple[InputRow, ...]]
 """What each partition of one table of a series was computed from, by month and feature set."""
 
@@ -231,9 +237,7 @@ def rows_of_series(
 ) -> list[JournalRow]:
     """Return the newest row of each partition of a series that holds rows, by period."""
     key = {"layer": layer, **series_key(series), "feature_set": feature_set or ""}
-    query = NEWEST.where(*equal(PARTITIONS, key), COMMITS.c.rows > 0)
-    found = connection.execute(query.order_by(PARTITIONS.c.period)).mappings()
-    return [to_row(each) for each in found]
+    return [to_row(each) for each in connection.execute(_OF_SERIES, key).mappings()]
 
 
 def newest_times(

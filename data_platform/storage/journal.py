@@ -165,28 +165,31 @@ def to_series(exchange: str, timeframe: str, pair: str) -> Series:
     return Series(exchange, from_key(pair), to_timeframe(timeframe))
 
 
-def append_row(connection: sa.Connection, key: Key, entry: Entry, note: CommitNote) -> JournalRow:
-    """Add a row, make it the newest of its partition and note its inputs.
+def append_row(
+    connection: sa.Connection, key: Key, newest: JournalRow | None, entry: Entry, note: CommitNote
+) -> JournalRow:
+    """Add a row after the newest, make it the newest of its partition and note its inputs.
+
+    The newest so far is what the holder of the partition's lock has read as such.
 
     Raises:
         StorageError: another writer added the same version: the lock was not held.
     """
-    before = connection.execute(_NEWEST_OF, key).mappings().first()
-    version = 1 + (before["version"] if before else 0)
+    version = newest.version + 1 if newest else 1
     values = _values(key, entry, note) | {"version": version}
     try:
         commit_id = connection.execute(_ADDED, values).scalar_one()
     except sa.exc.IntegrityError as error:
         raise StorageError(f"two writers committed version {version} of {dict(key)}.") from error
-    rewrite_id = commit_id if entry.replaced else before["rewrite_id"] if before else 0
+    rewrite_id = commit_id if entry.replaced else newest.rewrite_id if newest else 0
     head = {"commit_id": commit_id, "rewrite_id": rewrite_id}
-    if before is None:
+    if newest is None:
         connection.execute(_HEAD_ADDED, {**key, **head})
     else:
         named = {f"own_{name}": value for name, value in key.items()}
         connection.execute(_HEAD_MOVED, {**named, **head})
     if note.inputs:
-        connection.execute(INPUTS.insert(), _input_values(commit_id, note.inputs))
+        connection.execute(_INPUTS_ADDED, _input_values(commit_id, note.inputs))
     return to_row({**values, "id": commit_id, "rewrite_id": rewrite_id})
 
 
@@ -205,6 +208,7 @@ NEWEST = sa.select(COMMITS, PARTITIONS.c.rewrite_id).select_from(HEADS)
 _NEWEST_OF = NEWEST.where(*(PARTITIONS.c[name] == sa.bindparam(name) for name in PARTITION))
 _ADDED = COMMITS.insert().returning(COMMITS.c.id)
 _HEAD_ADDED = PARTITIONS.insert()
+_INPUTS_ADDED = INPUTS.insert()
 _HEAD_MOVED = (
     PARTITIONS.update()
     .where(*(PARTITIONS.c[name] == sa.bindparam(f"own_{name}") for name in PARTITION))

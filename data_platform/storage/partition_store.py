@@ -193,7 +193,7 @@ class PartitionStore(HistoryReader):
         key = partition_key(partition)
         with self.state.write() as connection:
             if due:
-                row = append_row(connection, key, entry, order.note)
+                row = append_row(connection, key, current.row, entry, order.note)
             if update.differs or not current.journalled:
                 written = {entry.path: update.file} if entry.path and update.file else {}
                 StoredFiles(self.root, self.state).record(connection, key, written)

@@ -24,6 +24,8 @@ from data_platform.storage.layout import ARCHIVE, Layout
 from data_platform.storage.state import State
 from data_platform.storage.tables import FILES, PARTITION
 
+# Written once, as the journal's.
+_ADDED = FILES.insert()
 _FORGOTTEN = FILES.delete().where(*(FILES.c[name] == sa.bindparam(name) for name in PARTITION))
 
 
@@ -99,7 +101,7 @@ class StoredFiles:
                 {**key, "path": path, "size": it.size, "sha256": it.sha256, "stamp": it.stamp}
                 for path, it in written.items()
             ]
-            connection.execute(FILES.insert(), rows)
+            connection.execute(_ADDED, rows)
 
     def of_table(self, layer: str, exchange: str, timeframe: Timeframe) -> list[StoredFile]:
         """Return the files of a layer of an exchange and timeframe, shared ones too, by path."""
