@@ -4,7 +4,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import cast
 
 import click
 
@@ -13,8 +12,8 @@ from data_platform.converters import FORMATS_BY_NAME
 from data_platform.domain.errors import DataPlatformError
 from data_platform.domain.markets import Series, to_exchange, to_pair
 from data_platform.domain.timeframes import Timeframe
-from data_platform.operations.extract import KINDS, Cut, Kind, read_cut, write_cut, write_format
-from data_platform.operations.lake import Lake, opened_lake, require_lake
+from data_platform.operations.extract import KINDS, Cut, read_cut, write_cut
+from data_platform.operations.lake import opened_lake, require_lake
 from data_platform.settings import Settings, load_settings
 
 
@@ -71,24 +70,16 @@ def export(  # noqa: PLR0913  # one for each option, all by name
     failed = False
     with opened_lake(settings.data_root, settings.state_url) as lake:
         for series in chosen:
-            cut = Cut(series, layer, start, end, cast("Kind", kind))
+            cut = Cut(series, layer, start, end, kind)
             try:
-                path, rows = _write(lake, settings, cut, out, allow_missing=allow_missing)
+                rows = read_cut(lake, settings.known, cut, allow_missing=allow_missing)
+                path = write_cut(rows, cut, out)
             except DataPlatformError as error:
                 click.echo(f"{series}: FAILED: {error}", err=True)
                 failed = True
                 continue
-            click.echo(f"{path}: {rows:,} rows")
+            click.echo(f"{path}: {rows.height:,} rows")
     sys.exit(1 if failed else 0)
-
-
-def _write(
-    lake: Lake, settings: Settings, cut: Cut, out: Path, *, allow_missing: bool
-) -> tuple[Path, int]:
-    rows = read_cut(lake, settings.known, cut, allow_missing=allow_missing)
-    if wanted := FORMATS_BY_NAME.get(cut.kind):
-        return write_format(rows, cut.series, wanted, out), rows.height
-    return write_cut(rows, cut, out), rows.height
 
 
 def _choose(

@@ -29,8 +29,11 @@ class Parameters(_Part):
     timeframe: str = Field(min_length=1, description="1m to 1d; 1H, 4H, 1D are accepted.")
     start: str = Field(min_length=1, description="First opening time, ISO 8601, UTC.")
     end: str = Field(min_length=1, description="End, exclusive, ISO 8601, UTC.")
-    format: Literal["parquet", "csv", "json", "feather"] = Field(
-        default="parquet", description="Of the file that is written."
+    format: Literal["parquet", "csv", "json", "feather", "freqtrade-parquet", "nautilus-csv"] = (
+        Field(
+            default="parquet",
+            description="Of the file that is written; the last two hold candles alone.",
+        )
     )
     feature_set: str | None = Field(
         default=None, description="name or name-v1, of features where several are configured."
@@ -44,7 +47,8 @@ class RequestFile(_Part):
     """One request, `data/requests/<any name>.json`."""
 
     request_id: str = Field(
-        pattern=f"^{REQUEST_ID}$", description="Names the answer; the same again is answered again."
+        pattern=f"^{REQUEST_ID}$",
+        description="Names the answer; a later file with the same is answered over it.",
     )
     requester: str = Field(min_length=1, max_length=200, description="Who asks, for people.")
     request_type: Literal["ohlcv", "indicators", "features"] = Field(

@@ -1,4 +1,4 @@
-"""Hand out any part of the lake as one file: Parquet, CSV, JSON or Feather.
+"""Hand out any part of the lake as one file: Parquet, CSV, JSON, Feather or a program's own.
 
 The rows are those of the read functions, nothing filled or rounded: every float in a text is the
 shortest that reads back as the same float. A file is there whole or not at all.
@@ -8,20 +8,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal
 
 import polars as pl
 
-from data_platform.converters.converter import ExportFile, FileFormat
+from data_platform.converters import FORMATS_BY_NAME
+from data_platform.converters.converter import ExportFile
 from data_platform.domain.errors import WrongUseError
 from data_platform.domain.markets import Pair, Series
 from data_platform.operations.lake import Lake
 from data_platform.operations.lookup import Known, Question, add_close, look_up
 from data_platform.storage.atomic import publish_file
 
-Kind = Literal["parquet", "csv", "json", "feather"]
-
-KINDS: tuple[Kind, ...] = ("parquet", "csv", "json", "feather")
+KINDS = ("parquet", "csv", "json", "feather")
 
 _TICK = timedelta(milliseconds=1)
 
@@ -35,32 +33,23 @@ class Cut:
     start: datetime
     end: datetime
     """Exclusive."""
-    kind: Kind
+    kind: str
+    """One of `KINDS`, or of `FORMATS_BY_NAME` where the layer is candles."""
 
     @property
     def place(self) -> Path:
         """Return `binance/BTCUSDT_1h_20240101_20250130.parquet`: first and last day, inclusive.
 
-        Other layers than candles have a folder of their own, `binance/features/...`.
+        Other layers than candles have a folder of their own, `binance/features/...`. Another
+        program's format lies where that program looks.
         """
+        if wanted := FORMATS_BY_NAME.get(self.kind):
+            return Path(wanted.path(ExportFile(self.series, None)))
         folder = Path(self.series.exchange)
         folder = folder if self.layer == "ohlcv" else folder / self.layer
         days = f"{self.start:%Y%m%d}_{self.end - _TICK:%Y%m%d}"
         name = f"{spell_pair(self.series.pair)}_{self.series.timeframe}_{days}"
         return folder / f"{name}.{self.kind}"
-
-
-def write_format(rows: pl.DataFrame, series: Series, wanted: FileFormat, folder: Path) -> Path:
-    """Write candles as another program's file, at its place below a folder; the old one gives way.
-
-    Raises:
-        ExportError: the program has no way to hold them.
-        StorageError: it cannot be written; one of the same name is as it was.
-    """
-    file = ExportFile(series, None)
-    path = folder / wanted.path(file)
-    publish_file(lambda target: wanted.write(rows, file, target), path)
-    return path
 
 
 def spell_pair(pair: Pair) -> str:
@@ -87,11 +76,14 @@ def read_cut(
         allow_missing: leave out months that are not stored instead of raising.
 
     Raises:
-        WrongUseError: the range holds nothing, or nothing of it is stored.
+        WrongUseError: the range holds nothing, nothing of it is stored, or a program's format is
+            asked to hold more than candles.
         NotStoredError: a month is not stored.
         DamagedFileError: a file is gone, torn or changed.
     """
     series = cut.series
+    if cut.kind in FORMATS_BY_NAME and cut.layer != "ohlcv":
+        raise WrongUseError(f"format {cut.kind} holds candles: ask for ohlcv, not {cut.layer}.")
     question = Question(
         cut.layer,
         str(series.market),
@@ -119,10 +111,15 @@ def write_cut(rows: pl.DataFrame, cut: Cut, folder: Path) -> Path:
         The file.
 
     Raises:
+        ExportError: the program has no way to hold them.
         StorageError: it cannot be written; one of the same name is as it was.
     """
     path = folder / cut.place
-    publish_file(lambda target: _WRITERS[cut.kind](rows, target), path)
+    if wanted := FORMATS_BY_NAME.get(cut.kind):
+        file = ExportFile(cut.series, None)
+        publish_file(lambda target: wanted.write(rows, file, target), path)
+    else:
+        publish_file(lambda target: _WRITERS[cut.kind](rows, target), path)
     return path
 
 
@@ -146,7 +143,7 @@ def _spelled(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(pl.selectors.datetime().dt.strftime("%Y-%m-%dT%H:%M:%S%.3fZ"))
 
 
-_WRITERS: dict[Kind, Callable[[pl.DataFrame, Path], None]] = {
+_WRITERS: dict[str, Callable[[pl.DataFrame, Path], None]] = {
     "parquet": _write_parquet,
     "csv": _write_csv,
     "json": _write_json,

@@ -27,6 +27,10 @@ from data_platform.storage.snapshots import SnapshotReader, Snapshots
 Time = datetime | date | str
 """An aware datetime, a date, or either in ISO form; without a zone it is UTC."""
 
+_YEARS = (1970, 2199)
+"""Of times that people ask for. Calendars end at both ends of `datetime`: a month later or an hour
+earlier there is none."""
+
 _VERSIONED = re.compile(r"[A-Za-z0-9_]+-v[1-9][0-9]*")
 
 
@@ -178,13 +182,20 @@ def to_time(time: Time) -> datetime:
             raise WrongUseError(
                 f"time {time!r}: expected ISO, such as 2024-01-31 or 2024-01-31T12:00Z."
             ) from error
-        return parsed.replace(tzinfo=parsed.tzinfo or UTC).astimezone(UTC)
+        return _to_utc(parsed.replace(tzinfo=parsed.tzinfo or UTC))
     if not isinstance(time, date):
         raise WrongUseError(
             f"time {time!r}: expected a datetime, a date, or either in ISO form: 2024-01-31."
         )
     if not isinstance(time, datetime):
-        return datetime(time.year, time.month, time.day, tzinfo=UTC)
+        return _to_utc(datetime(time.year, time.month, time.day, tzinfo=UTC))
     if time.tzinfo is None:
         raise WrongUseError(f"time {time!r} has no zone; write datetime(..., tzinfo=UTC).")
+    return _to_utc(time)
+
+
+def _to_utc(time: datetime) -> datetime:
+    first, last = _YEARS
+    if not first <= time.year <= last:
+        raise WrongUseError(f"time {time}: expected a year from {first} to {last}.")
     return time.astimezone(UTC)

@@ -6,8 +6,10 @@ between has answered nothing, and the next look begins anew.
 """
 
 import hashlib
+import os
 import re
-from collections.abc import Iterator, Mapping
+from codecs import BOM_UTF8
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -33,6 +35,7 @@ from data_platform.operations.lookup import (
 )
 from data_platform.operations.missing import History, find_missing
 from data_platform.storage.atomic import publish_bytes
+from data_platform.storage.locks import exclusive_lock
 
 SETTLED_SECONDS = 2.0
 """How long a request must not have changed: one that is still being written is left alone."""
@@ -73,16 +76,18 @@ def waiting_requests(folder: Path, now: float) -> list[Path]:
         folder: where they are dropped; may be missing.
         now: the machine's clock, seconds since 1970.
     """
-    found = folder.glob("*.json") if folder.is_dir() else iter(())
-    return sorted(
-        path for path in found if path.is_file() and now - path.stat().st_mtime > SETTLED_SECONDS
-    )
+    found = folder.iterdir() if folder.is_dir() else iter(())
+    waiting = (it for it in found if it.suffix.lower() == ".json" and it.is_file())
+    return sorted(it for it in waiting if now - it.stat().st_mtime > SETTLED_SECONDS)
 
 
 def spell_state(paths: list[Path]) -> str:
     """Return a text that changes when other requests wait, or one was written anew."""
-    parts = (f"{path.name}:{path.stat().st_mtime_ns}" for path in paths)
-    return hashlib.sha256(",".join(parts).encode()).hexdigest()
+    return _digest(",".join(f"{path.name}:{path.stat().st_mtime_ns}" for path in paths))
+
+
+def _digest(names: str) -> str:
+    return hashlib.sha256(os.fsencode(names)).hexdigest()
 
 
 def answer_requests(desk: Desk, paths: list[Path], now: datetime) -> Iterator[AnswerFile]:
@@ -99,22 +104,32 @@ def answer_requests(desk: Desk, paths: list[Path], now: datetime) -> Iterator[An
     Raises:
         StorageError: an answer cannot be written; the request stays.
     """
-    read = [(path, _read(path)) for path in paths]
-    for path, request in sorted(read, key=lambda it: _rank(it[1])):
-        answer = _answer(desk, path, request, now)
-        content = answer.model_dump_json(indent=2).encode() + b"\n"
-        publish_bytes(content, desk.folder / "answers" / f"{answer.request_id}.json")
-        done = desk.folder / "done"
-        done.mkdir(exist_ok=True)
-        path.replace(done / path.name)
-        yield answer
+    with exclusive_lock(desk.folder / ".lock"):
+        # Whoever had the lock before has answered some of them.
+        read = sorted(((it, _read(it)) for it in paths if _is_there(it)), key=_rank)
+        first: dict[str, tuple[Path, RequestFile]] = {}
+        for path, request in read:
+            if isinstance(request, RequestFile):
+                first.setdefault(request.request_id, (path, request))
+        for path, request in read:
+            answer = _answer(desk, path, _sole(path, request, first), now, first.keys())
+            content = answer.model_dump_json(indent=2).encode() + b"\n"
+            publish_bytes(content, desk.folder / "answers" / f"{answer.request_id}.json")
+            done = desk.folder / "done"
+            done.mkdir(exist_ok=True)
+            path.replace(done / path.name)
+            yield answer
+
+
+def _is_there(path: Path) -> bool:
+    return path.is_symlink() or path.is_file()
 
 
 def _read(path: Path) -> RequestFile | str:
     try:
         if path.is_symlink() or path.stat().st_size > MAX_BYTES:
             return f"expected a plain file of at most {MAX_BYTES:,} bytes."
-        return RequestFile.model_validate_json(path.read_bytes())
+        return RequestFile.model_validate_json(path.read_bytes().removeprefix(BOM_UTF8))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"
@@ -124,15 +139,34 @@ def _read(path: Path) -> RequestFile | str:
         return f"it cannot be read: {error.strerror}."
 
 
-def _rank(request: RequestFile | str) -> int:
+def _rank(read: tuple[Path, RequestFile | str]) -> int:
+    request = read[1]
     return _ORDER.index(request.priority) if isinstance(request, RequestFile) else len(_ORDER)
 
 
-def _answer(desk: Desk, path: Path, request: RequestFile | str, now: datetime) -> AnswerFile:
+def _sole(
+    path: Path, request: RequestFile | str, first: Mapping[str, tuple[Path, RequestFile]]
+) -> RequestFile | str:
     if isinstance(request, str):
-        is_name = _NAME.fullmatch(path.stem) is not None
-        name = path.stem if is_name else hashlib.sha256(path.name.encode()).hexdigest()[:16]
-        return _failed(name, f"{path.name}: {request}", now)
+        return request
+    other, asked = first[request.request_id]
+    if other == path or asked == request:
+        return request
+    return (
+        f"request_id: {request.request_id!r} is also that of {other.name}, which waits too and "
+        "asks for something else; give each one of its own."
+    )
+
+
+def _answer(
+    desk: Desk, path: Path, request: RequestFile | str, now: datetime, taken: Collection[str]
+) -> AnswerFile:
+    if isinstance(request, str):
+        is_free = _NAME.fullmatch(path.stem) is not None and path.stem not in taken
+        name = path.stem if is_free else _digest(path.name)[:16]
+        # A name may hold bytes that are no text.
+        told = path.name.encode(errors="replace").decode()
+        return _failed(name, f"{told}: {request}", now)
     try:
         return _completed(desk, request, now)
     except DataPlatformError as error:

@@ -79,3 +79,12 @@ def test_a_feature_set_is_meant_by_its_name_or_is_the_only_one() -> None:
 )
 def test_times_are_utc_however_they_are_spelt(typed: date | str) -> None:
     assert to_time(typed) == datetime(2024, 1, 31, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["0001-01-01T00:00+14:00", "9999-12-31T23:00-14:00", "1969-12-31", date(2200, 1, 1)],
+)
+def test_a_time_at_the_end_of_all_calendars_is_refused(typed: date | str) -> None:
+    with pytest.raises(WrongUseError, match="a year from 1970 to 2199"):
+        to_time(typed)

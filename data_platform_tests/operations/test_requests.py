@@ -2,12 +2,16 @@
 
 import json
 import os
+from codecs import BOM_UTF8
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
+from data_platform.converters import FORMATS_BY_NAME
+from data_platform.converters.converter import ExportFile
 from data_platform.operations.lake import Lake
 from data_platform.operations.lookup import Known
 from data_platform.operations.missing import History
@@ -112,6 +116,12 @@ def test_rows_are_written_and_told(desk: Desk) -> None:
         ({"parameters": {"start": "2024-01-15", "end": "2024-01-05"}}, "holds nothing"),
         ({"parameters": {"end": "2024-06-01"}}, "3 of 5 months are not stored"),
         ({"request_type": "features"}, "feature_set"),
+        ({"parameters": {"start": "0001-01-01T00:00+14:00"}}, "a year from 1970 to 2199"),
+        ({"parameters": {"end": "9999-12-31T23:00-14:00"}}, "a year from 1970 to 2199"),
+        (
+            {"request_type": "indicators", "parameters": {"format": "nautilus-csv"}},
+            "format nautilus-csv holds candles",
+        ),
     ],
 )
 def test_request_that_cannot_be_met_is_answered_with_its_error(
@@ -151,11 +161,70 @@ def test_name_that_leads_elsewhere_answers_in_its_folder(desk: Desk) -> None:
     assert names == {f"{it['request_id']}.json" for it in told}
 
 
+def test_name_that_is_no_text_is_answered(desk: Desk) -> None:
+    put(desk, "{", os.fsdecode(b"\xff\xfe.json"))
+    paths = waiting_requests(desk.folder, NOW.timestamp() * 2)
+    assert len(spell_state(paths)) == 64
+    [told] = answer(desk)
+    assert told["status"] == "failed"
+    assert told["error"].startswith("??.json: ")
+
+
+def test_what_another_run_has_answered_meanwhile_is_left_alone(desk: Desk) -> None:
+    drop(desk, "r1.json")
+    paths = waiting_requests(desk.folder, NOW.timestamp() * 2)
+    [told] = answer(desk)
+    assert list(answer_requests(desk, paths, NOW)) == []
+    assert json.loads((desk.folder / "answers/r1.json").read_text()) == told
+
+
+def test_two_runs_answer_one_after_the_other(desk: Desk) -> None:
+    drop(desk, "a.json", request_id="a")
+    drop(desk, "b.json", request_id="b")
+    paths = waiting_requests(desk.folder, NOW.timestamp() * 2)
+    slow = answer_requests(desk, paths, NOW)
+    assert next(slow).request_id == "a"
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(lambda: list(answer_requests(desk, paths, NOW)))
+        with pytest.raises(TimeoutError):
+            other.result(0.2)
+        assert [it.request_id for it in slow] == ["b"]
+        assert other.result(30) == []
+
+
 def test_link_to_another_file_is_not_followed(desk: Desk, tmp_path: Path) -> None:
     secret = drop(desk).rename(tmp_path / "secret")
     (desk.folder / "link.json").symlink_to(secret)
     [told] = answer(desk)
     assert (told["request_id"], told["status"]) == ("link", "failed")
+
+
+@pytest.mark.parametrize("kind", sorted(FORMATS_BY_NAME))
+def test_a_programs_format_can_be_asked_for(desk: Desk, kind: str) -> None:
+    drop(desk, parameters={"format": kind})
+    [told] = answer(desk)
+    place = FORMATS_BY_NAME[kind].path(ExportFile(SERIES, None))
+    assert (told["status"], told["rows"]) == ("completed", 238)
+    assert told["output_path"] == str(desk.folder / "files/r1" / place)
+    read = pl.read_csv if place.suffix == ".csv" else pl.read_parquet
+    assert read(Path(told["output_path"])).height == 238
+
+
+def test_two_that_share_an_id_do_not_take_each_others_answer(desk: Desk) -> None:
+    drop(desk, "a.json", parameters={"format": "json"})
+    drop(desk, "b.json", parameters={"format": "json"})
+    drop(desk, "c.json", parameters={"format": "csv"})
+    drop(desk, "r1.json", parameters={"format": "feather"})
+    told = answer(desk)
+    assert [(it["status"], it["rows"]) for it in told] == [
+        *[("completed", 238)] * 2,
+        *[("failed", 0)] * 2,
+    ]
+    assert told[0]["output_path"].endswith(".json")
+    assert told[2]["request_id"] == "c"
+    assert "'r1' is also that of a.json" in told[2]["error"]
+    # The last file's name is an id whose answer stays.
+    assert told[3]["request_id"] not in {"r1", "c"}
 
 
 def test_urgent_ones_come_first_and_one_failure_stops_none(desk: Desk) -> None:
@@ -171,13 +240,17 @@ def test_urgent_ones_come_first_and_one_failure_stops_none(desk: Desk) -> None:
 
 
 def test_request_that_is_still_being_written_waits(desk: Desk) -> None:
-    path = drop(desk)
+    path = drop(desk, "ONE.JSON")
+    # As Windows' tools write it.
+    path.write_bytes(BOM_UTF8 + path.read_bytes())
+    put(desk, "no request", "note.txt")
     written = path.stat().st_mtime
     assert waiting_requests(desk.folder, written + 1) == []
     assert waiting_requests(desk.folder, written + 3) == [path]
     before = spell_state([path])
     os.utime(path, (written + 10, written + 10))
     assert spell_state([path]) != before
+    assert [it["status"] for it in answer(desk)] == ["completed"]
 
 
 def test_folder_that_is_not_there_holds_none(lake: Lake) -> None:
