@@ -10,7 +10,7 @@ from datetime import datetime
 
 import polars as pl
 
-from data_platform.domain.candles import CANDLE_SCHEMA, FILLED_SCHEMA, TimeRange
+from data_platform.domain.candles import CANDLE_SCHEMA, FILLED_SCHEMA, TimeRange, places_between
 from data_platform.domain.errors import DamagedFileError
 from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Series
@@ -22,16 +22,19 @@ from data_platform.features.fill import (
     segment_of_last,
     to_backed,
 )
-from data_platform.operations.journal_book import QUIET, ledger_input, to_input
+from data_platform.operations.journal_book import QUIET, gaps_input, to_input
 from data_platform.operations.lake import Lake
 from data_platform.operations.recipe import Gathered, Ingredients, gathered
 from data_platform.storage.journal import ABSENT, InputRow
 from data_platform.storage.ledger import Status
+from data_platform.storage.many_series import Stretch
 
 BACKED: tuple[Status, ...] = ("open", "refused", "outage", "unavailable")
 """The gaps that a backup may cover: the exchange was asked and gave no candle, or gives none any
 more, although there may have been trades. Not times without trades, nor before a listing or after
 a delisting, where no candle is the truth; nor what nobody has asked for yet."""
+
+NO_TRADES: tuple[Status, ...] = ("no_trades",)
 
 
 def gather_filled(
@@ -41,37 +44,146 @@ def gather_filled(
 
     Args:
         lake: where candles lie.
-        partitions: the months.
+        partitions: the months, of one exchange and timeframe.
         backup: the exchange whose candles may cover open gaps; None: none may.
     """
-    found = {partition: _gather(lake, partition, backup) for partition in partitions}
+    months = _read(lake, partitions, backup)
+    segments = _segments(lake, months, backup)
+    found = {
+        month.partition: _ingredients(month, segments.get(place), backup)
+        for place, month in enumerate(months)
+    }
     return gathered(found, fill_together)
 
 
-def _gather(lake: Lake, partition: Partition, backup: str | None) -> tuple[Ingredients, Sparse]:
-    series, period = partition.series, partition.period
-    stored = lake.store.read_with_history("ohlcv", series, period.start, period.end, 1)
-    end = _grid_end(lake, partition, stored)
-    start = stored["open_time"][0] if stored.height else period.start
-    known = TimeRange(start, max(start, end))
-    quiet = _quiet_times(lake, series, known)
-    inputs = [to_input("ohlcv", series, stored), ledger_input(lake, series, known, QUIET)]
-    backed = _back(lake, series, backup, stored, known)
-    before, candles = _cut(backed.candles, period.start)
+@dataclass(frozen=True, slots=True)
+class _Month:
+    """What is read of one month and of the newest candle before it."""
+
+    partition: Partition
+    stored: pl.DataFrame
+    """Its own candles and the newest before."""
+    known: TimeRange
+    """From the first of them to the grid's end."""
+    quiet: pl.DataFrame
+    """The gaps without trades."""
+    backed: "_Backed"
+
+    @property
+    def before(self) -> pl.DataFrame:
+        """Return the last candle before the month, the series' own or the backup's."""
+        return self.backed.candles.slice(max(self._begin - 1, 0), min(self._begin, 1))
+
+    @property
+    def candles(self) -> pl.DataFrame:
+        """Return those of the month."""
+        return self.backed.candles.slice(self._begin)
+
+    @property
+    def _begin(self) -> int:
+        start = self.partition.period.start
+        return places_between(self.backed.candles["open_time"], start, start)[0]
+
+
+def _read(lake: Lake, partitions: Sequence[Partition], backup: str | None) -> list[_Month]:
+    spans = [(it.series, it.period) for it in partitions]
+    stretches = [Stretch(series, it.start, it.end, 1) for series, it in spans]
+    candles = lake.store.read_many("ohlcv", stretches)
+    newest = lake.store.newest(partitions[0].series.exchange)
+    known = []
+    for partition, stored in zip(partitions, candles, strict=True):
+        series, start = partition.series, partition.period.start
+        last = newest.get((series.pair.key, series.timeframe.name))
+        first = stored["open_time"][0] if stored.height else start
+        known.append(TimeRange(first, max(first, _grid_end(partition, stored, last))))
+    asked = [(it.series, span) for it, span in zip(partitions, known, strict=True)]
+    quiet = lake.sums.ranges_of_many(asked, NO_TRADES)
+    return [
+        _Month(it, stored, span, gaps, _back(lake, it.series, backup, stored, span))
+        for it, stored, span, gaps in zip(partitions, candles, known, quiet, strict=True)
+    ]
+
+
+_Segment = tuple[datetime, InputRow]
+"""A segment, and the row of the grid that told of it, as an input."""
+
+
+def _segments(lake: Lake, months: Sequence[_Month], backup: str | None) -> dict[int, _Segment]:
+    """Return the segment that the last candle before each month lies in, by the month's place."""
+    # The month before has worked it out, where its grid can be read; else look back for the
+    # newest break. Both give the same: a segment is named by its first candle.
+    lasts = {
+        place: before["open_time"][0]
+        for place, month in enumerate(months)
+        if (before := month.before).height
+    }
+    parts = [months[place].partition for place in lasts]
+    found: dict[int, _Segment] = {}
+    for (place, last), row in zip(lasts.items(), _grids_before(lake, parts), strict=True):
+        partition = months[place].partition
+        if row.height and row["open_time"][0] >= last:
+            noted = to_input("filled", partition.series, row)
+            found[place] = (row["segment"][0], noted)
+        else:
+            segment = _look_back(lake, partition, backup)
+            found[place] = (segment, InputRow("filled", partition.series, None, None, ABSENT))
+    return found
+
+
+def _grids_before(lake: Lake, partitions: Sequence[Partition]) -> list[pl.DataFrame]:
+    """Return the last grid row before each month; none where it cannot be read."""
+    columns = ["open_time", "segment"]
+    stretches = [Stretch(it.series, it.period.start, it.period.start, 1) for it in partitions]
+    try:
+        return lake.store.read_many("filled", stretches, columns)
+    except DamagedFileError:
+        if len(partitions) == 1:
+            return [FILLED_SCHEMA.to_frame().select(columns)]
+        return [row for it in partitions for row in _grids_before(lake, [it])]
+
+
+def _look_back(lake: Lake, partition: Partition, backup: str | None) -> datetime:
+    series, start = partition.series, partition.period.start
+    rows, first = 0, lake.store.first(series)
+    while True:
+        rows = max(2 * rows, 5_000)
+        own = lake.store.read_before("ohlcv", series, start, rows)
+        known = TimeRange(own["open_time"][0], start)
+        times = _back(lake, series, backup, own, known).candles["open_time"]
+        quiet = _ranges(lake, series, known, NO_TRADES)
+        segment = segment_of_last(times, quiet, series.timeframe)
+        if segment > times[0] or times[0] == first:
+            return segment
+
+
+def _ingredients(
+    month: _Month, before: _Segment | None, backup: str | None
+) -> tuple[Ingredients, Sparse]:
+    series, period, known = month.partition.series, month.partition.period, month.known
+    inputs = [
+        to_input("ohlcv", series, month.stored),
+        gaps_input(month.quiet, series, known, QUIET),
+    ]
     carry, since = None, {}
-    if before.height:
-        look = _Look(lake, series, backup, before["open_time"][0], period.start)
-        segment, grid = look.segment()
-        carry = Carry(before, segment)
+    if before is not None:
+        segment, grid = before
+        carry = Carry(month.before, segment)
         inputs.append(grid)
         if grid.first:
-            since = {("ohlcv", series): start, ("filled", series): grid.first}
+            since = {("ohlcv", series): known.start, ("filled", series): grid.first}
     if backup is not None:
-        inputs.append(to_input("ohlcv", backup_of(series, backup), backed.taken))
+        other = ("ohlcv", backup_of(series, backup))
+        inputs.append(to_input(*other, month.backed.taken))
         if carry is None or since:
-            since["ohlcv", backup_of(series, backup)] = backed.since or period.end
-    until = max(end, period.start)
-    sparse = Sparse(candles, carry, quiet, series.timeframe, period.start, until)
+            since[other] = month.backed.since or period.end
+    sparse = Sparse(
+        month.candles,
+        carry,
+        _clipped(month.quiet, known),
+        series.timeframe,
+        period.start,
+        max(known.end, period.start),
+    )
     return Ingredients(tuple(inputs), since=since), sparse
 
 
@@ -104,67 +216,22 @@ def _back(
     return _Backed(add_backup(own, others, gaps, backup), gaps[0].start)
 
 
-def _cut(candles: pl.DataFrame, start: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the last candle before a time, and those from it on."""
-    is_before = pl.col("open_time") < start
-    return candles.filter(is_before).tail(1), candles.filter(~is_before)
-
-
-def _grid_end(lake: Lake, partition: Partition, stored: pl.DataFrame) -> datetime:
-    series, period = partition.series, partition.period
-    newest = lake.store.newest(series.exchange).get((series.pair.key, series.timeframe.name))
+def _grid_end(partition: Partition, stored: pl.DataFrame, newest: datetime | None) -> datetime:
+    period = partition.period
     if newest is not None and newest >= period.end:
         return period.end
     if stored.is_empty():
         return period.start
-    end: datetime = stored["open_time"][-1] + series.timeframe.duration
+    end: datetime = stored["open_time"][-1] + partition.series.timeframe.duration
     return end
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """A look back for the segment that the last candle before a month lies in."""
-
-    lake: Lake
-    series: Series
-    backup: str | None
-    last: datetime
-    """That candle, the series' own or the backup's."""
-    start: datetime
-    """Of the month."""
-
-    def segment(self) -> tuple[datetime, InputRow]:
-        """Return the segment, and the row of the grid that told, as an input."""
-        # The month before has worked it out, where its grid can be read; else look back for the
-        # newest break. Both give the same: a segment is named by its first candle.
-        before = self._filled_before()
-        if before.height and before["open_time"][0] >= self.last:
-            row = before.select("open_time", "segment")
-            return row["segment"][0], to_input("filled", self.series, row)
-        rows, first = 0, self.lake.store.first(self.series)
-        while True:
-            rows = max(2 * rows, 5_000)
-            own = self.lake.store.read_before("ohlcv", self.series, self.start, rows)
-            known = TimeRange(own["open_time"][0], self.start)
-            times = _back(self.lake, self.series, self.backup, own, known).candles["open_time"]
-            quiet = _quiet_times(self.lake, self.series, known)
-            segment = segment_of_last(times, quiet, self.series.timeframe)
-            if segment > times[0] or times[0] == first:
-                return segment, InputRow("filled", self.series, None, None, ABSENT)
-
-    def _filled_before(self) -> pl.DataFrame:
-        try:
-            return self.lake.store.read_before("filled", self.series, self.start, 1)
-        except DamagedFileError:
-            return FILLED_SCHEMA.to_frame()
-
-
-def _quiet_times(lake: Lake, series: Series, known: TimeRange) -> list[TimeRange]:
-    return _ranges(lake, series, known, ("no_trades",))
 
 
 def _ranges(
     lake: Lake, series: Series, known: TimeRange, statuses: Sequence[Status]
 ) -> list[TimeRange]:
-    gaps = lake.sums.ranges(series, known.start, known.end, statuses).select("start", "end")
-    return [TimeRange(max(first, known.start), min(last, known.end)) for first, last in gaps.rows()]
+    return _clipped(lake.sums.ranges(series, known.start, known.end, statuses), known)
+
+
+def _clipped(gaps: pl.DataFrame, known: TimeRange) -> list[TimeRange]:
+    times = gaps.select("start", "end").rows()
+    return [TimeRange(max(first, known.start), min(last, known.end)) for first, last in times]

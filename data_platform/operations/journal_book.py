@@ -199,7 +199,13 @@ def ledger_input(lake: Lake, series: Series, known: TimeRange, name: str = LEDGE
         name: `LEDGER` for every gap, `QUIET` for times without trades alone.
     """
     statuses: Collection[Status] | None = {"no_trades"} if name == QUIET else None
-    gaps = lake.sums.ranges(series, known.start, known.end, statuses)
+    return gaps_input(
+        lake.sums.ranges(series, known.start, known.end, statuses), series, known, name
+    )
+
+
+def gaps_input(gaps: pl.DataFrame, series: Series, known: TimeRange, name: str) -> InputRow:
+    """Return, as an input, what gaps that were read from the ledger say of the times of a range."""
     start, end = pl.col("start").clip(known.start), pl.col("end").clip(upper_bound=known.end)
     said = gaps.select(start, end, "status")
     return InputRow(name, series, known.start, known.end, content_hash(said))

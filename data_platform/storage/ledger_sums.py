@@ -4,9 +4,10 @@ An exchange that omits quiet candles has tens of thousands of gaps a year and se
 needs their sum, their end or their hash must not make a value of each. `ledger.py` writes them.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
@@ -14,7 +15,7 @@ import sqlalchemy as sa
 from data_platform.domain.candles import TIME, TimeRange
 from data_platform.domain.markets import Series
 from data_platform.domain.timeframes import Timeframe
-from data_platform.storage.journal import equal, series_key
+from data_platform.storage.journal import among, equal, series_key
 from data_platform.storage.ledger import WAITING, Status
 from data_platform.storage.state import State
 from data_platform.storage.tables import GAPS, SERIES, to_frame, to_ms, to_time
@@ -183,6 +184,39 @@ class LedgerSums:
         with self._state.read() as connection:
             rows = connection.execute(query.order_by(GAPS.c.start)).all()
         return to_frame(rows, RANGE_SCHEMA)
+
+    def ranges_of_many(
+        self, wanted: Sequence[tuple[Series, TimeRange]], statuses: Collection[Status]
+    ) -> list[pl.DataFrame]:
+        """Return, as `ranges`, the gaps of each of some series of one exchange and timeframe.
+
+        Args:
+            wanted: of which series, which range.
+            statuses: only these.
+        """
+        if not wanted:
+            return []
+        query = sa.select(GAPS.c.pair, *(GAPS.c[name] for name in RANGE_SCHEMA)).where(
+            *among(GAPS, {series for series, _ in wanted}),
+            GAPS.c.status.in_(sorted(statuses)),
+            GAPS.c.start < to_ms(max(it.end for _, it in wanted)),
+            GAPS.c.end > to_ms(min(it.start for _, it in wanted)),
+        )
+        found: dict[str, list[sa.Row[Any]]] = {}
+        with self._state.read() as connection:
+            for row in connection.execute(query.order_by(GAPS.c.start)):
+                found.setdefault(row.pair, []).append(row)
+        return [
+            to_frame(
+                [
+                    tuple(row)[1:]
+                    for row in found.get(series.pair.key, ())
+                    if row.start < to_ms(it.end) and row.end > to_ms(it.start)
+                ],
+                RANGE_SCHEMA,
+            )
+            for series, it in wanted
+        ]
 
     def confirmed_until(self, wanted: Iterable[Series]) -> dict[Series, datetime]:
         """Return the end of the newest confirmed gap of each series that has one."""

@@ -4,6 +4,7 @@ import pytest
 
 from data_platform.domain.candles import TimeRange
 from data_platform.operations.lake import Lake
+from data_platform.storage.ledger import Status
 from data_platform.storage.ledger_sums import NewestGap
 from data_platform_tests.factories import gap_of, lake_at, plant_gaps, series_of, time
 
@@ -53,6 +54,28 @@ def test_ranges_are_whole_in_order_and_of_the_wanted_status(lake: Lake) -> None:
     ]
     quiet = lake.sums.ranges(SERIES, time("2024-01-01"), time("2024-03-01"), {"no_trades"})
     assert quiet.height == 1
+
+
+def test_ranges_of_many_series_are_those_of_each_by_itself(lake: Lake) -> None:
+    other = series_of(pair="ETH/USDT")
+    plant_gaps(
+        lake,
+        gap_of(other, "2024-01-05", "2024-02-05", "no_trades", confirmed=True),
+        gap_of(series_of(timeframe="1d"), "2024-01-03", "2024-02-05", "open"),
+    )
+    january = TimeRange(time("2024-01-01"), time("2024-02-01"))
+    edge = TimeRange(time("2024-02-05"), time("2024-03-01"))
+    none = TimeRange(time("2024-01-10"), time("2024-01-10"))
+    series = (SERIES, other, series_of(pair="SOL/USDT"))
+    wanted = [(each, span) for span in (january, edge, none) for each in series]
+    statuses: list[Status] = ["no_trades", "open"]
+    found = lake.sums.ranges_of_many(wanted, statuses)
+    assert [frame.height for frame in found] == [1, 1, 0, 1, 0, 0, 0, 1, 0]
+    for (each, span), frame in zip(wanted, found, strict=True):
+        alone = lake.sums.ranges(each, span.start, span.end, statuses)
+        assert frame.equals(alone)
+        assert frame.schema == alone.schema
+    assert lake.sums.ranges_of_many([], statuses) == []
 
 
 def test_totals_are_of_each_series_and_status(lake: Lake) -> None:
