@@ -116,9 +116,12 @@ class Settings:
 
     def scope_of(self, exchange: ExchangeSettings) -> "Scope":
         """Return what should be stored of an exchange, and how it is made."""
-        from data_platform.config.scope import to_scope
+        from data_platform.config.scope import to_lines, to_scope
 
-        return to_scope(exchange, self.rules_of(exchange), self.indicators, self.feature_sets)
+        joined = {it.exchange for one in self.feature_sets for it in one.markets}
+        read = [it for name, it in self.exchanges.items() if name in {exchange.name, *joined}]
+        lines = to_lines(read, self.thresholds.limits, self.indicators)
+        return to_scope(exchange, lines, self.indicators, self.feature_sets)
 
     def score_rules_of(self, exchange: ExchangeSettings) -> "ScoreRules":
         """Return how candles of an exchange are scored."""

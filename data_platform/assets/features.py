@@ -3,7 +3,6 @@
 import dagster as dg
 
 from data_platform.assets.line import Line, build_derived, line_asset
-from data_platform.config.scope import set_recipes
 from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.dictionary import set_columns
 
@@ -30,5 +29,6 @@ def build_features(line: Line, timeframe: Timeframe) -> dg.AssetsDefinition:
             if each == timeframe or each in coarser
         ],
     )
-    recipes = set_recipes(sets, timeframe, line.settings.indicators)
+    made = line.settings.scope_of(line.exchange).recipes[timeframe]
+    recipes = [recipe for recipe in made if recipe.layer == "features"]
     return build_derived(line, "features", timeframe, recipes, decorate)

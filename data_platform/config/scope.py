@@ -14,6 +14,7 @@ from data_platform.domain.timeframes import Timeframe
 from data_platform.features.feature_set import FeatureSet
 from data_platform.operations.backlog import Scope
 from data_platform.operations.coarser import coarser_recipe
+from data_platform.operations.computed_store import Lines
 from data_platform.operations.due import FreshnessLimits
 from data_platform.operations.health_report import ReportRules, Watched
 from data_platform.operations.missing import History
@@ -59,7 +60,7 @@ def to_score_rules(
 
 def to_scope(
     exchange: ExchangeSettings,
-    rules: UpdateRules,
+    lines: Lines,
     indicators: tuple[str, ...],
     feature_sets: Sequence[FeatureSet],
 ) -> Scope:
@@ -67,19 +68,14 @@ def to_scope(
 
     Args:
         exchange: as it is configured.
-        rules: of `to_rules`.
+        lines: of `to_lines`: its own, and those of the exchanges that feature sets name.
         indicators: names of what the indicators layer stores.
         feature_sets: what the features layer stores.
     """
 
     def recipes(timeframe: Timeframe) -> list[Recipe]:
-        finer = exchange.derive.get(timeframe)
-        return [
-            *([coarser_recipe(finer, rules)] if finer else []),
-            filled_recipe(exchange.backup),
-            indicators_recipe(indicators),
-            *set_recipes(feature_sets, timeframe, indicators),
-        ]
+        own = lines[exchange.name][timeframe]
+        return [*own, *set_recipes(feature_sets, timeframe, indicators, lines)]
 
     return Scope(
         exchange=exchange.name,
@@ -89,6 +85,28 @@ def to_scope(
         recipes={each: recipes(each) for each in exchange.timeframes},
         converters=CONVERTERS,
     )
+
+
+def to_lines(
+    exchanges: Iterable[ExchangeSettings], limits: Standards, indicators: tuple[str, ...]
+) -> Lines:
+    """Return how each layer below the features is made, of some exchanges.
+
+    Args:
+        exchanges: as they are configured.
+        limits: what the config says of each rule.
+        indicators: names of what the indicators layer stores.
+    """
+
+    def line(exchange: ExchangeSettings, timeframe: Timeframe) -> list[Recipe]:
+        finer = exchange.derive.get(timeframe)
+        return [
+            *([coarser_recipe(finer, to_rules(exchange, limits))] if finer else []),
+            filled_recipe(exchange.backup),
+            indicators_recipe(indicators),
+        ]
+
+    return {it.name: {each: line(it, each) for each in it.timeframes} for it in exchanges}
 
 
 def to_report_rules(
@@ -109,7 +127,10 @@ def to_report_rules(
 
 
 def set_recipes(
-    feature_sets: Sequence[FeatureSet], timeframe: Timeframe, indicators: Sequence[str]
+    feature_sets: Sequence[FeatureSet],
+    timeframe: Timeframe,
+    indicators: Sequence[str],
+    lines: Lines,
 ) -> list[Recipe]:
     """Return how the feature sets of a timeframe are made.
 
@@ -117,9 +138,10 @@ def set_recipes(
         feature_sets: every one that is configured.
         timeframe: of their rows; sets that are not made for it are left out.
         indicators: names of what the indicators layer stores.
+        lines: of `to_lines`.
     """
     made = [each for each in feature_sets if each.holds(timeframe)]
-    return [features_recipe(each, timeframe, indicators) for each in made]
+    return [features_recipe(each, timeframe, indicators, lines) for each in made]
 
 
 def to_neighbourhood(

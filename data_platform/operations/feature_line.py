@@ -5,7 +5,7 @@ the same formulas; under another fill policy than the grid's own all are.
 """
 
 from collections.abc import Collection, Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import polars as pl
@@ -26,10 +26,11 @@ from data_platform.features.fill_policy import CARRY_10, to_honest_policy
 from data_platform.features.timeframes import coarse_range
 from data_platform.indicators.columns import add_indicators, output_columns, warm_up
 from data_platform.indicators.indicator import ALL, WarmUp
-from data_platform.operations.journal_book import Read, to_input
+from data_platform.operations.elsewhere import Elsewhere
+from data_platform.operations.journal_book import JournalBook, Read, to_input
 from data_platform.operations.lake import Lake
 from data_platform.operations.past_rows import from_start, most, since, with_history
-from data_platform.operations.recipe import Gathered, Ingredients, gathered
+from data_platform.operations.recipe import Gathered, Ingredients, Pending, gathered
 from data_platform.operations.stack import Stack, alike, stack
 
 
@@ -41,6 +42,8 @@ class FeatureLine:
     timeframe: Timeframe
     stored: Collection[str] | None
     """The indicators that the layer holds; None: every one that the set names."""
+    elsewhere: Elsewhere = field(default_factory=lambda: Elsewhere({}))
+    """How the layers of the other exchanges that the set names are made."""
 
     def reads(self, partition: Partition) -> tuple[Read, ...]:
         """Return the layers and series that a partition reads."""
@@ -58,6 +61,10 @@ class FeatureLine:
         wanted = (self.feature_set.indicators, *coarser, *markets)
         return any(self._request(names, 0).rows == ALL for names in wanted)
 
+    def pending(self, partition: Partition, book: JournalBook) -> Pending | None:
+        """Return what of other exchanges is to be made again before a partition."""
+        return self.elsewhere.pending(partition, self.reads(partition), book)
+
     def gather(self, lake: Lake, partitions: Sequence[Partition]) -> Gathered:
         """Read what some partitions are computed from."""
         found = zip(partitions, self._read(lake, partitions), strict=True)
@@ -71,9 +78,10 @@ class FeatureLine:
             each: self._coarse(lake, own, each, wanted)
             for each, wanted in self.feature_set.joins.get(self.timeframe, {}).items()
         }
+        seen = self.elsewhere.seen_from(lake, {it: self.reads(it) for it in partitions})
         markets = {
             it.alias: _Rows.of_ranges(
-                lake,
+                seen,
                 [(it.beside(each.series), each.reach) for each in own],
                 self._request(it.indicators, it.history),
             )

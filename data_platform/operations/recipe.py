@@ -67,6 +67,20 @@ def gathered(
 
 
 @dataclass(frozen=True, slots=True)
+class Pending:
+    """Tables of other exchanges that a partition rests on and that are to be made again."""
+
+    since: datetime
+    """Start of the first month of which any is."""
+    state: str
+    """Another one as soon as more of them is."""
+
+
+def _nothing_pending(partition: Partition, book: JournalBook) -> Pending | None:  # noqa: ARG001
+    return None
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """How one derived layer of one exchange and timeframe is made."""
 
@@ -82,6 +96,8 @@ class Recipe:
     """`LEDGER` or `QUIET`, where it is computed from what the ledger says of its candles, too."""
     is_endless: bool = False
     """Whether a month may need all rows before it, however many there are."""
+    pending: Callable[[Partition, JournalBook], Pending | None] = _nothing_pending
+    """Tells what of other exchanges is to be made again first; it is computed meanwhile."""
 
     def make(self, lake: Lake, partition: Partition) -> pl.DataFrame:
         """Return what one partition would hold now."""
@@ -110,14 +126,16 @@ def may_have_moved(partition: Partition, recipe: Recipe, book: JournalBook) -> b
     """Tell, by journal and ledger alone, whether a partition would be computed otherwise now.
 
     True when it was never computed, was computed by other code, or when a month that it was
-    computed from has other content than when it was read. No clock is asked, since clocks may go
-    backwards. A false alarm costs reading the inputs once.
+    computed from has other content than when it was read, or will have. No clock is asked, since
+    clocks may go backwards. A false alarm costs reading the inputs once.
     """
     own = book.row(partition)
     if own is None or own.code_version != recipe.code_version:
         return True
     months = months_now(partition, recipe, book)
-    return book.inputs(partition)[: len(months)] != months
+    if book.inputs(partition)[: len(months)] != months:
+        return True
+    return recipe.pending(partition, book) is not None
 
 
 def months_now(partition: Partition, recipe: Recipe, book: JournalBook) -> tuple[InputRow, ...]:
@@ -189,3 +207,16 @@ def _ledger_of(
         if period <= partition.period and (first is None or period >= first)
     }
     return [f"{period}#{count}" for period, count in sorted(counts.items()) if count]
+
+
+def newest_rewrite(partition: Partition, reads: Sequence[Read], book: JournalBook) -> int:
+    """Return the newest journal row by which rows changed that a partition was computed from."""
+    found = [0]
+    for (layer, series), noted in zip(reads, book.inputs(partition), strict=False):
+        since = period_of(noted.first) if noted.first else None
+        found += [
+            row.rewrite_id
+            for row in book.rows(layer, series)
+            if row.period and (since or row.period) <= row.period <= partition.period
+        ]
+    return max(found)

@@ -17,6 +17,8 @@ from data_platform.domain.timeframes import Timeframe
 from data_platform.features.feature_set import FeatureSet
 from data_platform.indicators.columns import add_indicators, warm_up
 from data_platform.indicators.indicator import ALL
+from data_platform.operations.computed_store import Lines
+from data_platform.operations.elsewhere import Elsewhere
 from data_platform.operations.feature_line import FeatureLine
 from data_platform.operations.grid import backup_of, gather_filled
 from data_platform.operations.journal_book import LEDGER, QUIET, Read, to_input
@@ -82,7 +84,10 @@ def indicators_recipe(names: tuple[str, ...]) -> Recipe:
 
 
 def features_recipe(
-    feature_set: FeatureSet, timeframe: Timeframe, stored: Collection[str] | None = None
+    feature_set: FeatureSet,
+    timeframe: Timeframe,
+    stored: Collection[str] | None = None,
+    lines: Lines | None = None,
 ) -> Recipe:
     """Return how a feature set is made from indicators of its own and coarser timeframes.
 
@@ -91,8 +96,10 @@ def features_recipe(
         timeframe: of its rows.
         stored: the indicators that the layer holds; others are computed from its candles. None:
             it holds every one.
+        lines: how the layers of the other exchanges that the set names are made, so that what is
+            corrected there is known here before it is made again there.
     """
-    line = FeatureLine(feature_set, timeframe, stored)
+    line = FeatureLine(feature_set, timeframe, stored, Elsewhere(lines or {}))
     version = layer_version("features", feature_set.parameters)
     return Recipe(
         "features",
@@ -101,6 +108,7 @@ def features_recipe(
         line.gather,
         feature_set.key,
         is_endless=line.is_endless,
+        pending=line.pending,
     )
 
 

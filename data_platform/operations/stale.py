@@ -6,7 +6,7 @@ computed from. What was never computed is the backlog's business.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,13 +14,19 @@ from data_platform.converters.converter import Converter
 from data_platform.domain.errors import StorageError
 from data_platform.domain.layers import LAYERS, LAYERS_BY_NAME, Partition
 from data_platform.domain.markets import Pair, Series
-from data_platform.domain.periods import Period, period_of
+from data_platform.domain.periods import Period
 from data_platform.operations.backlog import Scope
 from data_platform.operations.export import ExportStatus, export_statuses
-from data_platform.operations.journal_book import JournalBook, Read
+from data_platform.operations.journal_book import JournalBook
 from data_platform.operations.lake import Lake
 from data_platform.operations.reach import Reach
-from data_platform.operations.recipe import Recipe, has_moved, is_damaged, months_now
+from data_platform.operations.recipe import (
+    Recipe,
+    has_moved,
+    is_damaged,
+    months_now,
+    newest_rewrite,
+)
 from data_platform.storage.journal import JournalRow
 
 Cell = tuple[Pair, Period]
@@ -117,17 +123,20 @@ class _Look:
         if own.code_version != recipe.code_version:
             return recipe.code_version
         months = months_now(partition, recipe, self.book)
-        if self.book.inputs(partition)[: len(months)] == months:
+        pending = recipe.pending(partition, self.book)
+        if self.book.inputs(partition)[: len(months)] == months and pending is None:
             return None
-        if partition.period.end > self.now and _is_behind(partition, self.book):
-            rewrite = _newest_rewrite(partition, recipe.reads(partition), self.book)
+        is_running = partition.period.end > self.now
+        if pending is None and is_running and _is_behind(partition, self.book):
+            rewrite = newest_rewrite(partition, recipe.reads(partition), self.book)
             return str(rewrite) if rewrite > own.id else None
         try:
             differs = has_moved(self.book.lake, partition, recipe)
         except StorageError:
             # A run names what cannot be read, and the remedy.
             differs = True
-        return ",".join(it.content_hash for it in months) if differs else None
+        said = [*(it.content_hash for it in months), *([pending.state] if pending else [])]
+        return ",".join(said) if differs else None
 
     def _files(self, series: Series, converter: Converter) -> Iterator[Stale]:
         for status in export_statuses(series, converter, self.book):
@@ -165,16 +174,3 @@ def _is_behind(partition: Partition, book: JournalBook) -> bool:
     ]
     newest = [(noted.last, book.newest(noted.layer, noted.series)) for noted in others]
     return any(read and now and read < now for read, now in newest)
-
-
-def _newest_rewrite(partition: Partition, reads: Sequence[Read], book: JournalBook) -> int:
-    """Return the newest journal row by which rows changed that a partition was computed from."""
-    found = [0]
-    for (layer, series), noted in zip(reads, book.inputs(partition), strict=False):
-        since = period_of(noted.first) if noted.first else None
-        found += [
-            row.rewrite_id
-            for row in book.rows(layer, series)
-            if row.period and (since or row.period) <= row.period <= partition.period
-        ]
-    return max(found)

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from data_platform.config.exchanges import ExchangeSettings
-from data_platform.config.scope import to_neighbourhood, to_rules, to_scope
+from data_platform.config.scope import to_lines, to_neighbourhood, to_rules, to_scope
 from data_platform.converters import CONVERTERS
 from data_platform.domain.markets import Pair
 from data_platform.operations.due import FreshnessLimits
@@ -54,7 +54,8 @@ def test_a_scope_names_what_is_fetched_and_what_is_made(
 def test_a_scope_has_one_recipe_for_each_feature_set(
     settings: Settings, exchange: ExchangeSettings
 ) -> None:
-    scope = to_scope(exchange, settings.rules_of(exchange), settings.indicators, ())
+    lines = to_lines([exchange], settings.thresholds.limits, settings.indicators)
+    scope = to_scope(exchange, lines, settings.indicators, ())
     assert [it.layer for it in scope.recipes[exchange.timeframes[0]]] == ["filled", "indicators"]
 
 
