@@ -87,6 +87,11 @@ class MarketTimeframes(_Part):
     """One market."""
 
     timeframes: dict[TimeframeName, SeriesState] = Field(description="By timeframe.")
+    halt_trading: bool = Field(
+        description="Whether nobody should trade this market on its data: its source is `down` or "
+        "`trying`, one of its series is later than the limit of `candles_fresh` or has no candle "
+        "at all, or a score of its is below the level `critical`."
+    )
 
 
 class DataStatus(_Part):
@@ -104,8 +109,8 @@ class DataStatus(_Part):
         description="Mean of the series' quality scores that are known, 0 to 1."
     )
     halt_trading: bool = Field(
-        description="True where a source is `down` or `trying`, a series is later than the limit "
-        "of `candles_fresh` or has no candle at all, or a score is below the level `critical`."
+        description="True where it is of any market, where any source is `down` or `trying`, and "
+        "where nothing is configured."
     )
 
 

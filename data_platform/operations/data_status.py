@@ -9,6 +9,7 @@ from datetime import datetime
 from statistics import fmean
 
 from data_platform.domain.breaker import BreakerState
+from data_platform.domain.markets import Market
 from data_platform.domain.state_files import (
     DataStatus,
     Health,
@@ -84,14 +85,13 @@ def to_data_status(
         now: the clock, UTC.
     """
     halt = must_halt(sources.values(), facts)
-    markets: dict[str, dict[str, SeriesState]] = {}
+    markets: dict[Market, list[SeriesFacts]] = {}
     for each in facts:
-        series = each.status.series
-        markets.setdefault(str(series.market), {})[series.timeframe.name] = _to_state(each)
+        markets.setdefault(each.status.series.market, []).append(each)
     return DataStatus(
         updated_at=now,
         sources=dict(sources),
-        markets={name: MarketTimeframes(timeframes=own) for name, own in markets.items()},
+        markets={str(it): _to_market(sources[it.exchange], own) for it, own in markets.items()},
         overall_health=_health(sources.values(), facts, halt=halt),
         quality_score=mean_of(each.quality.score for each in facts),
         halt_trading=halt,
@@ -99,10 +99,14 @@ def to_data_status(
 
 
 def must_halt(sources: Iterable[SourceStatus], facts: Sequence[SeriesFacts]) -> bool:
-    """Tell whether nobody should trade on the data as it is.
+    """Tell whether nobody should trade on the data as it is, of one market or of all.
 
     True where an exchange does not answer, where a series is later than its limit or nothing of it
     is known, where a score is critical, and where nothing is configured.
+
+    Args:
+        sources: the exchanges that count.
+        facts: the series that count.
     """
     is_cut_off = any(source.status in {"down", "trying"} for source in sources)
     is_late = any(each.is_away for each in facts)
@@ -113,6 +117,13 @@ def mean_of(values: Iterable[float | None]) -> float | None:
     """Return the mean of what is known; None of nothing."""
     known = [value for value in values if value is not None]
     return fmean(known) if known else None
+
+
+def _to_market(source: SourceStatus, facts: Sequence[SeriesFacts]) -> MarketTimeframes:
+    return MarketTimeframes(
+        timeframes={each.status.series.timeframe.name: _to_state(each) for each in facts},
+        halt_trading=must_halt([source], facts),
+    )
 
 
 def _to_state(facts: SeriesFacts) -> SeriesState:

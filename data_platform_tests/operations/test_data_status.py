@@ -28,9 +28,11 @@ def facts(
     known: bool = True,
     ended: bool = False,
     timeframe: str = "1h",
+    exchange: str = "a",
+    pair: str = "BTC/USDT",
 ) -> SeriesFacts:
     status = SeriesStatus(
-        series=series_of(timeframe=timeframe),
+        series=series_of(exchange=exchange, timeframe=timeframe, pair=pair),
         first=LAST,
         last=LAST,
         candles=1,
@@ -96,9 +98,29 @@ def test_health_has_three_levels(
 
 def test_a_series_that_was_never_asked_for_is_null() -> None:
     status = to_data_status({"a": UP}, [facts(known=False), facts(timeframe="4h")], NOW)
-    states = status.markets["binance/BTC-USDT"].timeframes
+    states = status.markets["a/BTC-USDT"].timeframes
     assert (states["1h"].bars_today, states["1h"].gaps_today) == (None, None)
     assert (states["4h"].bars_today, states["4h"].gaps_today) == (10, 0)
+
+
+@pytest.mark.parametrize(
+    ("sick", "sources", "halted"),
+    [
+        (facts(timeframe="4h"), {"a": UP, "b": UP}, set()),
+        (facts(61, timeframe="4h"), {"a": UP, "b": UP}, {"a/BTC-USDT"}),
+        (facts(score=0.69, timeframe="4h"), {"a": UP, "b": UP}, {"a/BTC-USDT"}),
+        (facts(known=False, timeframe="4h"), {"a": UP, "b": UP}, {"a/BTC-USDT"}),
+        (facts(timeframe="4h"), {"a": source("down"), "b": UP}, {"a/BTC-USDT", "a/ETH-USDT"}),
+        (facts(timeframe="4h"), {"a": UP, "b": source("trying")}, {"b/BTC-USDT"}),
+    ],
+)
+def test_a_market_halts_by_its_own_series_and_its_own_exchange(
+    sick: SeriesFacts, sources: dict[str, SourceStatus], halted: set[str]
+) -> None:
+    others = [facts(), facts(pair="ETH/USDT"), facts(exchange="b")]
+    status = to_data_status(sources, [*others, sick], NOW)
+    assert {name for name, it in status.markets.items() if it.halt_trading} == halted
+    assert status.halt_trading is bool(halted)
 
 
 @pytest.mark.parametrize(
