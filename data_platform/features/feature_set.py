@@ -194,7 +194,8 @@ def _with_coarser(
 ) -> pl.DataFrame:
     for coarser, names in feature_set.joins.get(timeframe, {}).items():
         columns = output_columns(names)
-        coarse_frame = beside.coarse.get(coarser, _unknown(columns))
+        known = coarser in beside.coarse
+        coarse_frame = beside.coarse[coarser] if known else _unknown(columns)
         _check_columns(feature_set, coarse_frame, columns, coarser)
         frame = add_coarser(frame, coarse_frame, timeframe, coarser, columns)
     return frame
@@ -205,7 +206,8 @@ def _with_markets(
 ) -> pl.DataFrame:
     for joined in feature_set.markets:
         columns = output_columns(joined.indicators)
-        other = beside.markets.get(joined.alias, _unknown(columns))
+        known = joined.alias in beside.markets
+        other = beside.markets[joined.alias] if known else _unknown(columns)
         _check_columns(feature_set, other, columns, timeframe)
         frame = add_market(frame, other, joined)
     return frame
