@@ -104,6 +104,11 @@ def encode(partition: Partition, frame: pl.DataFrame) -> bytes:
     the sha256 of the file with 64 zeros instead of the seal. So a file without a journal row
     still proves each of its bytes.
     """
+    return encode_and_hash(partition, frame)[0]
+
+
+def encode_and_hash(partition: Partition, frame: pl.DataFrame) -> tuple[bytes, str]:
+    """Return the bytes of a partition's Parquet file, as `encode` does, and their sha256."""
     buffer = io.BytesIO()
     frame.write_parquet(
         buffer,
@@ -118,8 +123,7 @@ def encode(partition: Partition, frame: pl.DataFrame) -> bytes:
             _SEAL_KEY: _NO_SEAL,
         },
     )
-    content = buffer.getvalue()
-    return _with_seal(content, hashlib.sha256(content).hexdigest())
+    return _seal(buffer)
 
 
 def decode(content: bytes, columns: list[str] | None = None) -> pl.DataFrame:
@@ -246,6 +250,25 @@ def remedy(layer: str) -> str:
     return "Materialize the partition again, or run `data-platform doctor`: it is written anew."
 
 
+def _seal(buffer: io.BytesIO) -> tuple[bytes, str]:
+    with buffer.getbuffer() as content:
+        # The footer is the file's end, and all before it is hashed once for both.
+        length = int.from_bytes(content[-8:-4], "little") + 8
+        footer = content[-length:]
+        place = _seal_place(footer.tobytes())
+        digest = hashlib.sha256(content[:-length])
+        blank = digest.copy()
+        blank.update(footer)
+        footer[place : place + len(_NO_SEAL)] = blank.hexdigest().encode()
+        digest.update(footer)
+        footer.release()
+    return buffer.getvalue(), digest.hexdigest()
+
+
 def _with_seal(content: bytes, seal: str) -> bytes:
-    place = next(_SEAL.finditer(content)).start(1)
+    place = _seal_place(content)
     return b"".join((content[:place], seal.encode(), content[place + len(seal) :]))
+
+
+def _seal_place(content: bytes) -> int:
+    return next(_SEAL.finditer(content)).start(1)

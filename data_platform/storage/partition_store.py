@@ -142,10 +142,11 @@ class PartitionStore(HistoryReader):
     ) -> FileState | None:
         path = self.layout.partition(partition)
         if update.change.rewrites:
-            publish_bytes(current.content, self.layout.history(partition, current.version))
+            kept = self.layout.history(partition, current.version)
+            publish_bytes(current.content, kept, current.version)
         if not update.merged.is_empty():
-            content = parquet_file.encode(partition, update.merged)
-            return publish_bytes(content, path)
+            content, sha256 = parquet_file.encode_and_hash(partition, update.merged)
+            return publish_bytes(content, path, sha256)
         if current.version != ABSENT:
             remove_file(self.root / current.place)
         return None

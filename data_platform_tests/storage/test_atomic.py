@@ -159,6 +159,29 @@ def test_a_disk_that_returns_something_else_is_noticed(
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
 
+@pytest.mark.parametrize("size", [1 << 20, (1 << 20) + 5])
+@pytest.mark.parametrize("lie", ["flipped", "short", "long"])
+def test_one_byte_that_is_not_as_written_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, lie: str
+) -> None:
+    real = os.write
+
+    def write(descriptor: int, data: memoryview) -> int:
+        last = bytes([data[-1] ^ 1])
+        told = {
+            "flipped": bytes(data[:-1]) + last,
+            "short": bytes(data[:-1]),
+            "long": bytes(data) + last,
+        }
+        real(descriptor, told[lie])
+        return len(data)
+
+    monkeypatch.setattr(os, "write", write)
+    with pytest.raises(StorageError, match="read back differs"):
+        publish_bytes(bytes(size), tmp_path / "x")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_writer_that_fails_leaves_nothing(tmp_path: Path) -> None:
     def write(path: Path) -> None:
         path.write_bytes(b"half")

@@ -1,3 +1,4 @@
+import hashlib
 import io
 
 import polars as pl
@@ -31,6 +32,13 @@ def test_a_frame_comes_back_to_the_last_bit() -> None:
 
 def test_the_same_frame_gives_the_same_bytes() -> None:
     assert parquet_file.encode(partition(), ROWS) == WHOLE
+
+
+@pytest.mark.parametrize("rows", [1, 3, 700])
+def test_the_digest_that_comes_with_a_file_is_its_own(rows: int) -> None:
+    content, sha256 = parquet_file.encode_and_hash(partition(), candles(range(rows)))
+    assert sha256 == hashlib.sha256(content).hexdigest()
+    assert parquet_file.seal_fault(content) is None
 
 
 def test_it_is_zstd_in_one_row_group_and_names_its_schema() -> None:
