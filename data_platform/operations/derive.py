@@ -56,20 +56,20 @@ def derive_layer(
 
 def _batches(partitions: Sequence[Partition], recipe: Recipe) -> Iterator[list[Partition]]:
     """Part what is asked for, so that no partition reads what its own batch is to write."""
-    batch: list[Partition] = []
-    rows = 0
-    for wave in _waves(partitions):
+    reads_own = any((it.layer, it.series) in recipe.reads(it) for it in partitions)
+    # Months of one series stand together where they can: what two of them need is read once.
+    for wave in _waves(partitions) if reads_own else [partitions]:
+        batch: list[Partition] = []
+        rows = 0
         for partition in wave:
             more = _rows(partition, recipe)
             if batch and rows + more > BATCH_ROWS:
                 yield batch
                 batch, rows = [], 0
-            batch, rows = [*batch, partition], rows + more
-        if batch and any((it.layer, it.series) in recipe.reads(it) for it in batch):
+            batch.append(partition)
+            rows += more
+        if batch:
             yield batch
-            batch, rows = [], 0
-    if batch:
-        yield batch
 
 
 def _waves(partitions: Sequence[Partition]) -> Iterator[list[Partition]]:

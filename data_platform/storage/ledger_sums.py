@@ -89,16 +89,12 @@ class LedgerSums:
             end: of the range, exclusive.
             statuses: only these; None: all that are holes.
         """
-        first, last = to_ms(start), to_ms(end)
-        begin = sa.case((GAPS.c.start < first, first), else_=GAPS.c.start)
-        close = sa.case((GAPS.c.end > last, last), else_=GAPS.c.end)
-        query = sa.select(sa.func.coalesce(sa.func.sum(close - begin), 0)).where(
-            *_inside(series, start, end)
-        )
+        query = _MISSING
         if statuses is not None:
             query = query.where(GAPS.c.status.in_(sorted(statuses)))
+        asked = {**series_key(series), "first": to_ms(start), "last": to_ms(end)}
         with self._state.read() as connection:
-            return int(connection.execute(query).scalar_one()) // series.timeframe.ms
+            return int(connection.execute(query, asked).scalar_one()) // series.timeframe.ms
 
     def totals(self, exchange: str, timeframe: Timeframe | None = None) -> pl.DataFrame:
         """Return what the holes of every series of an exchange come to, by status.
@@ -282,6 +278,16 @@ _ONE_SERIES = [GAPS.c[name] == sa.bindparam(name) for name in SERIES]
 
 IS_HOLE = GAPS.c.status != "repaired"
 """What was repaired holds candles again; its rows only tell that it was a hole once."""
+
+_FIRST, _LAST = (
+    sa.bindparam("first", type_=sa.BigInteger),
+    sa.bindparam("last", type_=sa.BigInteger),
+)
+_BEGIN = sa.case((GAPS.c.start < _FIRST, _FIRST), else_=GAPS.c.start)
+_CLOSE = sa.case((GAPS.c.end > _LAST, _LAST), else_=GAPS.c.end)
+_MISSING = sa.select(sa.func.coalesce(sa.func.sum(_CLOSE - _BEGIN), 0)).where(
+    *_ONE_SERIES, IS_HOLE, GAPS.c.start < _LAST, GAPS.c.end > _FIRST
+)
 
 
 def _inside(series: Series, start: datetime, end: datetime) -> list[sa.ColumnElement[bool]]:

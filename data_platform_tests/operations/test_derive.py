@@ -483,10 +483,11 @@ def test_what_fits_is_gathered_at_once_but_no_month_with_one_that_it_reads(
         return [*heard]
 
     waves = [[f"BTC {month}", f"ETH {month}"] for month in MONTHS[:3]]
+    pairs = [[f"{base} {month}" for month in MONTHS[:3]] for base in ("BTC", "ETH")]
     assert derived(filled_recipe()) == waves
-    assert derived(indicators_recipe(("sma_5",))) == [[*waves[0], *waves[1], *waves[2]]]
+    assert derived(indicators_recipe(("sma_5",))) == [[*pairs[0], *pairs[1]]]
     # What needs all history is computed month by month, in the order of time.
-    assert derived(indicators_recipe(("obv",))) == [[it] for wave in waves for it in wave]
-    monkeypatch.setattr(derive, "BATCH_ROWS", 3 * 31 * 6)
-    in_threes = [[*waves[0], waves[1][0]], [waves[1][1], *waves[2]]]
-    assert derived(indicators_recipe(("sma_6",))) == in_threes
+    assert derived(indicators_recipe(("obv",))) == [[it] for each in pairs for it in each]
+    monkeypatch.setattr(derive, "BATCH_ROWS", 4 * 31 * 6)
+    in_fours = [[*pairs[0], pairs[1][0]], pairs[1][1:]]
+    assert derived(indicators_recipe(("sma_6",))) == in_fours
