@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from data_platform.domain.candles import TIME, TimeRange
 from data_platform.domain.markets import Series
 from data_platform.domain.timeframes import Timeframe
-from data_platform.storage.journal import among, equal, series_key
+from data_platform.storage.journal import among, series_key
 from data_platform.storage.ledger import WAITING, Status
 from data_platform.storage.state import State
 from data_platform.storage.tables import GAPS, SERIES, to_frame, to_ms, to_time
@@ -89,12 +89,10 @@ class LedgerSums:
             end: of the range, exclusive.
             statuses: only these; None: all that are holes.
         """
-        query = _MISSING
-        if statuses is not None:
-            query = query.where(GAPS.c.status.in_(sorted(statuses)))
-        asked = {**series_key(series), "first": to_ms(start), "last": to_ms(end)}
+        query = _of_statuses(_MISSING, statuses)
         with self._state.read() as connection:
-            return int(connection.execute(query, asked).scalar_one()) // series.timeframe.ms
+            found = connection.execute(query, _inside(series, start, end))
+            return int(found.scalar_one()) // series.timeframe.ms
 
     def totals(self, exchange: str, timeframe: Timeframe | None = None) -> pl.DataFrame:
         """Return what the holes of every series of an exchange come to, by status.
@@ -172,13 +170,9 @@ class LedgerSums:
         Returns:
             `RANGE_SCHEMA`.
         """
-        query = sa.select(*(GAPS.c[name] for name in RANGE_SCHEMA)).where(
-            *_inside(series, start, end)
-        )
-        if statuses is not None:
-            query = query.where(GAPS.c.status.in_(sorted(statuses)))
+        query = _of_statuses(_RANGES, statuses)
         with self._state.read() as connection:
-            rows = connection.execute(query.order_by(GAPS.c.start)).all()
+            rows = connection.execute(query, _inside(series, start, end)).all()
         return to_frame(rows, RANGE_SCHEMA)
 
     def ranges_of_many(
@@ -279,21 +273,18 @@ _ONE_SERIES = [GAPS.c[name] == sa.bindparam(name) for name in SERIES]
 IS_HOLE = GAPS.c.status != "repaired"
 """What was repaired holds candles again; its rows only tell that it was a hole once."""
 
-_FIRST, _LAST = (
-    sa.bindparam("first", type_=sa.BigInteger),
-    sa.bindparam("last", type_=sa.BigInteger),
-)
+
+_FIRST, _LAST = (sa.bindparam(name, type_=sa.BigInteger) for name in ("first", "last"))
+_INSIDE = [*_ONE_SERIES, IS_HOLE, GAPS.c.start < _LAST, GAPS.c.end > _FIRST]
 _BEGIN = sa.case((GAPS.c.start < _FIRST, _FIRST), else_=GAPS.c.start)
 _CLOSE = sa.case((GAPS.c.end > _LAST, _LAST), else_=GAPS.c.end)
-_MISSING = sa.select(sa.func.coalesce(sa.func.sum(_CLOSE - _BEGIN), 0)).where(
-    *_ONE_SERIES, IS_HOLE, GAPS.c.start < _LAST, GAPS.c.end > _FIRST
-)
+_MISSING = sa.select(sa.func.coalesce(sa.func.sum(_CLOSE - _BEGIN), 0)).where(*_INSIDE)
+_RANGES = sa.select(*(GAPS.c[name] for name in RANGE_SCHEMA)).where(*_INSIDE).order_by(GAPS.c.start)
 
 
-def _inside(series: Series, start: datetime, end: datetime) -> list[sa.ColumnElement[bool]]:
-    return [
-        *equal(GAPS, series_key(series)),
-        IS_HOLE,
-        GAPS.c.start < to_ms(end),
-        GAPS.c.end > to_ms(start),
-    ]
+def _inside(series: Series, start: datetime, end: datetime) -> dict[str, Any]:
+    return {**series_key(series), "first": to_ms(start), "last": to_ms(end)}
+
+
+def _of_statuses(query: sa.Select[Any], statuses: Collection[Status] | None) -> sa.Select[Any]:
+    return query if statuses is None else query.where(GAPS.c.status.in_(sorted(statuses)))
