@@ -46,4 +46,5 @@ Where do I go to...?
 | a session, a killzone, a level of volatility | `domain/sessions.py`, `domain/market_context.py` |
 | a command | `cli/`, one module a command |
 | a read function for people | `api.py` |
+| a function that brings candles in, for people | `intake.py` |
 """

@@ -1,4 +1,4 @@
-"""Read stored candles, indicators and features from your own code.
+"""Read stored candles, indicators, features and scores from your own code.
 
 >>> from data_platform.api import load_ohlcv
 >>> load_ohlcv("binance/BTC-USDT", "1h", "2024-01-01", "2024-02-01")
@@ -25,6 +25,7 @@ from data_platform.operations.lookup import (
     add_close,
     look_up,
     look_up_known,
+    to_series,
     to_time,
 )
 from data_platform.settings import load_settings
@@ -139,24 +140,11 @@ def load_indicators(  # noqa: PLR0913  # as `load_ohlcv`
 ) -> "pl.DataFrame | pd.DataFrame":
     """Return filled candles with the configured indicators; row t uses candles <= t.
 
-    Args:
-        market: exchange and pair, as `load_ohlcv`.
-        timeframe: `1m` to `1d`.
-        start: first opening time.
-        end: end of the range, exclusive.
-        frame: which library's frame to return.
-        allow_missing: leave out months that are not stored or damaged instead of raising.
-        as_of: read what was known at this time; None: what is known now.
-        snapshot: read what the snapshot of this name holds, whatever was corrected since.
+    Arguments and errors are those of `load_ohlcv`.
 
     Returns:
         The columns of `load_ohlcv`, is_filled, fill_method, segment, the indicators, and
         available_at: the candle's close, before which nobody can know the row. Sorted.
-
-    Raises:
-        NotStoredError: a month of the range was never materialized.
-        DamagedFileError: a stored file is gone, torn or changed.
-        WrongUseError: an argument cannot be understood.
     """
     shelf = (None, as_of, snapshot)
     loaded = _load(Question("indicators", market, timeframe, start, end, *shelf, allow_missing))
@@ -232,6 +220,28 @@ def load_features(  # noqa: PLR0913  # as `load_ohlcv`, and the set
     shelf = (feature_set, as_of, snapshot)
     loaded = _load(Question("features", market, timeframe, start, end, *shelf, allow_missing))
     return _handed_out(add_close(loaded, to_timeframe(timeframe)), frame)
+
+
+def load_scores(market: str, timeframe: str) -> pl.DataFrame:
+    """Return how good the stored candles of each month are, as it was noted last.
+
+    Args:
+        market: exchange and pair, as `load_ohlcv`.
+        timeframe: `1m` to `1d`.
+
+    Returns:
+        A row a month, sorted by period: the day of the score, candles expected and stored, the
+        five components and the scores by both profiles, 0 to 1 (null: absent); the view `quality`
+        of `data-platform query` holds every day's.
+
+    Raises:
+        WrongUseError: an argument cannot be understood.
+    """
+    with _opened() as (lake, known):
+        series = to_series(lake.store, known, market, timeframe)
+        scores = lake.scores.newest(series.exchange, series.timeframe)
+    own = scores.filter(pl.col("pair") == series.pair.key)
+    return own.drop("timeframe", "pair", "basis").sort("period")
 
 
 def get_features(

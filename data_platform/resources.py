@@ -4,13 +4,12 @@ A run's config can point a lake or an exchange elsewhere; keys are read from the
 name and never stored.
 """
 
-import os
 from datetime import timedelta
 
 import dagster as dg
 from pydantic import PrivateAttr
 
-from data_platform.domain.errors import ConfigError
+from data_platform.config.environment import read_api_key
 from data_platform.domain.exchanges import exchange_row
 from data_platform.operations.lake import Lake, open_lake
 from data_platform.settings import ExchangeSettings, Settings
@@ -78,22 +77,10 @@ class SourceResource(dg.ConfigurableResource[CandleSource]):
             requests_per_minute=self.requests_per_minute,
             timeout=timedelta(seconds=self.timeout_seconds),
             grace=timedelta(seconds=self.grace_seconds),
-            api_key=self._key(),
+            api_key=read_api_key(self.exchange, self.api_key_env),
             priority=priority,
         )
         return CcxtSource(access, breakers)
-
-    def _key(self) -> str | None:
-        if self.api_key_env is None:
-            return None
-        key = os.environ.get(self.api_key_env, "")
-        if not key or any(letter.isspace() for letter in key):
-            # Not even the name: somebody may have put the key in its place.
-            raise ConfigError(
-                f"exchanges.{self.exchange}.api_key_env: the environment variable that it names is "
-                "not set, is empty or holds spaces; set it to the key, or remove this line."
-            )
-        return key
 
 
 def source_key(exchange: str) -> str:

@@ -6,12 +6,19 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from data_platform.api import get_features, load_features, load_indicators, load_ohlcv
+from data_platform.api import (
+    get_features,
+    load_features,
+    load_indicators,
+    load_ohlcv,
+    load_scores,
+)
 from data_platform.domain.errors import DamagedFileError, NotStoredError, WrongUseError
 from data_platform.domain.markets import Pair
 from data_platform.domain.periods import Period
 from data_platform.storage.manifest import Manifest
 from data_platform.storage.partition_store import PartitionStore
+from data_platform.storage.scores import ScoreRow, Scores
 from data_platform.storage.snapshots import Snapshots
 from data_platform_tests.storage.lake import (
     at,
@@ -207,3 +214,42 @@ def test_what_was_known_and_what_was_pinned_stay_readable_after_a_correction(
         found = load_ohlcv("binance/BTC-USDT", "1h", *JANUARY, **shelf)
         assert found.equals(candles(range(48)))
     assert load_ohlcv("binance/BTC-USDT", "1h", *JANUARY)["close"][3] == 903.0
+
+
+def test_scores_are_those_noted_last_of_each_month(store: PartitionStore) -> None:
+    assert load_scores("binance/BTC-USDT", "1h").is_empty()
+    noted = [("2024-02", 1, 0.9), ("2024-01", 1, 0.5), ("2024-01", 2, 0.75)]
+    for pair, halved in (("BTC/USDT", 1), ("ETH/USDT", 2)):
+        for month, day, score in noted:
+            row = _score(date(2024, 3, day), score / halved)
+            period = Period(2024, int(month[-1]))
+            part = partition(of=series(pair=pair), period=period)
+            with store.state.write() as connection:
+                Scores(store.state).record(connection, [(part, row)])
+    found = load_scores("Binance/btcusdt", "1H")
+    assert found.select("period", "day", "score_five").rows() == [
+        ("2024-01", "2024-03-02", 0.75),
+        ("2024-02", "2024-03-01", 0.9),
+    ]
+    assert (found["stored"][0], found["validity"][0], found["accuracy"][0]) == (700, 1.0, None)
+    with pytest.raises(WrongUseError, match="DOGE"):
+        load_scores("binance/DOGEUSDT", "1h")
+
+
+def _score(day: date, score: float) -> ScoreRow:
+    return ScoreRow(
+        day=day,
+        expected=744,
+        stored=700,
+        completeness=score,
+        validity=1.0,
+        consistency=None,
+        accuracy=None,
+        timeliness=None,
+        score_five=score,
+        score_four=0.6,
+        absent="consistency, accuracy, timeliness",
+        profiles="",
+        basis="",
+        checked_at=utc(2024),
+    )

@@ -19,7 +19,7 @@ LINES: tuple[frozenset[str], ...] = (
     frozenset({"runs", "stuck_runs"}),
     frozenset({"checks"}),
     frozenset({"assets"}),
-    frozenset({"api", "resources", "partitions"}),
+    frozenset({"api", "intake", "resources", "partitions"}),
     frozenset({"settings"}),
     frozenset({"config"}),
     frozenset({"operations"}),

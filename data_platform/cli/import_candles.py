@@ -13,10 +13,9 @@ from data_platform.converters.binance_archive import read_archive
 from data_platform.converters.foreign import READERS, ForeignFormat, Unit
 from data_platform.domain.errors import DataPlatformError, WrongUseError
 from data_platform.domain.markets import Series, to_exchange, to_pair
-from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.import_candles import Import, ImportReport, import_candles
 from data_platform.operations.lake import Lake, opened_lake
-from data_platform.settings import ExchangeSettings, Settings, load_settings
+from data_platform.settings import Settings, load_settings
 
 ARCHIVE = "binance-archive"
 GUESSED = {".csv": "csv", ".parquet": "parquet", ".feather": "freqtrade", ".zip": ARCHIVE}
@@ -77,7 +76,7 @@ def import_command(files: Sequence[Path], **options: Any) -> None:  # noqa: ANN4
     exchange = settings.exchanges[to_exchange(options["exchange"], list(settings.exchanges))]
     pair = to_pair(options["pair"], exchange.pairs)
     series = Series(exchange.name, pair, options["timeframe"])
-    _require_timeframe(exchange, options["timeframe"])
+    exchange.require_fetched(options["timeframe"])
     is_whole = True
     with opened_lake(settings.data_root, settings.state_url) as lake:
         for path in files:
@@ -144,12 +143,3 @@ def _to_columns(texts: Sequence[str]) -> dict[str, str]:
             raise WrongUseError(f"--column {text!r}: expected ours=theirs, such as volume=Vol.")
         columns[ours.strip()] = theirs
     return columns
-
-
-def _require_timeframe(exchange: ExchangeSettings, timeframe: Timeframe) -> None:
-    if timeframe not in exchange.fetched:
-        names = ", ".join(it.name for it in exchange.fetched)
-        raise WrongUseError(
-            f"{exchange.name} {timeframe}: expected a configured timeframe that is not derived "
-            f"({names}); a derived one is computed from its finer candles."
-        )

@@ -3,6 +3,7 @@
 Stays out: the files that they name (`settings.py`).
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -78,3 +79,25 @@ def read_variable(environ: Mapping[str, str], name: str) -> str | None:
     if value is not None and (not value.strip() or "\0" in value):
         raise ConfigError(f"{name} is set but empty; give it a value or unset it.")
     return value
+
+
+def read_api_key(exchange: str, variable: str | None) -> str | None:
+    """Return the key of an exchange; None: none is configured, public candles need none.
+
+    Args:
+        exchange: whose key.
+        variable: the name of the environment variable that holds it.
+
+    Raises:
+        ConfigError: a key is configured and not in the environment.
+    """
+    if variable is None:
+        return None
+    key = os.environ.get(variable, "")
+    if not key or any(letter.isspace() for letter in key):
+        # Not even the name: somebody may have put the key in its place.
+        raise ConfigError(
+            f"exchanges.{exchange}.api_key_env: the environment variable that it names is not set, "
+            "is empty or holds spaces; set it to the key, or remove this line."
+        )
+    return key

@@ -78,6 +78,19 @@ class ExchangeSettings:
         """Return the timeframes that are asked for; the others are computed from them."""
         return [each for each in self.timeframes if each not in self.derive]
 
+    def require_fetched(self, timeframe: Timeframe) -> None:
+        """Refuse a timeframe whose candles cannot come from outside.
+
+        Raises:
+            WrongUseError: it is not configured, or derived.
+        """
+        if timeframe not in self.fetched:
+            names = ", ".join(it.name for it in self.fetched)
+            raise WrongUseError(
+                f"{self.name} {timeframe}: expected a configured timeframe that is not derived "
+                f"({names}); a derived one is computed from its finer candles."
+            )
+
     def reach(self, timeframe: Timeframe) -> timedelta | None:
         """Return how far back its candles go; None: to the listing, or they are computed."""
         return None if timeframe in self.derive else self.row.reach(timeframe)
