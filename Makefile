@@ -43,7 +43,7 @@ demo-ui: install ## The demo, then the Dagster UI on it with sensors running
 	data-platform demo --ui
 
 test: install ## Run the tests (11 minutes on 2 cores)
-	pytest -n 2 $(ARGS)
+	pytest -n 2 --dist worksteal $(ARGS)
 
 test-slow: install ## Run the tests that take minutes
 	pytest -m slow $(ARGS)
@@ -56,7 +56,7 @@ test-pythons: install ## Run the short suite on every other installed Python fro
 	  .venv/bin/python -c "import sys; sys.exit(sys.version_info[1] == $$minor)" || continue; \
 	  echo "Python 3.$$minor: $$python"; \
 	  UV_PROJECT_ENVIRONMENT=.cache/venv-3.$$minor $(UV) sync --frozen --quiet --python "$$python"; \
-	  .cache/venv-3.$$minor/bin/pytest -n 2 $(SHORT); \
+	  .cache/venv-3.$$minor/bin/pytest -n 2 --dist worksteal $(SHORT); \
 	done
 
 .cache/consumers/%/.installed: data_platform_tests/converters/consumers/%.txt .venv/.installed
