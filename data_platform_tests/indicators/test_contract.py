@@ -1,7 +1,8 @@
 """What every indicator owes: causality, segments, warm-up, and the values of `ta` after it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
+from functools import cache
 
 import numpy as np
 import polars as pl
@@ -150,9 +151,39 @@ FIRST_ROWS = {
 
 every_name = pytest.mark.parametrize("name", NAMES)
 
+# Computed once of each indicator and read by many tests: frames cannot change, arrays are locked.
+ColumnsOf = Callable[[str], pl.DataFrame]
+ExpectedOf = Callable[[str], Mapping[str, np.ndarray]]
+
 
 def columns_of(frame: pl.DataFrame, name: str) -> pl.DataFrame:
     return add_indicators(frame, (name,)).select(output_columns((name,)))
+
+
+@pytest.fixture(scope="module")
+def of_filled(filled: pl.DataFrame) -> ColumnsOf:
+    return cache(lambda name: columns_of(filled, name))
+
+
+@pytest.fixture(scope="module")
+def of_broken(broken: pl.DataFrame) -> ColumnsOf:
+    return cache(lambda name: columns_of(broken, name))
+
+
+@pytest.fixture(scope="module")
+def expected(filled: pl.DataFrame) -> ExpectedOf:
+    return cache(lambda name: expected_of(filled, name))
+
+
+def assert_close(
+    found: np.ndarray, expected: np.ndarray, *, share: float = 0.0, least: float = 0.0
+) -> None:
+    """Hold each value within a share of the expected one or within `least`; NaN is NaN."""
+    assert found.shape == expected.shape
+    room = np.maximum(share * np.abs(expected), least)
+    unknown = np.isnan(found) & np.isnan(expected)
+    for row in np.flatnonzero(~((np.abs(found - expected) <= room) | unknown)):
+        pytest.fail(f"row {row}: expected {expected[row]}, found {found[row]}")
 
 
 def needs_all(name: str) -> bool:
@@ -208,21 +239,25 @@ def test_rows_and_given_columns_stay(filled: pl.DataFrame, name: str) -> None:
 
 @every_name
 @pytest.mark.parametrize("rows", [0, 1, 2, 3])
-def test_few_rows_are_as_many_rows(filled: pl.DataFrame, name: str, rows: int) -> None:
+def test_few_rows_are_as_many_rows(
+    filled: pl.DataFrame, of_filled: ColumnsOf, name: str, rows: int
+) -> None:
     result = add_indicators(filled.head(rows), (name,))
     assert result.height == rows
-    assert result.schema == add_indicators(filled, (name,)).schema
+    assert result.schema == filled.hstack(of_filled(name)).schema
 
 
 @every_name
-def test_an_indicator_reads_what_it_says(filled: pl.DataFrame, name: str) -> None:
+def test_an_indicator_reads_what_it_says(
+    filled: pl.DataFrame, of_filled: ColumnsOf, name: str
+) -> None:
     inputs = parse_name(name)[0].inputs
     others = [it for it in ("open", "high", "low", "close", "volume") if it not in inputs]
     without = filled.with_columns(pl.lit(None, pl.Float64).alias(it) for it in others)
-    assert columns_of(without, name).equals(columns_of(filled, name))
+    assert columns_of(without, name).equals(of_filled(name))
     for it in inputs:
         less = filled.with_columns(pl.col(it) * pl.int_range(pl.len()).sqrt())
-        assert not columns_of(less, name).equals(columns_of(filled, name))
+        assert not columns_of(less, name).equals(of_filled(name))
 
 
 @pytest.fixture(scope="module")
@@ -260,28 +295,34 @@ def test_prices_may_be_tiny_or_huge(filled: pl.DataFrame, name: str, factor: flo
             assert values.is_null().equals(usual[column.name].is_null())
             if column.unit in {PERCENT, FRACTION, FLAG}:
                 expected = usual[column.name].to_numpy()
-                assert values.to_numpy() == pytest.approx(expected, abs=1e-6, nan_ok=True)
+                assert_close(values.to_numpy(), expected, least=1e-6)
 
 
 @every_name
 @pytest.mark.parametrize("rows", [1, 30, 698, 701, 1541, 2999])
-def test_rows_cut_off_later_change_nothing(broken: pl.DataFrame, name: str, rows: int) -> None:
-    whole = columns_of(broken, name).head(rows)
+def test_rows_cut_off_later_change_nothing(
+    broken: pl.DataFrame, of_broken: ColumnsOf, name: str, rows: int
+) -> None:
+    whole = of_broken(name).head(rows)
     assert columns_of(broken.head(rows), name).equals(whole)
 
 
 @every_name
 @pytest.mark.parametrize("row", [0, 29, 698, 1520, 2500])
-def test_another_future_changes_nothing(broken: pl.DataFrame, name: str, row: int) -> None:
-    whole = columns_of(broken, name).head(row + 1)
+def test_another_future_changes_nothing(
+    broken: pl.DataFrame, of_broken: ColumnsOf, name: str, row: int
+) -> None:
+    whole = of_broken(name).head(row + 1)
     assert columns_of(perturbed(broken, row), name).head(row + 1).equals(whole)
 
 
 @every_name
-def test_another_past_beyond_the_break_changes_nothing(broken: pl.DataFrame, name: str) -> None:
+def test_another_past_beyond_the_break_changes_nothing(
+    broken: pl.DataFrame, of_broken: ColumnsOf, name: str
+) -> None:
     parts = [columns_of(part, name) for part in broken.partition_by("segment", maintain_order=True)]
     assert len(parts) == 5
-    assert pl.concat(parts).equals(columns_of(broken, name))
+    assert pl.concat(parts).equals(of_broken(name))
 
 
 @every_name
@@ -299,19 +340,23 @@ def test_the_result_does_not_depend_on_where_history_is_cut(
 
 @every_name
 @pytest.mark.parametrize("start", [710, 1505, 1545, 2300])
-def test_history_may_hold_breaks(broken: pl.DataFrame, name: str, start: int) -> None:
+def test_history_may_hold_breaks(
+    broken: pl.DataFrame, of_broken: ColumnsOf, name: str, start: int
+) -> None:
     history = history_of(broken, name, start)
-    whole = columns_of(broken, name).slice(start)
+    whole = of_broken(name).slice(start)
     assert columns_of(broken.slice(start - history), name).slice(history).equals(whole)
 
 
 @every_name
-def test_a_tenth_of_the_warm_up_would_not_be_enough(filled: pl.DataFrame, name: str) -> None:
+def test_a_tenth_of_the_warm_up_would_not_be_enough(
+    filled: pl.DataFrame, of_filled: ColumnsOf, name: str
+) -> None:
     rows = to_recipe(name).warm_up
     # The slowest weight of KAMA is that of a market that stands still.
     if rows == ALL or rows < 100 or name.startswith(("vwap_session", "kama")):
         return
-    whole = columns_of(filled, name).slice(2400)
+    whole = of_filled(name).slice(2400)
     cut = columns_of(filled.slice(2400 - rows // 10), name).slice(rows // 10)
     assert not cut.equals(whole)
 
@@ -349,7 +394,7 @@ def test_a_price_that_never_moved_is_no_error(filled: pl.DataFrame, name: str) -
             assert values.is_finite().all()
             if column.unit == PRICE and not column.name.startswith(("macd", "dpo", "ao", "atr")):
                 known = values.drop_nulls().to_numpy()
-                assert known == pytest.approx(np.full(len(known), 78.8935), rel=1e-13)
+                assert_close(known, np.full(len(known), 78.8935), share=1e-13)
 
 
 def with_one_number_changed(indicator: Indicator) -> Iterator[str]:
@@ -420,38 +465,41 @@ def expected_of(frame: pl.DataFrame, name: str) -> dict[str, np.ndarray]:
     ours = textbook_values(frame, name)
     assert not theirs.keys() & (ours.keys() - {"bb_middle" + suffix})
     assert len(numbers) == len(indicator.parameters)
-    return theirs | {column: np.array(values, dtype=float) for column, values in ours.items()}
+    found = theirs | {column: np.array(values, dtype=float) for column, values in ours.items()}
+    for values in found.values():
+        values.setflags(write=False)
+    return found
 
 
 @every_name
 def test_after_the_warm_up_the_values_are_those_of_ta_or_the_textbook(
-    filled: pl.DataFrame, name: str
+    filled: pl.DataFrame, of_filled: ColumnsOf, expected: ExpectedOf, name: str
 ) -> None:
     # Where they begin, recursions differ: `ta` starts with the first value, Wilder with a mean.
-    result, expected = columns_of(filled, name), expected_of(filled, name)
+    result, wanted = of_filled(name), expected(name)
     if name == "log_roc_5":
-        assert not expected
+        assert not wanted
         return
     rows = to_recipe(name).warm_up
     start = 0 if rows == ALL else min(rows, 2400)
     for column in to_columns((name,)):
-        ours, theirs = result[column.name].to_numpy()[start:], expected[column.name][start:]
+        ours, theirs = result[column.name].to_numpy()[start:], wanted[column.name][start:]
         known = ~np.isnan(ours)
         assert known.sum() >= min(500, len(known))
         assert np.isfinite(theirs[known]).all()
         scale = scale_of(filled, column.unit, theirs[known])
         # The stochastic of a stochastic magnifies the last bits of the averages below it.
         share = 1e-9 if name.startswith("stc") else 1e-12
-        assert ours[known] == pytest.approx(theirs[known], rel=1e-9, abs=share * scale)
+        assert_close(ours[known], theirs[known], share=1e-9, least=share * scale)
 
 
 @every_name
 def test_where_ours_is_null_theirs_is_nothing_or_a_departure(
-    filled: pl.DataFrame, name: str
+    of_filled: ColumnsOf, expected: ExpectedOf, name: str
 ) -> None:
-    result, expected = columns_of(filled, name), expected_of(filled, name)
+    result = of_filled(name)
     rows = to_recipe(name).warm_up
-    for column, theirs in expected.items():
+    for column, theirs in expected(name).items():
         unknown = result[column].is_null().to_numpy()
         unknown[: 0 if rows == ALL else rows] = False
         assert not np.isfinite(theirs[unknown]).any()
