@@ -5,7 +5,7 @@ module.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
@@ -31,6 +31,19 @@ class ExportFile:
 
     def __str__(self) -> str:
         return f"{self.series} {self.period or 'all months'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """One month of a file that holds several."""
+
+    period: Period
+    rows: int
+    """At least one."""
+    content_hash: str
+    """The same hash, the same rows."""
+    read: Callable[[], pl.DataFrame]
+    """Return its candles, `CANDLE_SCHEMA`, sorted."""
 
 
 Companions = dict[PurePosixPath, Callable[[Path], None]]
@@ -75,6 +88,11 @@ class Converter:
 
     Places and bytes are the same for every month and timeframe of a market, so that runs in any
     order, or at once, leave the same files."""
+    renew: Callable[[Sequence[Month], ExportFile, Path, Path | None], None] | None = None
+    """Write a whole pair's months to a path, taking from an older file what it holds already.
+
+    The older file is one of this function's, whole and unchanged, or None; the bytes are the same
+    with and without it. None: `write` makes the file of all candles."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,19 @@
 """Hand stored candles to other programs: one file per month or per pair, as the program wants.
 
-A whole-pair file is rebuilt from all stored months, once per run and pair; what has not changed
-is not written again. Formats stand in `converters`.
+A whole-pair file is made of all stored months, once per run and pair; what has not changed is not
+written again, or is taken from the older file. Formats stand in `converters`.
 """
 
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cache
-from pathlib import PurePosixPath
+from functools import partial
+from pathlib import Path, PurePosixPath
 
 import polars as pl
 
-from data_platform.converters.converter import Converter, ExportFile
+from data_platform.converters.converter import Converter, ExportFile, Month
 from data_platform.domain.errors import DataPlatformError
 from data_platform.domain.layers import LAYERS_BY_NAME, Partition
 from data_platform.domain.markets import Series
@@ -161,14 +161,15 @@ def _report(
 def _publish(
     lake: Lake, file: ExportFile, converter: Converter, months: Sequence[JournalRow]
 ) -> CommitResult:
-    candles = cache(lambda: _candles(lake, file.series, months))
+    write = partial(_write, lake, file, converter, months)
     return lake.store.publish(
         Export(
             layer=converter.name,
             series=file.series,
             period=file.period,
             path=converter.path(file) if months else PurePosixPath(),
-            write=lambda path: converter.write(candles(), file, path),
+            write=write,
+            renew=(lambda older, path: write(path, older)) if converter.renew else None,
             companions=converter.companions(file) if months else {},
             source_hash=_source_hash(months),
             months=tuple(row.period for row in months if row.period),
@@ -183,6 +184,25 @@ def _publish(
             fetched_at=datetime.now(tz=UTC),
         ),
     )
+
+
+def _write(
+    lake: Lake,
+    file: ExportFile,
+    converter: Converter,
+    rows: Sequence[JournalRow],
+    path: Path,
+    older: Path | None = None,
+) -> None:
+    if converter.renew is None:
+        converter.write(_candles(lake, file.series, rows), file, path)
+        return
+    months = [
+        Month(row.period, row.rows, row.content_hash, partial(_candles, lake, file.series, [row]))
+        for row in rows
+        if row.period
+    ]
+    converter.renew(months, file, path, older)
 
 
 def _months(book: JournalBook, file: ExportFile) -> list[JournalRow]:

@@ -24,6 +24,10 @@ Merge = Callable[[pl.DataFrame | None, pl.DataFrame], pl.DataFrame]
 Writer = Callable[[Path], None]
 """Writes a whole file to a path that does not exist."""
 
+Renewal = Callable[[Path, Path], None]
+"""(an older file, a path that does not exist) -> writes a whole file there, taking over what the
+older one holds already."""
+
 Audit = Callable[[pl.DataFrame], tuple[pl.DataFrame, pl.DataFrame]]
 """Rows -> (those that may be stored, those refused with a column `reason`)."""
 
@@ -90,6 +94,8 @@ class Export:
     """Candles inside; 0: no file is made."""
     first: datetime | None
     last: datetime | None
+    renew: Renewal | None = None
+    """Writes the same bytes as `write` and needs the older file for it, whole and unchanged."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ Holds where and when an export file is written; what is inside is the converters
 """
 
 from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
 
 from data_platform.domain.layers import Partition
 from data_platform.storage.atomic import FileState, publish_file
@@ -50,12 +52,13 @@ def publish_export(layout: Layout, state: State, export: Export, note: CommitNot
             if file.belongs_to(export.period)
         ]
         current = _is_current(row, export, note)
-        # A file that gives way need not be hashed: of five years of 1m that is a fifth of the time.
-        is_damaged = bool(files.damaged(own, hashed=lambda _: current))
+        # A file that gives way, and of which nothing stays, need not be hashed.
+        is_damaged = bool(files.damaged(own, hashed=lambda _: current or bool(export.renew)))
         if current and not is_damaged:
             return _result(export, layout, written=False)
         companions = _write_companions(layout, export) if export.rows else {}
-        written = _write(layout, export) if export.rows else {}
+        older = _older(layout, row, note) if own and not is_damaged else None
+        written = _write(layout, export, older) if export.rows else {}
         entry = _entry(export, written, note.reason or _reason(row, is_damaged=is_damaged))
         with state.write() as connection:
             append_row(connection, key, row, entry, note)
@@ -72,9 +75,17 @@ def _is_current(row: JournalRow | None, export: Export, note: CommitNote) -> boo
     return told == (export.source_hash, export.rows, export.months)
 
 
-def _write(layout: Layout, export: Export) -> dict[str, FileState]:
+def _older(layout: Layout, row: JournalRow | None, note: CommitNote) -> Path | None:
+    """Return the file that gives way, where the same code has made it."""
+    if row is None or row.path is None or row.code_version != note.code_version:
+        return None
+    return layout.root / row.path
+
+
+def _write(layout: Layout, export: Export, older: Path | None) -> dict[str, FileState]:
     path = layout.export(export.path)
-    return {layout.relative(path): publish_file(export.write, path)}
+    write = partial(export.renew, older) if export.renew and older else export.write
+    return {layout.relative(path): publish_file(write, path)}
 
 
 def _write_companions(layout: Layout, export: Export) -> dict[str, FileState]:

@@ -93,6 +93,7 @@ def test_every_module_of_a_program_is_listed() -> None:
     folder = Path(freqtrade_module.__file__).parent
     # What foreign candles are read by is listed in `READERS` and by the command `import`.
     others = {"__init__", "converter", "fixed_point", "foreign", "binance_archive", "nautilus_csv"}
+    others |= {"record_batches"}
     modules = {path.stem for path in folder.glob("*.py")} - others
     assert {converter.name for converter in CONVERTERS} == modules
 

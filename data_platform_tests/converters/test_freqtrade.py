@@ -1,15 +1,19 @@
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 
-from data_platform.converters.converter import ExportFile
-from data_platform.converters.freqtrade import CONVERTER
+from data_platform.converters.converter import ExportFile, Month
+from data_platform.converters.freqtrade import CONVERTER, renew_feather
 from data_platform.domain.candles import CANDLE_SCHEMA
 from data_platform.domain.errors import ExportError
 from data_platform.domain.markets import Pair, Series
+from data_platform.domain.periods import Period, periods_between
 from data_platform.domain.timeframes import to_timeframe
 
 
@@ -32,6 +36,60 @@ def test_pandas_reads_freqtrades_columns(tmp_path: Path) -> None:
         }
     )
     pd.testing.assert_frame_equal(pd.read_feather(tmp_path / "pair.feather"), expected)
+
+
+MONTHS = tuple(periods_between(datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 7, 1, tzinfo=UTC)))
+
+
+def month(period: Period, rows: int, start: int = 0, *, version: int = 0) -> Month:
+    """Return a month of minutes, told apart by its version."""
+    first = period.start + timedelta(minutes=start)
+    frame = pl.DataFrame(
+        [(first + timedelta(minutes=at), 1.1, 1.4, 1.0, 1.2 + version, 7.0) for at in range(rows)],
+        schema=CANDLE_SCHEMA,
+        orient="row",
+    )
+    return Month(period, rows, f"{period} {version}", lambda: frame)
+
+
+def unread(month: Month) -> Month:
+    def read() -> pl.DataFrame:
+        raise AssertionError(f"{month.period} was read")
+
+    return replace(month, read=read)
+
+
+def renew(months: Sequence[Month], path: Path, older: Path | None = None) -> bytes:
+    renew_feather(months, export_file(timeframe="1m"), path, older)
+    return path.read_bytes()
+
+
+def test_a_month_is_taken_from_the_older_file_while_its_batch_is_the_same(tmp_path: Path) -> None:
+    # 30,000 rows a month, 100,000 a batch: three months in each.
+    months = [month(period, 30_000) for period in MONTHS]
+    older = tmp_path / "older"
+    renew(months[:5], older)
+    assert [it.num_rows for it in batches_of(older)] == [90_000, 60_000]
+    grown = renew([*map(unread, months[:3]), *months[3:]], tmp_path / "grown", older)
+    assert grown == renew(months, tmp_path / "whole")
+    assert [it.num_rows for it in batches_of(tmp_path / "whole")] == [90_000, 90_000]
+    corrected = [months[0], month(MONTHS[1], 30_000, version=1), months[2]]
+    rest = map(unread, months[3:5])
+    found = renew([*corrected, *rest], tmp_path / "corrected", older)
+    assert found == renew([*corrected, *months[3:5]], tmp_path / "corrected, whole")
+    close = pl.concat([it.read() for it in [*corrected, *months[3:5]]])["close"].to_list()
+    assert CONVERTER.read(tmp_path / "corrected")["close"].to_list() == close
+
+
+def batches_of(path: Path) -> list[pa.RecordBatch]:
+    with pa.ipc.open_file(path) as reader:
+        return [reader.get_batch(at) for at in range(reader.num_record_batches)]
+
+
+def test_a_month_with_candles_of_another_is_refused(tmp_path: Path) -> None:
+    strays = [month(MONTHS[0], 10), month(MONTHS[1], 10, start=-1)]
+    with pytest.raises(ExportError, match="expected candles of this month only"):
+        renew(strays, tmp_path / "pair.feather")
 
 
 # The right-hand names are those of Freqtrade 2026.9's own `_pair_data_filename`.

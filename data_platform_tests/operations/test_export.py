@@ -1,20 +1,23 @@
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 import polars as pl
 import pytest
 
-from data_platform.converters import CONVERTERS
+from data_platform.converters import CONVERTERS, freqtrade
 from data_platform.converters.converter import Converter, ExportFile, no_companions
 from data_platform.converters.freqtrade import CONVERTER as FREQTRADE
 from data_platform.converters.nautilus import CONVERTER as NAUTILUS
 from data_platform.domain.errors import ExportError
+from data_platform.domain.markets import Series
 from data_platform.operations.export import export_layer, stale_export_months
 from data_platform.operations.journal_book import JournalBook
 from data_platform.operations.lake import Lake
 from data_platform.operations.report import LayerReport
 from data_platform.operations.watch import Progress, StoppedError, Watch, nobody_watches
 from data_platform.storage.inventory import Chosen
+from data_platform.storage.partition_store import PartitionStore
 from data_platform.storage.survey import survey
 from data_platform_tests.damage import DAMAGES, damage
 from data_platform_tests.factories import (
@@ -72,6 +75,49 @@ def test_file_of_a_pair_is_written_once_a_run(lake: Lake) -> None:
     assert [it.outcome for it in report.partitions] == ["written"] * 3
     [row] = lake.store.journal_rows("freqtrade", "binance")
     assert row.version == 1
+
+
+def test_a_new_candle_reads_the_months_of_its_batch_and_a_correction_reaches_an_old_one(
+    lake: Lake, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(freqtrade, "_BATCH_ROWS", 250)
+    store_candles(lake, SERIES, TRUTH)
+    export(lake, FREQTRADE)
+    read: list[str] = []
+    read_range = lake.store.read_range
+
+    def watched(layer: str, series: Series, start: datetime, end: datetime) -> pl.DataFrame:
+        read.append(f"{start:%Y-%m-%d} {end:%Y-%m-%d}")
+        return read_range(layer, series, start, end)
+
+    monkeypatch.setattr(PartitionStore, "read_range", lambda _, *asked: watched(*asked))
+    # 132 rows in January, 174 in February, 114 in March: no two in a batch of 250.
+    grown = pl.concat([TRUTH, candles_at(grid("2024-03-20", "2024-03-21", "4h"))])
+    store_candles(lake, SERIES, grown)
+    read.clear()
+    export(lake, FREQTRADE)
+    assert read == ["2024-03-01 2024-04-01"]
+    assert FREQTRADE.read(file_in(root, FREQTRADE)).equals(grown)
+    late = pl.col("open_time") == time("2024-01-15")
+    corrected = grown.with_columns(volume=pl.when(late).then(3.25).otherwise("volume"))
+    store_candles(lake, SERIES, corrected.filter(late))
+    read.clear()
+    export(lake, FREQTRADE)
+    assert read == ["2024-01-01 2024-02-01"]
+    assert FREQTRADE.read(file_in(root, FREQTRADE)).equals(corrected)
+
+
+def test_rot_of_an_old_month_does_not_live_on_when_a_candle_is_added(
+    lake: Lake, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(freqtrade, "_BATCH_ROWS", 250)
+    store_candles(lake, SERIES, TRUTH)
+    export(lake, FREQTRADE)
+    damage(file_in(root, FREQTRADE), "rotten")
+    grown = pl.concat([TRUTH, candles_at(grid("2024-03-20", "2024-03-21", "4h"))])
+    store_candles(lake, SERIES, grown)
+    export(lake, FREQTRADE)
+    assert FREQTRADE.read(file_in(root, FREQTRADE)).equals(grown)
 
 
 def test_nautilus_has_one_file_a_month(lake: Lake, root: Path) -> None:

@@ -162,6 +162,43 @@ def test_a_writer_that_fails_leaves_the_old_file(store: PartitionStore, root: Pa
     assert everything(root) == {FILE: b"one file of candles"}
 
 
+def renewable(source_hash: str) -> Export:
+    """A file that tells whether anything was taken from the older one."""
+
+    def renew(older: Path, path: Path) -> None:
+        path.write_bytes(older.read_bytes() + b" and more")
+
+    return replace(export(b"anew", source_hash), renew=renew)
+
+
+def test_a_whole_older_file_is_taken_over(store: PartitionStore, root: Path) -> None:
+    store.publish(renewable("aa"), NOTE)
+    assert everything(root) == {FILE: b"anew"}
+    store.publish(renewable("bb"), NOTE)
+    assert everything(root) == {FILE: b"anew and more"}
+    store.publish(replace(renewable("cc"), path=PurePosixPath("freqtrade/other")), NOTE)
+    assert everything(root)["exports/freqtrade/other"] == b"anew and more and more"
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_nothing_is_taken_over_from_a_damaged_file(
+    store: PartitionStore, root: Path, how: str
+) -> None:
+    store.publish(renewable("aa"), NOTE)
+    damage(root / FILE, how)
+    store.publish(renewable("bb"), NOTE)
+    assert everything(root) == {FILE: b"anew"}
+    assert store.journal_rows("freqtrade")[0].reason == "repair"
+
+
+def test_nothing_is_taken_over_from_what_other_code_has_made(
+    store: PartitionStore, root: Path
+) -> None:
+    store.publish(renewable("aa"), NOTE)
+    store.publish(renewable("bb"), replace(NOTE, code_version="2"))
+    assert everything(root) == {FILE: b"anew"}
+
+
 def test_a_path_outside_is_refused(store: PartitionStore, root: Path) -> None:
     with pytest.raises(StorageError, match="leaves the folder"):
         store.publish(replace(export(), path=PurePosixPath("../ohlcv/x")), NOTE)
