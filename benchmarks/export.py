@@ -3,8 +3,9 @@
 1. A year of 1m candles of one market written by our converters in this environment, and by each
    program's own writer in its own; both files read by its own loader. Best of several runs, reads
    of the two files in turn.
-2. One candle appended to 5 years of 1m: `export_layer` on a real lake, flushes included. Other work
-   on the machine shows in the seconds, not in the processor time.
+2. One candle appended to 5 years of 1m: `export_layer` on a real lake, flushes included, and what a
+   tick does besides: whether the files hold the stored candles, bar for bar. Other work on the
+   machine shows in the seconds, not in the processor time.
 
 Ratios count: both sides run on the same machine within minutes. `CONSUMERS_ENV` names the folder
 of the programs' environments, as for `make test-consumers`.
@@ -18,10 +19,12 @@ import os
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from statistics import median
 
 import polars as pl
 from stopwatch import seconds_of
@@ -36,6 +39,7 @@ from data_platform.domain.synthetic import generate_candles
 from data_platform.domain.timeframes import to_timeframe
 from data_platform.operations.export import export_layer
 from data_platform.operations.lake import Lake, open_lake
+from data_platform.operations.prove_exports import prove_exports
 from data_platform.operations.watch import nobody_watches
 from data_platform.storage.journal import CommitNote
 
@@ -49,6 +53,8 @@ READS = {
 }
 """What each program opens, below our exports."""
 BAR_APPEND = 0.5
+Spent = tuple[float, float]
+"""Seconds, and seconds of processor."""
 
 
 @dataclass(frozen=True)
@@ -173,24 +179,46 @@ def measure_append(folder: Path, months: int, rounds: int) -> None:
         store(lake, period, rows)
     for converter in CONVERTERS:
         export(lake, converter, [it for it, _ in by_month(candles)])
-    times: dict[str, list[tuple[float, float]]] = {converter.name: [] for converter in CONVERTERS}
+    spent: dict[str, list[tuple[Spent, Spent]]] = {converter.name: [] for converter in CONVERTERS}
     for at in range(candles.height - rounds, candles.height):
         row = candles[at : at + 1]
         period = month_of(row["open_time"][0])
         store(lake, period, row)
         for converter in CONVERTERS:
-            begun = time.process_time()
-            spent = seconds_of(partial(export, lake, converter, [period]))
-            times[converter.name].append((spent, time.process_time() - begun))
+            run = partial(export, lake, converter, [period])
+            check = partial(prove, lake, converter, period)
+            spent[converter.name].append((spent_by(run), spent_by(check)))
     lake.state.close()
     print(f"\none candle appended to {candles.height:,} candles in {months} months, {rounds} times")
-    for name, values in times.items():
-        ordered = sorted(spent for spent, _ in values)
-        processor = min(spent for _, spent in values)
-        print(
-            f"{name:<12}best {ordered[0]:.3f} s, median {ordered[len(ordered) // 2]:.3f} s (bar "
-            f"{BAR_APPEND} s); {processor:.3f} s of processor"
-        )
+    print(f"{'':<12}{'export, s (bar ' + str(BAR_APPEND) + ' for all)':>36}{'check, s':>36}")
+    print(f"{'':<12}" + f"{'best':>12}{'median':>12}{'processor':>12}" * 2)
+    for name, values in spent.items():
+        print_spent(name, values)
+    print_spent(
+        "all",
+        [tuple(map(sum_of, zip(*it, strict=True))) for it in zip(*spent.values(), strict=True)],
+    )
+
+
+def spent_by(run: Callable[[], object]) -> Spent:
+    """Return what one call costs."""
+    begun = time.process_time()
+    return seconds_of(run), time.process_time() - begun
+
+
+def sum_of(several: Iterable[Spent]) -> Spent:
+    """Return what several calls cost together."""
+    seconds, processor = zip(*several, strict=True)
+    return sum(seconds), sum(processor)
+
+
+def print_spent(name: str, values: Sequence[tuple[Spent, ...]]) -> None:
+    """Print a line: what the export and its check cost."""
+    cells = ""
+    for part in zip(*values, strict=True):
+        seconds, processor = zip(*part, strict=True)
+        cells += f"{min(seconds):>12.3f}{median(seconds):>12.3f}{min(processor):>12.3f}"
+    print(f"{name:<12}{cells}")
 
 
 def store(lake: Lake, period: Period, rows: pl.DataFrame) -> None:
@@ -209,6 +237,11 @@ def export(lake: Lake, converter: Converter, months: list[Period]) -> None:
     wanted = [Partition(converter.name, SERIES, month) for month in months]
     report = export_layer(lake, wanted, converter, nobody_watches())
     assert not report.failures, report.failures
+
+
+def prove(lake: Lake, converter: Converter, month: Period) -> None:
+    """Hold a program's files against the lake, as a run that has carried a month does."""
+    prove_exports(lake, converter, [SERIES], {f"{SERIES.pair.key}|{month}"})
 
 
 if __name__ == "__main__":
