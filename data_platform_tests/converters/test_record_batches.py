@@ -11,6 +11,7 @@ from pyarrow import feather
 from data_platform.converters.record_batches import Batch, write_batches
 
 SCHEMA = pa.schema([("date", pa.timestamp("ms", tz="UTC")), ("close", pa.float64())])
+PLAIN, ZSTD = pa.ipc.IpcWriteOptions(), pa.ipc.IpcWriteOptions(compression="zstd")
 LZ4 = pa.ipc.IpcWriteOptions(compression=pa.Codec("lz4", -3))
 
 
@@ -43,14 +44,13 @@ def write_by_pyarrow(numbers: Sequence[int], path: Path, options: pa.ipc.IpcWrit
     return path.read_bytes()
 
 
-@pytest.mark.parametrize("options", [LZ4, pa.ipc.IpcWriteOptions(), None], ids=str)
+@pytest.mark.parametrize("options", [LZ4, ZSTD, PLAIN], ids=["lz4", "zstd", "plain"])
 @pytest.mark.parametrize("count", [1, 2, 7, 60])
 def test_it_writes_what_pyarrow_writes(
-    count: int, options: pa.ipc.IpcWriteOptions | None, tmp_path: Path
+    count: int, options: pa.ipc.IpcWriteOptions, tmp_path: Path
 ) -> None:
-    given = options or pa.ipc.IpcWriteOptions(compression="zstd")
-    write_batches([batch(it) for it in range(count)], SCHEMA, given, tmp_path / "ours")
-    expected = write_by_pyarrow(range(count), tmp_path / "theirs", given)
+    write_batches([batch(it) for it in range(count)], SCHEMA, options, tmp_path / "ours")
+    expected = write_by_pyarrow(range(count), tmp_path / "theirs", options)
     assert (tmp_path / "ours").read_bytes() == expected
 
 

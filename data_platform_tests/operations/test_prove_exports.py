@@ -97,6 +97,15 @@ def test_row_too_few_or_too_many_is_named_with_its_time(
     assert verdicts(exported, converter) == {"2024-02": (1, [row])}
 
 
+@pytest.mark.parametrize("converter", CONVERTERS, ids=lambda it: it.name)
+def test_last_row_that_stands_twice_is_named(exported: Lake, converter: Converter) -> None:
+    path = file_of(exported, converter)
+    change(path, lambda table: pa.concat_tables([table, table.slice(table.num_rows - 1)]))
+    [(_, (count, rows))] = verdicts(exported, converter).items()
+    last = "2024-03-19 20:00:00" if converter.scope == "pair" else "2024-02-29 20:00:00"
+    assert (count, rows[0]["open_time"], rows[0]["fault"]) == (1, last, "not in the lake")
+
+
 @pytest.mark.parametrize(
     ("name", "first", "counts"),
     [
