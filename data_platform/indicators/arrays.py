@@ -115,18 +115,18 @@ def adaptive_average(values: Array, weights: Array, start: int, length: int) -> 
     return result
 
 
-def per_segment(kernel: Kernel, numbers: NDArray[np.int64], *arrays: Array) -> Array:
+def per_segment(kernel: Kernel, begins: NDArray[np.bool_], *arrays: Array) -> Array:
     """Return what a kernel returns of each segment's part of the arrays, put together.
 
     Args:
         kernel: takes as many arrays as are given.
-        numbers: each row's number within its segment, from 0.
+        begins: whether a segment begins with a row; one does with the first.
         arrays: of one length.
     """
-    edges = [*np.flatnonzero(numbers == 0).tolist(), len(numbers)]
+    edges = [*np.flatnonzero(begins).tolist(), len(begins)]
     if len(edges) <= 2:  # noqa: PLR2004  # one segment, or no rows at all
         return kernel(*arrays)
-    result = np.empty(len(numbers))
+    result = np.empty(len(begins))
     for start, end in pairwise(edges):
         result[start:end] = kernel(*(values[start:end] for values in arrays))
     return result
@@ -185,16 +185,19 @@ def _extreme(larger: np.ufunc, values: Array, rows: int) -> Array:
 
 
 def _age(values: Array, rows: int) -> Array:
-    ages, length = np.zeros(len(values)), 1
+    ages, length = np.zeros(len(values), np.int16), 1
     while length < rows:
         step = min(length, rows - length)
-        aged = np.full(len(values), np.nan)
-        # Where the older half reaches before the first value it is NaN, and so is its age.
+        # Choosing by arithmetic takes a third of the time of `where`: no branch can be foreseen.
         is_newer = values[step:] > values[:-step]
-        aged[step:] = np.where(is_newer, ages[step:], ages[:-step] + step)
-        ages, values = aged, _joined(np.maximum, values, values, step)
+        aged = ages[:-step] + np.int16(step)
+        aged += is_newer * (ages[step:] - aged)
+        ages[step:] = aged
+        values = _joined(np.maximum, values, values, step)
         length += step
-    return ages
+    result = ages.astype(np.float64)
+    result[: rows - 1] = np.nan
+    return result
 
 
 def _distances(values: Array, centers: Array, rows: int, power: int) -> Array:
@@ -224,11 +227,13 @@ def _fading(parts: Array, kept: float, length: int) -> Array:
 
 
 def _fading_by_row(parts: Array, kept: Array, length: int) -> Array:
-    total, kept, reach = parts.copy(), kept.copy(), 1
+    total, kept, reach, older = parts.copy(), kept.copy(), 1, np.empty(len(parts))
     while reach < min(length, len(parts)):
-        total[reach:] += kept[reach:] * total[:-reach]
-        kept[reach:] = kept[reach:] * kept[:-reach]
-        reach *= 2
+        np.multiply(kept[reach:], total[:-reach], out=older[reach:])
+        total[reach:] += older[reach:]
+        np.multiply(kept[reach:], kept[:-reach], out=older[reach:])
+        older[:reach] = kept[:reach]
+        kept, older, reach = older, kept, 2 * reach
     return total
 
 

@@ -1,5 +1,6 @@
 """What the traded volume says about the price: money flow, force, ease, the price that was paid."""
 
+import numpy as np
 import polars as pl
 
 from data_platform.indicators.averages import CLOSE, exponential, span
@@ -15,7 +16,8 @@ from data_platform.indicators.indicator import (
 )
 from data_platform.indicators.momentum import TYPICAL, typical_price
 from data_platform.indicators.windows import (
-    SEGMENT,
+    BEGINS_SEGMENT,
+    by_segment,
     lagged,
     ratio,
     settled,
@@ -102,12 +104,13 @@ def session_price() -> Recipe:
     """Return the recipe of the same since midnight, UTC; null before the day's first trade."""
     name = "vwap_session"
     text = "Volume-weighted mean typical price since 00:00 UTC."
-    day = [SEGMENT, "day"]
+    day = pl.col("open_time").dt.date()
+    begins = pl.col("begins_day")
     steps = (
         *_paid(),
-        pl.col("open_time").dt.date().alias("day"),
-        pl.col("paid").cum_sum().over(day).alias("paid_today"),
-        VOLUME.cum_sum().over(day).alias("volume_today"),
+        (BEGINS_SEGMENT | (day != day.shift(1))).alias("begins_day"),
+        by_segment(np.cumsum, pl.col("paid"), begins=begins).alias("paid_today"),
+        by_segment(np.cumsum, VOLUME, begins=begins).alias("volume_today"),
         ratio(pl.col("paid_today"), pl.col("volume_today")).alias(name),
     )
     return Recipe((Column(name, PRICE, text),), MINUTES_A_DAY - 1, steps)

@@ -22,6 +22,8 @@ ROW = "row_in_segment"
 
 SEGMENT = "segment"
 
+BEGINS_SEGMENT = pl.col(ROW) == 0
+
 NEGLIGIBLE = 1e-9
 """Below this share of the price an average move is no move: exchanges have no tick as fine. It
 is what remains of older moves in a market that stands still, and ratios of it mean nothing."""
@@ -117,13 +119,23 @@ def by_array(kernel: arrays.Kernel, *values: pl.Expr) -> pl.Expr:
     return pl.map_batches(values, run, return_dtype=pl.Float64)
 
 
-def by_segment(kernel: arrays.Kernel, *values: pl.Expr) -> pl.Expr:
-    """Return what a function of arrays makes of each segment; what it does not know is null."""
+def by_segment(
+    kernel: arrays.Kernel, *values: pl.Expr, begins: pl.Expr = BEGINS_SEGMENT
+) -> pl.Expr:
+    """Return what a function of arrays makes of each segment; what it does not know is null.
+
+    Args:
+        kernel: takes an array of each value.
+        values: what it is made of.
+        begins: whether a segment, or a part of one, begins with the row.
+    """
 
     def run(columns: Sequence[pl.Series]) -> pl.Series:
-        return _known(partial(arrays.per_segment, kernel), [_to_array(it) for it in columns])
+        edges, *parts = columns
+        divided = partial(arrays.per_segment, kernel, edges.to_numpy())
+        return _known(divided, [_to_array(part) for part in parts])
 
-    return pl.map_batches([pl.col(ROW), *values], run, return_dtype=pl.Float64)
+    return pl.map_batches([begins, *values], run, return_dtype=pl.Float64)
 
 
 def memory(alpha: float) -> int:

@@ -132,8 +132,8 @@ def test_weights_of_their_own_smooth_each_row() -> None:
 
 
 def test_each_segment_is_by_itself() -> None:
-    numbers = np.array([0, 1, 2, 0, 0, 1])
+    begins = np.array([True, False, False, True, True, False])
     values = np.arange(6.0)
-    found = per_segment(lambda part: part - part[0], numbers, values)
+    found = per_segment(lambda part: part - part[0], begins, values)
     assert found.tolist() == [0.0, 1.0, 2.0, 0.0, 0.0, 1.0]
-    assert per_segment(lambda part: part, numbers[:0], values[:0]).size == 0
+    assert per_segment(lambda part: part, begins[:0], values[:0]).size == 0
