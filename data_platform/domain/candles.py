@@ -160,9 +160,10 @@ def places_between(times: pl.Series, start: datetime, end: datetime) -> tuple[in
         start: first time.
         end: end, exclusive.
     """
-    # A filter makes a series of each bound first, which costs six times as much.
-    bounds = [(bound - _EPOCH) / _MS for bound in (start, end)]
-    first, last = np.searchsorted(times.to_physical().to_numpy(), bounds)
+    # A filter makes a series of each bound first, and so does a cast: 50 us whatever the rows. Of
+    # bounds that are no whole numbers, numpy makes all times such.
+    bounds = [-((_EPOCH - bound) // _MS) for bound in (start, end)]
+    first, last = np.searchsorted(times.to_numpy().view(np.int64), bounds)
     return int(first), max(int(first), int(last))
 
 

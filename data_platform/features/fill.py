@@ -101,6 +101,8 @@ def add_backup(
 
 def to_backed(candles: pl.DataFrame) -> pl.DataFrame:
     """Return candles as `BACKED_SCHEMA`; where nothing says otherwise, the series' own."""
+    if candles.columns == BACKED_SCHEMA.names():
+        return candles
     if "fill_method" in candles.columns:
         return candles.select(BACKED_SCHEMA.names())
     method = pl.lit(None, pl.String()).alias("fill_method")

@@ -68,7 +68,7 @@ def since(read: Read, frame: pl.DataFrame, start: datetime, rows: WarmUp) -> dic
     """
     if rows == ALL:
         return {read: min(frame["open_time"][0], start)} if frame.height else {}
-    before = frame.filter(pl.col("open_time") < start).height if frame.height else 0
+    before = places_between(frame["open_time"], start, start)[0]
     if before < rows:
         return {}
     return {read: frame["open_time"][0] if frame.height else start}
