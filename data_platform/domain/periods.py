@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from data_platform.domain.errors import WrongUseError
 
@@ -56,6 +57,7 @@ def period_of(time: datetime) -> Period:
     return Period(utc.year, utc.month)
 
 
+@lru_cache(maxsize=4096)
 def to_period(key: str) -> Period:
     """Return the month of a key such as `2024-01`.
 

@@ -90,10 +90,10 @@ def _says(tail: bytes, partition: Partition, rows: int) -> bool:
     """
     length = int.from_bytes(tail[-8:-4], "little") + 8
     footer = tail[-length:]
-    entries = ((VERSION_KEY, str(SCHEMA_VERSION)), (PARTITION_KEY, str(partition)))
-    named = all(key.encode() + _spell(value) in footer for key, value in entries)
+    own = _PARTITION + _spell(str(partition))
     # The footer's third field, between the schema's list and that of the row groups.
-    return named and b"\x16" + _varint(2 * rows) + b"\x19" in footer
+    count = b"\x16" + _varint(2 * rows) + b"\x19"
+    return _VERSION in footer and own in footer and count in footer
 
 
 def _spell(value: str) -> bytes:
@@ -107,3 +107,7 @@ def _varint(number: int) -> bytes:
         spelt.append(number % _VARINT_STEP + _VARINT_STEP)
         number //= _VARINT_STEP
     return bytes([*spelt, number])
+
+
+_VERSION = VERSION_KEY.encode() + _spell(str(SCHEMA_VERSION))
+_PARTITION = PARTITION_KEY.encode()
