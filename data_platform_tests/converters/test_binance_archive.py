@@ -73,6 +73,14 @@ def test_one_bit_turned_over_is_refused(tmp_path: Path) -> None:
         read_archive(path, SERIES)
 
 
+def test_checksum_in_capitals_is_the_same(tmp_path: Path) -> None:
+    path = archive(tmp_path, MS)
+    beside = path.with_name(f"{path.name}.CHECKSUM")
+    digest, _, name = beside.read_text().partition(" ")
+    beside.write_text(f"{digest.upper()} {name}")
+    assert read_archive(path, SERIES).height == 2
+
+
 def test_checksum_that_is_missing_or_of_another_file_is_refused(tmp_path: Path) -> None:
     path = archive(tmp_path, MS)
     beside = path.with_name(f"{path.name}.CHECKSUM")
@@ -84,7 +92,9 @@ def test_checksum_that_is_missing_or_of_another_file_is_refused(tmp_path: Path) 
         read_archive(path, SERIES)
 
 
-@pytest.mark.parametrize("content", ["1,2,3\n", "", "a,b\nc,d\n"])
+@pytest.mark.parametrize(
+    "content", ["1,2,3\n", "", "a,b\nc,d\n", MS.replace(",0\n", "\n"), MS.replace(",0\n", ",0,0\n")]
+)
 def test_content_of_another_kind_is_refused(tmp_path: Path, content: str) -> None:
     with pytest.raises(ForeignFileError, match="BTCUSDT-1m-2024-01"):
         read_archive(archive(tmp_path, content), SERIES)

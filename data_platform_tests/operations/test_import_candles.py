@@ -104,6 +104,11 @@ def test_range_is_taken_as_asked(lake: Lake) -> None:
     [
         ("2023-12-31", "2024-01-02", r"24 of its candles open before .* \(2024-01-01\)"),
         ("2024-03-01", "2024-03-04", r"open in the future, the last at 2024-03-03 23:00"),
+        (
+            "2024-03-01",
+            "2024-03-02 02:00",
+            r" 1 of its candles open in the future, the last at .* 01",
+        ),
         ("2024-01-01", "2024-01-01", "holds no candle of the range"),
     ],
 )

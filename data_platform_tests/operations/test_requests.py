@@ -22,10 +22,12 @@ from data_platform.operations.requests import (
     spell_state,
     waiting_requests,
 )
+from data_platform.storage.scores import ScoreRow
 from data_platform_tests.factories import (
     candles_at,
     gap_of,
     grid,
+    partition_of,
     plant_gaps,
     series_of,
     store_candles,
@@ -104,6 +106,24 @@ def test_rows_are_written_and_told(desk: Desk) -> None:
     )
     assert pl.read_csv(path)["close"].to_list() == expected["close"].to_list()
     assert (desk.folder / "done/one.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "gap"),
+    [
+        ("2024-01-05", "2024-01-10T01:00Z", ("2024-01-10T00:00:00Z", "2024-01-10T01:00:00Z", 1)),
+        ("2024-01-10T01:00Z", "2024-01-11", ("2024-01-10T01:00:00Z", "2024-01-10T02:00:00Z", 1)),
+        ("2024-01-05", "2024-01-10", None),
+        ("2024-01-10T02:00Z", "2024-01-11", None),
+    ],
+)
+def test_only_the_part_of_a_gap_that_was_asked_for_is_told(
+    desk: Desk, start: str, end: str, gap: tuple[str, str, int] | None
+) -> None:
+    drop(desk, parameters={"start": start, "end": end})
+    [told] = answer(desk)
+    found = [(it["start"], it["end"], it["missing"]) for it in told["gaps"]]
+    assert found == ([gap] if gap else [])
 
 
 @pytest.mark.parametrize(
@@ -197,6 +217,42 @@ def test_link_to_another_file_is_not_followed(desk: Desk, tmp_path: Path) -> Non
     (desk.folder / "link.json").symlink_to(secret)
     [told] = answer(desk)
     assert (told["request_id"], told["status"]) == ("link", "failed")
+
+
+def test_score_is_that_of_the_months_asked_for_weighed_by_their_candles(desk: Desk) -> None:
+    noted = [
+        (SERIES, "2024-01", 0.5, 300),
+        (SERIES, "2024-02", 1.0, 100),
+        (SERIES, "2024-03", 0.1, 999),
+        (series_of(pair="ETH/USDT"), "2024-01", 0.2, 999),
+        (series_of(timeframe="4h"), "2024-01", 0.3, 999),
+    ]
+    for series, month, score, expected in noted:
+        row = score_row(score, expected)
+        with desk.lake.state.write() as connection:
+            desk.lake.scores.record(connection, [(partition_of(series, month), row)])
+    drop(desk, parameters={"start": "2024-01-20", "end": "2024-02-02"})
+    [told] = answer(desk)
+    assert told["quality_score"] == pytest.approx((0.5 * 300 + 1.0 * 100) / 400)
+
+
+def score_row(score: float, expected: int) -> ScoreRow:
+    return ScoreRow(
+        day=NOW.date(),
+        expected=expected,
+        stored=expected,
+        completeness=None,
+        validity=None,
+        consistency=None,
+        accuracy=None,
+        timeliness=None,
+        score_five=score,
+        score_four=None,
+        absent="",
+        profiles="",
+        basis="",
+        checked_at=NOW,
+    )
 
 
 @pytest.mark.parametrize("kind", sorted(FORMATS_BY_NAME))
