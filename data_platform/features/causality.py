@@ -1,9 +1,11 @@
 """Proof that no column sees the future: each is computed again with another one and compared.
 
-Three probes. `truncation`: history ends at a moment; nothing known by then may be another.
+Four probes. `truncation`: history ends at a moment; nothing known by then may be another.
 `perturbation`: every candle after that moment has other prices and volumes, and some are gone.
 `repetition`: the same tables twice, the second time after another history; what keeps a state or
-draws random numbers is not reproducible, and nothing else can be said of it.
+draws random numbers is not reproducible, and nothing else can be said of it. `dates`: the same
+tables 28 years later, where the calendar is the same; what is another there is told by the dates
+and not by the candles: looked up in a file, a cache or a list, which may tell the future, too.
 
 A table's row is known when its candle closes, at open_time + timeframe; so tables of several
 timeframes and markets are cut at the same moment. The engine knows no layer and no file: tests
@@ -12,7 +14,7 @@ hand it columns, the asset check stored partitions, people their own functions.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 import numpy as np
@@ -21,13 +23,13 @@ import polars as pl
 from data_platform.domain.candles import CANDLE_SCHEMA, TIME
 from data_platform.domain.timeframes import Timeframe
 
-Probe = Literal["truncation", "perturbation", "repetition"]
+Probe = Literal["truncation", "perturbation", "repetition", "dates"]
 
 ROWS = "open_time"
 """Names, among the columns, which rows there are."""
 
-EARLY_ROWS = (0, 7, 33, 99)
-"""Rows before which a moment lies: there windows are not full, so that back-filling shows."""
+SAME_CALENDAR = timedelta(days=28 * 365 + 7)
+"""After so long weekdays, days and months fall together again, until 2100."""
 
 GONE = 0.2
 """The share of later candles that another future lacks."""
@@ -71,6 +73,8 @@ class Leak:
         at, now = f"{self.time:%Y-%m-%d %H:%M}", f"{self.moment:%Y-%m-%d %H:%M}"
         if self.probe == "repetition":
             return f"{self.column} is not reproducible: another value at {at} the second time"
+        if self.probe == "dates":
+            return f"{self.column} is told by the dates: another value at {at} in other years"
         ended = "history ended" if self.probe == "truncation" else "later candles changed"
         return f"{self.column} sees the future: another value at {at} when {ended} at {now}"
 
@@ -91,7 +95,7 @@ def find_leaks(  # noqa: PLR0913  # the question, and by name how to ask it
         compute: the columns in question; called twice for each moment.
         tables: everything that it may use, as far as it is known at the end.
         own: the table whose candles the result's rows are.
-        moments: at which history ends and the future changes, see `telling_moments`.
+        moments: at which history ends and the future changes, see `moments.py`.
         whole: what the tables give, where it is known already (a stored partition: only its rows
             are compared); None: computed, twice, to see whether it can be reproduced.
         tolerance: relative difference of two numbers that is none.
@@ -117,6 +121,25 @@ def find_leaks(  # noqa: PLR0913  # the question, and by name how to ask it
     return _first_ones(leaks, first.columns)
 
 
+def find_dated(compute: Compute, tables: Tables, tolerance: float = 0.0) -> list[Leak]:
+    """Return each column that is another when the same candles lie in other years.
+
+    Hours, weekdays and months are the same there, so columns of those are not told by the dates.
+
+    Args:
+        compute: the columns in question; called twice.
+        tables: everything that it may use.
+        tolerance: relative difference of two numbers that is none.
+    """
+    frames = {name: table.frame for name, table in tables.items()}
+    moved = {
+        name: frame.with_columns(pl.col(ROWS) + SAME_CALENDAR) for name, frame in frames.items()
+    }
+    elsewhen = _checked(compute(moved)).with_columns(pl.col(ROWS) - SAME_CALENDAR)
+    changes = _changes(_checked(compute(frames)), elsewhen, tolerance)
+    return [Leak(*it, "dates", it[1]) for it in changes]
+
+
 def _not_reproduced(
     compute: Compute,
     tables: Tables,
@@ -137,50 +160,6 @@ def _first_ones(leaks: Sequence[Leak], columns: Sequence[str]) -> list[Leak]:
         found.setdefault((leak.column, leak.probe), leak)
     order = {name: place for place, name in enumerate(columns)}
     return sorted(found.values(), key=lambda it: (order.get(it.column, -1), it.probe))
-
-
-def telling_moments(tables: Tables, own: str, count: int, seed: int = 0) -> list[datetime]:
-    """Return moments at which leaks of the usual kinds show, and random ones beside them.
-
-    Soon after the beginning; at, in and after holes of the own table; before and within candles
-    of coarser tables.
-
-    Args:
-        tables: what is computed from.
-        own: the table whose candles the result's rows are.
-        count: how many at most.
-        seed: of the choice; equal seeds choose alike.
-    """
-    table = tables[own]
-    times = table.frame[ROWS]
-    if times.len() <= 1:
-        return []
-    step, choice = table.timeframe.duration, np.random.default_rng(seed)
-    telling = [times[row] + step for row in EARLY_ROWS if row < times.len() - 1]
-    telling += _around_holes(times, table.timeframe, choice)
-    for other in tables.values():
-        if other.timeframe.seconds > table.timeframe.seconds:
-            inside = times[int(choice.integers(times.len() - 1))] + step
-            edge = other.timeframe.floor(inside)
-            telling += [inside, edge - step, edge, edge + step]
-    last = times[-1] + step
-    fitting = [it for it in dict.fromkeys(telling) if times[0] + step <= it < last]
-    rows = choice.permutation(times.len() - 1)[: max(0, count - len(fitting))]
-    return sorted({*fitting[:count], *(times[int(row)] + step for row in rows)})
-
-
-def _around_holes(
-    times: pl.Series, timeframe: Timeframe, choice: np.random.Generator
-) -> list[datetime]:
-    steps = pl.DataFrame({"before": times[:-1], "after": times[1:]})
-    holes = steps.filter(pl.col("after") - pl.col("before") > timeframe.duration).rows()
-    picked = [holes[int(place)] for place in choice.permutation(len(holes))[:4]]
-    step = timeframe.duration
-    moments = []
-    for before, after in picked:
-        middle = timeframe.floor(before + (after - before) / 2)
-        moments += [before + step, before + 2 * step, middle + step, after, after + step]
-    return moments
 
 
 def _probes(

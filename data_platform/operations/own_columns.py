@@ -2,26 +2,30 @@
 
 A function takes the candles of one market and timeframe, as `load_ohlcv` returns them, and returns
 a frame (or one series) of as many rows, or of rows that `open_time` names. It is loaded anew for
-each history, so that nothing it has kept of a longer one can hide a leak; and called twice in one
-piece, so that what it keeps or draws at random shows.
+each history, with the modules beside it, so that nothing it has kept of a longer one can hide a
+leak; called twice in one piece, so that what it keeps or draws at random shows; and given the same
+candles in other years, so that what it looks up by date elsewhere shows.
 """
 
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
 
+from data_platform.domain.candles import TIME
 from data_platform.domain.errors import WrongUseError
 from data_platform.domain.markets import Market, Pair
 from data_platform.domain.synthetic import generate_candles
 from data_platform.domain.timeframes import Timeframe
-from data_platform.features.causality import Leak, Table, find_leaks, telling_moments
+from data_platform.features.causality import Leak, Table, find_dated, find_leaks
+from data_platform.features.moments import telling_moments
 
 TOLERANCE = 1e-9
 """Sums over windows of another length differ by rounding; no leak that matters is as small."""
@@ -29,8 +33,11 @@ TOLERANCE = 1e-9
 SHORT_HOLE, LONG_HOLE = 4, 25
 """Candles that are left out: real histories may have no gap, and in gaps leaks hide."""
 
+_MADE = "_made"
+
 FEWEST_CANDLES = 200
-SYNTHETIC_CANDLES = 2000
+SYNTHETIC_CANDLES = 12_000
+"""Past what code that samples long histories takes for long, and over several ends of months."""
 
 Own = Callable[[Any], Any]
 Library = Literal["polars", "pandas"]
@@ -51,6 +58,11 @@ class Proof:
     def unreproducible(self) -> frozenset[str]:
         """Return the columns that give another result when asked again."""
         return frozenset(it.column for it in self.leaks if it.probe == "repetition")
+
+    @property
+    def dated(self) -> frozenset[str]:
+        """Return the columns that the dates tell, and not the candles."""
+        return frozenset(it.column for it in self.leaks if it.probe == "dates")
 
 
 def prove(
@@ -78,25 +90,43 @@ def prove(
         )
     tables = {"candles": Table(_with_holes(candles), timeframe)}
     cuts = telling_moments(tables, "candles", moments)
-    columns = _call(load(), tables["candles"].frame, library).drop("open_time").columns
+    names = _own_names(_call(load(), tables["candles"].frame, library), tables["candles"].frame)
+
+    def compute(give: Callable[[], Own], frames: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+        made = _call(give(), frames["candles"], library)
+        return made.select(it for it in ("open_time", *names) if it in made.columns)
 
     def leaks(give: Callable[[], Own], at: Sequence[datetime]) -> list[Leak]:
-        def compute(frames: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-            return _call(give(), frames["candles"], library)
-
-        return find_leaks(compute, tables, "candles", at, tolerance=TOLERANCE)
+        return find_leaks(partial(compute, give), tables, "candles", at, tolerance=TOLERANCE)
 
     one = load()
     unsteady = [leak for leak in leaks(lambda: one, cuts[-1:]) if leak.probe == "repetition"]
     named = {leak.column for leak in unsteady}
-    fresh = [leak for leak in leaks(load, cuts) if leak.column not in named]
-    return Proof(tuple(columns), (*unsteady, *fresh), len(cuts))
+    fresh = [*leaks(load, cuts), *find_dated(partial(compute, load), tables, TOLERANCE)]
+    rest = [leak for leak in fresh if leak.column not in named]
+    return Proof(names, (*unsteady, *rest), len(cuts))
 
 
-def made_up_candles(timeframe: Timeframe, end: datetime) -> pl.DataFrame:
+def _own_names(made: pl.DataFrame, candles: pl.DataFrame) -> tuple[str, ...]:
+    """Return what a function adds, or gives another meaning, to the columns of candles."""
+    beside = candles.join(made, on="open_time", how="inner", suffix=_MADE, maintain_order="left")
+    handed_through = {
+        name
+        for name in candles.columns
+        if name + _MADE in beside.columns and beside[name + _MADE].equals(beside[name])
+    }
+    names = tuple(it for it in made.columns if it != "open_time" and it not in handed_through)
+    if not names:
+        raise WrongUseError("no column came beside those of the candles.")
+    return names
+
+
+def made_up_candles(
+    timeframe: Timeframe, end: datetime, count: int = SYNTHETIC_CANDLES
+) -> pl.DataFrame:
     """Return synthetic candles to try a function on, up to a time."""
     last = timeframe.floor(end)
-    start = last - SYNTHETIC_CANDLES * timeframe.duration
+    start = last - count * timeframe.duration
     return generate_candles(7, Market("binance", Pair("BTC/USDT")), timeframe, start, last).candles
 
 
@@ -113,7 +143,10 @@ def loader(text: str) -> Callable[[], Own]:
     if not colon or not module or not name:
         raise WrongUseError(f"{text!r}: expected MODULE:FUNCTION, such as my_columns:momentum.")
 
+    known = frozenset(sys.modules)
+
     def load() -> Own:
+        _forget_own_modules(known, module)
         with _current_folder_first():
             spec = _spec(module)
             if spec is None or spec.loader is None:
@@ -131,6 +164,15 @@ def loader(text: str) -> Callable[[], Own]:
 
     load()
     return load
+
+
+def _forget_own_modules(known: Collection[str], module: str) -> None:
+    """Drop what was imported since from the function's folder, which may keep older histories."""
+    folders = {Path.cwd(), Path(module).resolve().parent}
+    for name in [it for it in sys.modules if it not in known]:
+        file = getattr(sys.modules[name], "__file__", None)
+        if file and folders & set(Path(file).resolve().parents):
+            del sys.modules[name]
 
 
 def _spec(module: str) -> importlib.machinery.ModuleSpec | None:
@@ -178,13 +220,9 @@ def _call(function: Own, candles: pl.DataFrame, library: Library) -> pl.DataFram
                 "name them by a column `open_time`."
             )
         columns = columns.with_columns(candles["open_time"])
-    given_columns = [it for it in candles.columns if it != "open_time"]
-    own = columns.drop(given_columns, strict=False)
-    if own.width <= 1:
-        raise WrongUseError("no column came beside those of the candles.")
-    if own["open_time"].is_duplicated().any():
+    if columns["open_time"].is_duplicated().any():
         raise WrongUseError("an `open_time` came twice; return one row for each.")
-    return own
+    return columns.with_columns(pl.col("open_time").cast(TIME))
 
 
 def _to_polars(result: object) -> pl.DataFrame:

@@ -15,7 +15,8 @@ import polars as pl
 from data_platform.domain.layers import Partition
 from data_platform.domain.markets import Series, from_key
 from data_platform.domain.timeframes import Timeframe
-from data_platform.features.causality import Leak, Table, find_leaks, telling_moments
+from data_platform.features.causality import Leak, Table, find_leaks
+from data_platform.features.moments import telling_moments
 from data_platform.operations.computed_store import Lines, computed_lake, recipe_of
 from data_platform.operations.journal_book import JournalBook
 from data_platform.operations.lake import Lake

@@ -19,6 +19,9 @@ def mixed(frame):
     close = pl.col("close")
     return frame.select("open_time", back=close.shift(1), ahead=close.shift(-1))
 
+def dated(frame):
+    return frame.select("open_time", trend=pl.col("open_time").dt.year())
+
 def odd(frame):
     return frame.select("open_time", noise=pl.Series(__import__("os").urandom(frame.height)))
 """
@@ -37,9 +40,18 @@ def run(*arguments: str) -> Result:
 def test_causal_columns_exit_0() -> None:
     found = run("my_columns:honest")
     assert found.exit_code == 0, found.output
-    assert "1 columns at 32 moments of 2000 made-up candles, 1h: every column is causal." in (
+    assert "1 columns at 32 moments of 12000 made-up candles, 1h: every column is causal." in (
         found.output
     )
+    fewer = run("my_columns:honest", "--candles", "500").output
+    assert "moments of 500 made-up candles" in fewer
+
+
+def test_what_the_dates_tell_exits_1() -> None:
+    found = run("my_columns:dated", "--moments", "4")
+    assert found.exit_code == 1
+    assert "told by dates" in found.output
+    assert "trend is told by the dates" in found.output
 
 
 def test_a_leak_is_named_with_time_and_probe_and_exits_1() -> None:
@@ -53,7 +65,7 @@ def test_a_leak_is_named_with_time_and_probe_and_exits_1() -> None:
         ["leaks", "perturbation"],
         ["leaks", "truncation"],
     ]
-    assert all(row[2].startswith("2023-12-") for row in leaks)
+    assert all(row[2].startswith("2023-11-") for row in leaks)
     assert "ahead may not be used, the future shows in it." in found.output
 
 
@@ -73,6 +85,8 @@ def test_what_cannot_be_reproduced_exits_1() -> None:
         ("my_columns:honest", "--start", "2024-01-01"),
         ("my_columns:honest", "--market", "okx/BTC-USDT"),
         ("my_columns:honest", "--moments", "0"),
+        ("my_columns:honest", "--candles", "199"),
+        ("my_columns:honest", "--candles", "500", "--market", "okx/BTC-USDT"),
     ],
 )
 def test_wrong_use_exits_2(arguments: tuple[str, ...]) -> None:

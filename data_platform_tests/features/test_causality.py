@@ -10,13 +10,9 @@ import pytest
 
 from data_platform.domain.candles import CANDLE_SCHEMA
 from data_platform.domain.timeframes import to_timeframe
-from data_platform.features.causality import (
-    Leak,
-    Table,
-    find_leaks,
-    telling_moments,
-)
+from data_platform.features.causality import Leak, Table, find_leaks
 from data_platform.features.fill import fill_candles
+from data_platform.features.moments import telling_moments
 from data_platform_tests.features.conftest import START, candles_of
 
 MINUTE, HOUR = to_timeframe("1m"), to_timeframe("1h")
@@ -274,19 +270,6 @@ def test_another_future_leaves_the_past_and_keeps_candles_possible(
         assert both.filter(pl.col("close_was") == CLOSE).is_empty()
     assert truncated["1h"].height == 9
     assert list(CANDLE_SCHEMA) == other["1m"].columns
-
-
-def test_moments_lie_where_leaks_show(tables: dict[str, Table]) -> None:
-    moments = telling_moments(tables, "1m", 24)
-    assert 24 <= len(moments) <= 26
-    assert moments == telling_moments(tables, "1m", 24) == sorted(set(moments))
-    assert moments != telling_moments(tables, "1m", 24, seed=3)
-    for first, end in ((1000, 1005), (2000, 2040)):
-        assert any(at(first) < moment < at(end) for moment in moments)
-    assert any(moment < at(20) for moment in moments)
-    assert any(moment.minute == 0 for moment in moments)
-    assert any(moment.minute == 59 for moment in moments)
-    assert telling_moments({"1m": Table(candles_of(MINUTE, 1), MINUTE)}, "1m", 5) == []
 
 
 def test_the_grid_passes_wherever_history_ends(tables: dict[str, Table]) -> None:

@@ -11,11 +11,12 @@ import pytest
 import data_platform
 from data_platform.domain.markets import Pair
 from data_platform.domain.timeframes import TIMEFRAMES, Timeframe, to_timeframe
-from data_platform.features.causality import Table, find_leaks, telling_moments
+from data_platform.features.causality import Table, find_leaks
 from data_platform.features.feature_set import Beside, FeatureSet, build_features, feature_schema
 from data_platform.features.fill import fill_candles
 from data_platform.features.fill_policy import to_honest_policy
 from data_platform.features.markets import MarketColumns
+from data_platform.features.moments import telling_moments
 from data_platform.indicators.columns import INDICATORS, add_indicators, output_columns
 from data_platform.settings import load_settings
 from data_platform_tests.features.conftest import START, candles_of

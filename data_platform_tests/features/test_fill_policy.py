@@ -6,9 +6,10 @@ import pytest
 from data_platform.domain.candles import FILLED_SCHEMA
 from data_platform.domain.errors import WrongUseError
 from data_platform.domain.timeframes import to_timeframe
-from data_platform.features.causality import Table, find_leaks, telling_moments
+from data_platform.features.causality import Table, find_leaks
 from data_platform.features.fill import fill_candles
 from data_platform.features.fill_policy import POLICIES, to_honest_policy, to_policy
+from data_platform.features.moments import telling_moments
 from data_platform_tests.features.conftest import START
 from data_platform_tests.features.test_fill import at, stored
 
