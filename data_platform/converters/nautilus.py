@@ -8,6 +8,8 @@ does not raise in the catalog's reader, it aborts the process; so nothing doubtf
   delivers it at `ts_init`, and a bar stamped by its opening would tell the future.
 - **Files** are named by their month's bounds, first close after its start to the close at its
   end, so that the files of a series are disjoint and contiguous however far the month has grown.
+  A month without a candle has no file: the catalog tells it as a missing interval, and its
+  `consolidate_data` refuses unless told `ensure_contiguous_files=False` (run 2026-11-28).
 - **Precision** is 16 decimals for prices and volumes of every market, the finest NautilusTrader
   has. A backtest refuses bars whose precision differs from their instrument's, a month's data
   cannot tell what the next will need, and the stored integer is the same at any precision: so

@@ -3,7 +3,14 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from data_platform.converters.converter import ExportFile, is_plain, no_companions, require_candles
+from data_platform.converters import CONVERTERS_BY_NAME
+from data_platform.converters.converter import (
+    ExportFile,
+    find_differences,
+    is_plain,
+    no_companions,
+    require_candles,
+)
 from data_platform.domain.candles import CANDLE_SCHEMA
 from data_platform.domain.errors import ExportError
 from data_platform.domain.markets import Pair, Series
@@ -81,3 +88,38 @@ def test_only_letters_and_digits_are_plain(symbol: str, *, plain: bool) -> None:
 
 def test_no_companions_are_none() -> None:
     assert no_companions(FILE) == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "program", "fault"),
+    [
+        ({"volume": 3.0 + 1e-15}, "vectorbt", "volume differ"),
+        ({"volume": 3e-9 + 1e-16}, "nautilus", "volume differ"),
+        ({"volume": 3e-9 + 4e-17}, "nautilus", None),
+        ({"volume": None}, "nautilus", "volume differ"),
+        ({"open": 1.0 + 2.3e-16}, "nautilus", "open differ"),
+        ({"high": float("nan"), "low": 0.25}, "freqtrade", "high, low differ"),
+    ],
+)
+def test_a_value_differs_by_more_than_the_program_rounds(
+    change: dict[str, float | None], program: str, fault: str | None
+) -> None:
+    volume = 3.0 if program != "nautilus" else 3e-9
+    ours = candles(at(1, 0), at(1, 1)).with_columns(volume=pl.lit(volume))
+    second = pl.int_range(pl.len()) == 1
+    found = ours.with_columns(
+        pl.when(second).then(pl.lit(value)).otherwise(name).cast(pl.Float64).alias(name)
+        for name, value in change.items()
+    )
+    faults = find_differences(ours, found, CONVERTERS_BY_NAME[program])
+    assert faults.rows() == ([(at(1, 1), fault)] if fault else [])
+
+
+def test_a_time_that_stands_twice_or_nowhere_differs() -> None:
+    ours = candles(at(1, 0), at(1, 1), at(1, 2))
+    found = candles(at(1, 0), at(1, 0), at(1, 2), at(1, 3))
+    assert find_differences(ours, found, CONVERTERS_BY_NAME["freqtrade"]).rows() == [
+        (at(1, 0), "not in the lake"),
+        (at(1, 1), "missing in the file"),
+        (at(1, 3), "not in the lake"),
+    ]
