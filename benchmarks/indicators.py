@@ -2,8 +2,10 @@
 
 The named alternatives run in the same process on the same 525,600 candles: `ta`'s
 `add_all_ta_features` (once: it takes a minute), its vectorized subset, and TA-Lib on the columns
-that both have, each from a Polars frame to Polars columns. Times are the best of several runs, in
-seconds of the processor, all threads together: the clock of a busy machine tells of its others.
+that both have, each from a Polars frame to Polars columns. What a tick computes, the configured
+columns of few rows, is measured one series at a time and with many stacked in one frame. Times
+are the best of several runs, in seconds of the processor, all threads together: the clock of a
+busy machine tells of its others.
 
     python benchmarks/indicators.py
 """
@@ -24,6 +26,7 @@ from data_platform.domain.markets import Market, Pair
 from data_platform.domain.synthetic import generate_candles
 from data_platform.domain.timeframes import to_timeframe
 from data_platform.indicators.columns import INDICATORS, add_indicators, output_columns
+from data_platform.settings import PROJECT_ROOT, load_settings
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 BAR_ALL = 50.0
@@ -31,6 +34,7 @@ BAR_ALL = 50.0
 BAR_SECONDS = 1.0
 """No indicator may take longer."""
 AIM_TA_LIB = 3.0
+TICK_ROWS, TICK_SERIES = 500, 60
 
 SHARED = (
     *("obv", "adi", "cmf_20", "force_13", "ease_of_movement", "ease_of_movement_mean_14"),
@@ -78,6 +82,7 @@ def main() -> None:
     frame = candles_of(options.rows)
     print(f"{frame.height:,} candles of 1m; best of {options.best_of}")
     times = print_indicators(frame, options.best_of)
+    print_ticks(frame, options.best_of)
     print_against_ta(frame, options.best_of)
     print_against_ta_lib(frame, times, options.best_of)
 
@@ -115,6 +120,17 @@ def print_indicators(frame: pl.DataFrame, best_of: int) -> dict[str, float]:
         print(f"{name:<34}{times[name] * 1000:>8.1f}")
     assert max(times.values()) <= BAR_SECONDS
     return times
+
+
+def print_ticks(frame: pl.DataFrame, best_of: int) -> None:
+    """Print what the configured columns of a tick's rows take, by series and all at once."""
+    names = load_settings({}, config=PROJECT_ROOT / "configs/platform.yaml").indicators
+    one = frame.tail(TICK_ROWS)
+    stacked = pl.concat(one.with_columns(segment=pl.lit(at)) for at in range(TICK_SERIES))
+    print(f"\n{f'{len(names)} configured ones, {TICK_ROWS} rows':<34}{'ms':>8}{'each':>8}")
+    for count, rows in ((1, one), (TICK_SERIES, stacked)):
+        took = seconds_of(lambda rows=rows: add_indicators(rows, names), 4 * best_of) * 1000  # type: ignore[misc]
+        print(f"{f'{count} series in one frame':<34}{took:>8.1f}{took / count:>8.2f}")
 
 
 def print_against_ta(frame: pl.DataFrame, best_of: int) -> None:
