@@ -29,8 +29,8 @@ class Layer:
 LAYERS: tuple[Layer, ...] = (
     Layer("ohlcv", "candles", 1, ()),
     Layer("filled", "derived", 1, ("ohlcv",)),
-    Layer("indicators", "derived", 2, ("filled",)),
-    Layer("features", "derived", 2, ("indicators",)),
+    Layer("indicators", "derived", 3, ("filled",)),
+    Layer("features", "derived", 3, ("indicators",)),
     Layer("vectorbt", "exports", 1, ("ohlcv",)),
     Layer("freqtrade", "exports", 1, ("ohlcv",)),
     Layer("nautilus", "exports", 1, ("ohlcv",)),

@@ -79,13 +79,10 @@ def parse_name(text: str) -> tuple[Indicator, tuple[float, ...]]:
         raise WrongUseError(f"unknown indicator {text!r}. Accepted: {accepted}.")
     words = match[2].split("_")[1:]
     try:
-        numbers = [
-            _to_number(word, parameter)
-            for word, parameter in zip(words, indicator.parameters, strict=True)
-        ]
+        numbers = _to_numbers(words, indicator.parameters)
     except ValueError as error:
         raise _refusal(text, indicator, error) from error
-    return indicator, tuple(numbers)
+    return indicator, numbers
 
 
 def to_columns(names: Sequence[str]) -> tuple[Column, ...]:
@@ -174,7 +171,15 @@ def _passes(names: tuple[str, ...]) -> tuple[tuple[pl.Expr, ...], ...]:
     return tuple(reversed(passes))
 
 
+def _to_numbers(words: Sequence[str], parameters: Sequence[Parameter]) -> tuple[float, ...]:
+    if len(words) != len(parameters):
+        raise ValueError(f"expected {len(parameters)} numbers, found {len(words)}")
+    return tuple(_to_number(*pair) for pair in zip(words, parameters, strict=True))
+
+
 def _to_number(word: str, parameter: Parameter) -> float:
+    if parameter.kind == "rows" and not word.isdecimal():
+        raise ValueError(f"{parameter.name} must be a whole number, found {word!r}")
     number = int(word) if parameter.kind == "rows" else float(word)
     top = MAX_ROWS if parameter.kind == "rows" else _MAX_FACTOR
     if not 0 < number <= top or f"{number:g}" != word:

@@ -38,6 +38,12 @@ DEPARTURES: tuple[Departure, ...] = (
         "adds nothing there (Granville, TA-Lib)",
     ),
     Departure(
+        ("mfi",),
+        "everywhere",
+        "lets rounding tell rising from falling where typical prices are equal",
+        "no direction where they differ by less than 1e-12 of the price",
+    ),
+    Departure(
         _BANDS,
         "everywhere",
         "takes pandas' running deviation, which drifts (3e-6 of the price in a year of 1m)",
@@ -58,7 +64,7 @@ DEPARTURES: tuple[Departure, ...] = (
         "null; `keltner`, whose lines need the average range, too",
     ),
     Departure(
-        ("rsi", "stoch_rsi", "stoch_rsi_k", "stoch_rsi_d", "mfi", "kama"),
+        ("rsi", "stoch_rsi", "stoch_rsi_k", "stoch_rsi_d", "kama"),
         "warm-up",
         "counts the first row, which has no change, as a change of 0: one value early",
         "counts changes only",

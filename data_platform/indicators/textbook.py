@@ -5,6 +5,7 @@ For proofs only, as `reference.py`: nothing here is shared with what computes th
 
 import math
 from collections.abc import Callable
+from decimal import Decimal
 
 import polars as pl
 
@@ -36,6 +37,19 @@ def _on_balance_volume(frame: pl.DataFrame) -> dict[str, Values]:
         before = close
         totals.append(total)
     return {"obv": list(totals)}
+
+
+def _money_flow(frame: pl.DataFrame, rows: int) -> dict[str, Values]:
+    before, into, out_of, found = None, [], [], list[float | None]()
+    for high, low, close, volume in frame.select("high", "low", "close", "volume").rows():
+        price = sum(Decimal(repr(each)) for each in (high, low, close)) / 3
+        into.append(float(price) * volume if before is not None and price > before else 0.0)
+        out_of.append(float(price) * volume if before is not None and price < before else 0.0)
+        before = price
+        gained, lost = math.fsum(into[-rows:]), math.fsum(out_of[-rows:])
+        is_known = len(into) > rows and gained + lost > 0
+        found.append(100 * gained / (gained + lost) if is_known else None)
+    return {"mfi": found}
 
 
 def _bollinger(frame: pl.DataFrame, rows: int, width: float) -> dict[str, Values]:
@@ -117,6 +131,7 @@ def _parabolic_stop(frame: pl.DataFrame, step: float, limit: float) -> dict[str,
 
 FORMULAS: dict[str, Callable[..., dict[str, Values]]] = {
     "obv": _on_balance_volume,
+    "mfi": _money_flow,
     "bb": _bollinger,
     "bb_place": _bollinger_place,
     "vwap_session": _session_price,

@@ -29,6 +29,9 @@ HIGH, LOW, VOLUME = pl.col("high"), pl.col("low"), pl.col("volume")
 
 MINUTES_A_DAY = 1440
 
+EQUAL = 1e-12
+"""The share of the price below which two typical prices are the same."""
+
 
 def money_flow_index(rows: int) -> Recipe:
     """Return the recipe of the MFI; null where nothing was traded at a changed price."""
@@ -36,8 +39,10 @@ def money_flow_index(rows: int) -> Recipe:
     column = Column(name, PERCENT, f"Share of money at rising prices, last {rows} candles.")
     into, out_of = f"paid_rising_{rows}", f"paid_falling_{rows}"
     before = lagged(TYPICAL)
-    rising = pl.when(before < TYPICAL).then("paid").otherwise(0.0)
-    falling = pl.when(before > TYPICAL).then("paid").otherwise(0.0)
+    # Three prices of the same sum may differ by rounding, which is no direction.
+    moved = TYPICAL - before
+    rising = pl.when(moved > EQUAL * before).then("paid").otherwise(0.0)
+    falling = pl.when(moved < -EQUAL * before).then("paid").otherwise(0.0)
     steps = (
         *_paid(),
         window_sum(rising, rows, first=1).alias(into),

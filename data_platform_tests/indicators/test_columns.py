@@ -80,6 +80,20 @@ def test_a_name_without_parameters_is_refused_with_the_usual_one() -> None:
     assert "`kama_<rows>_<fast rows>_<slow rows>`" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("wma", "expected 1 numbers, found 0"),
+        ("macd_12_26", "expected 3 numbers, found 2"),
+        ("wma_9.5", "rows must be a whole number, found '9.5'"),
+        ("wma_1001", "rows must be above 0 and at most 1000, found '1001'"),
+    ],
+)
+def test_what_is_wrong_with_parameters_is_said_in_words(text: str, message: str) -> None:
+    with pytest.raises(WrongUseError, match=message):
+        to_recipe(text)
+
+
 def test_a_width_may_be_a_decimal() -> None:
     assert to_columns(("bb_20_2.5",))[0].name == "bb_upper_20_2.5"
 

@@ -17,6 +17,7 @@ def test_what_departs_everywhere_is_not_followed() -> None:
     assert follows("atr")
     assert not follows("obv")
     assert {stem for stem in STEMS if not follows(stem)} == {
+        "mfi",
         "obv",
         "psar",
         "bb_upper",

@@ -36,6 +36,19 @@ def test_an_unchanged_price_moves_no_money(filled: pl.DataFrame) -> None:
     assert add_indicators(flat, ("mfi_14",))["mfi_14"].null_count() == 100
 
 
+def test_prices_of_equal_sum_move_no_money_whatever_rounding_makes_of_it() -> None:
+    # 105078.49 both times; in float64 the first sum is 105078.49000000002 (demo, 2026-11-28).
+    candles = rows_of(
+        (35000.0, 34990.0, 34995.0, 5.0),
+        (35032.54, 35014.19, 35031.76, 1.0),
+        (35031.96, 35021.83, 35024.7, 1000.0),
+        (34000.0, 33990.0, 33995.0, 3.0),
+    )
+    into, out_of = 105078.49 / 3 * 1.0, 101985.0 / 3 * 3.0
+    expected = 100 * into / (into + out_of)
+    assert add_indicators(candles, ("mfi_3",))["mfi_3"][3] == pytest.approx(expected, rel=1e-12)
+
+
 def rows_of(*rows: tuple[float, float, float, float]) -> pl.DataFrame:
     """Return candles of high, low, close and volume, one an hour from 22:00."""
     start = datetime(2024, 1, 1, 22, tzinfo=UTC)

@@ -295,7 +295,7 @@ def test_versions_tell_parameters_apart() -> None:
     assert layer_version("filled") == "1"
     assert layer_version("indicators", ("sma_5",)) == layer_version("indicators", ("sma_5",))
     assert layer_version("indicators", ("sma_5",)) != layer_version("indicators", ("sma_6",))
-    assert layer_version("indicators", ()).startswith("2-")
+    assert layer_version("indicators", ()).startswith("3-")
 
 
 def test_input_of_nothing_is_absent() -> None:
