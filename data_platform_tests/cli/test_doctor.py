@@ -23,17 +23,30 @@ def run(*arguments: str, agreed: str | None = None) -> Result:
     return CliRunner().invoke(main, ["doctor", *arguments], input=agreed)
 
 
-@pytest.fixture
-def stored(lake: Path) -> Iterator[Path]:
-    """Give the root of a lake with days of one pair, whose exchange still answers."""
+@pytest.fixture(scope="module")
+def downloaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Give a folder with a config and days of one pair, whose exchange still answers."""
+    folder = tmp_path_factory.mktemp("downloaded")
     simulated = SimulatorConfig({"okx": SimulatedExchange("okx", (PAIR,))})
     with run_simulator(simulated) as simulator:
-        Path("configs/platform.yaml").write_text(
+        config = folder / "platform.yaml"
+        config.write_text(
             f"exchanges:\n  okx: {{base_url: '{simulator.url}/okx', pairs: [BTC/USDT],"
             " timeframes: [1d], history_days: 40}\n"
         )
-        assert CliRunner().invoke(main, ["download"]).exit_code == 0
-        yield lake
+        places = {"CONFIG": config, "DATA": folder / "data"}
+        environment = {f"DATA_PLATFORM_{name}": str(path) for name, path in places.items()}
+        environment["DAGSTER_HOME"] = str(folder / "home")
+        assert CliRunner().invoke(main, ["download"], env=environment).exit_code == 0
+        yield folder
+
+
+@pytest.fixture
+def stored(lake: Path, downloaded: Path) -> Path:
+    """Return the root of a copy of what was downloaded; config and environment point to it."""
+    shutil.copy(downloaded / "platform.yaml", "configs/platform.yaml")
+    shutil.copytree(downloaded / "data", lake)
+    return lake
 
 
 def first_month(lake: Path) -> Path:
@@ -65,7 +78,7 @@ def test_damage_is_told_asked_about_cured_and_then_gone(stored: Path) -> None:
 
 def test_a_lost_state_is_begun_anew_and_nothing_is_fetched_twice(stored: Path) -> None:
     path = first_month(stored)
-    before = path.stat()
+    content, before = path.read_bytes(), path.stat()
     for each in stored.glob("state.db*"):
         each.unlink()
     assert run("--dry-run").stdout.splitlines()[1].startswith("  begin the state database anew")
@@ -74,6 +87,7 @@ def test_a_lost_state_is_begun_anew_and_nothing_is_fetched_twice(stored: Path) -
     assert done.exit_code == 0, done.output
     assert done.stdout.endswith("All is sound.\n")
     assert path.stat() == before
+    assert path.read_bytes() == content
 
 
 @pytest.mark.usefixtures("lake")
