@@ -41,7 +41,7 @@ class Month:
     rows: int
     """At least one."""
     content_hash: str
-    """The same hash, the same rows."""
+    """Of its candles, as the journal has it; the same hash, the same rows."""
     read: Callable[[], pl.DataFrame]
     """Return its candles, `CANDLE_SCHEMA`, sorted."""
 

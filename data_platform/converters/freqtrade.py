@@ -9,7 +9,7 @@ https://www.freqtrade.io/en/stable/data-download/#data-format
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -29,6 +29,7 @@ from data_platform.converters.converter import (
     require_read,
 )
 from data_platform.converters.record_batches import Batch, write_batches
+from data_platform.domain.candles import content_hash
 from data_platform.domain.errors import ExportError
 from data_platform.domain.markets import Pair
 
@@ -80,7 +81,8 @@ def write_feather(candles: pl.DataFrame, file: ExportFile, path: Path) -> None:
     """
     table = _to_table(candles, file)
     starts = range(0, table.num_rows, _BATCH_ROWS)
-    _write([Batch("", partial(table.slice, at, _BATCH_ROWS)) for at in starts], path, None)
+    slices = [("", table.slice(at, _BATCH_ROWS)) for at in starts]
+    _write([Batch("", partial(tuple, it)) for it in slices], path, None)
 
 
 def renew_feather(
@@ -154,15 +156,20 @@ def _group(months: Sequence[Month]) -> Iterator[list[Month]]:
 
 
 def _to_batch(months: Sequence[Month], file: ExportFile) -> Batch:
-    def read() -> Any:  # noqa: ANN401  (pyarrow has no types)
+    def read() -> tuple[str, Any]:
         import pyarrow as pa
 
+        frames = [it.read() for it in months]
         files = [replace(file, period=it.period) for it in months]
-        pairs = zip(months, files, strict=True)
-        return pa.concat_tables([_to_table(month.read(), each) for month, each in pairs])
+        tables = [_to_table(*each) for each in zip(frames, files, strict=True)]
+        # A month may have been stored anew since it was listed.
+        return _name(content_hash(it) for it in frames), pa.concat_tables(tables)
 
-    name = hashlib.sha256("".join(it.content_hash for it in months).encode())
-    return Batch(name.hexdigest(), read)
+    return Batch(_name(it.content_hash for it in months), read)
+
+
+def _name(hashes: Iterable[str]) -> str:
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def _to_table(candles: pl.DataFrame, file: ExportFile) -> Any:  # noqa: ANN401

@@ -5,14 +5,14 @@ for the price of its last batch. Holds the format's frame alone; what is in a ba
 older file can be trusted, is for the caller to know.
 
 A file is its magic, the messages of a stream (the schema, then each batch), the stream's end, and
-a footer that repeats the schema and tells where each message lies. pyarrow reads and writes
-messages but no footer by itself: it is taken from a file of as many empty batches, and the places
-in it are exchanged for the real ones.
+a footer that repeats the schema, has the file's notes and tells where each message lies. pyarrow
+reads and writes messages but no footer by itself: it is taken from a file of as many empty batches,
+and the places in it are exchanged for the real ones.
 https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format (read 2026-11-28)
 """
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ _PLACE = struct.Struct("<qi4xq")
 """Of a message, as the footer holds it: offset, bytes before its body, bytes of its body."""
 _TAIL = struct.Struct("<i6s")
 _NAMES = b"batches"
-"""The key in the schema's notes under which the names of the batches stand."""
+"""The key in the file's notes under which the names of the batches stand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,10 @@ class Batch:
 
     name: str
     """The same name stands for the same rows, in any file; empty: for none."""
-    read: Callable[[], Any]
-    """Returns the rows as an Arrow table; called when no older file has them."""
+    read: Callable[[], tuple[str, Any]]
+    """Returns the rows as an Arrow table, and their name, which is another where others were found.
+
+    Called when no older file has them."""
 
 
 def write_batches(
@@ -56,19 +58,20 @@ def write_batches(
     """
     import pyarrow as pa
 
-    noted = schema.with_metadata({_NAMES: " ".join(it.name for it in batches)})
     kept = _read_messages(older, schema) if older else {}
-    places = []
+    names, places = [], []
     with pa.OSFile(str(path), "wb") as file:
         file.write(_MAGIC)
-        _copy(_encode([], noted, options)[0], file)
+        _copy(_encode([], schema, options)[0], file)
         for batch in batches:
-            message = kept.get(batch.name)
+            name, message = batch.name, kept.get(batch.name)
             if message is None:
-                message = _encode([batch.read()], noted, options)[1]
+                name, table = batch.read()
+                message = _encode([table], schema, options)[1]
+            names.append(name)
             places.append(_copy(message, file))
         file.write(_END_OF_STREAM)
-        file.write(_footer(noted, places))
+        file.write(_footer(schema, {_NAMES: " ".join(names)}, places))
 
 
 def _read_messages(path: Path, schema: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -76,10 +79,10 @@ def _read_messages(path: Path, schema: Any) -> dict[str, Any]:  # noqa: ANN401
     import pyarrow as pa
 
     content = pa.memory_map(str(path)).read_buffer()
-    found = pa.ipc.open_file(content).schema
+    found = pa.ipc.open_file(content)
     names = (found.metadata or {}).get(_NAMES, b"").decode().split()
     messages = list(pa.ipc.MessageReader.open_stream(content.slice(len(_MAGIC))))[1:]
-    if not found.equals(schema) or len(names) != len(messages):
+    if not found.schema.equals(schema) or len(names) != len(messages):
         return {}
     return dict(zip(names, messages, strict=True))
 
@@ -91,7 +94,7 @@ def _encode(tables: Sequence[Any], schema: Any, options: Any) -> list[Any]:  # n
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, schema, options=options) as writer:
         for table in tables:
-            writer.write_table(table.replace_schema_metadata(schema.metadata).combine_chunks())
+            writer.write_table(table.combine_chunks())
     return list(pa.ipc.MessageReader.open_stream(sink.getvalue()))
 
 
@@ -103,11 +106,11 @@ def _copy(message: Any, file: Any) -> bytes:  # noqa: ANN401
     return _PLACE.pack(begin, file.tell() - begin - body, body)
 
 
-def _footer(schema: Any, places: Sequence[bytes]) -> bytes:  # noqa: ANN401
+def _footer(schema: Any, notes: Mapping[bytes, str], places: Sequence[bytes]) -> bytes:  # noqa: ANN401
     import pyarrow as pa
 
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, schema) as writer:
+    with pa.ipc.new_file(sink, schema, metadata=notes) as writer:
         for _ in places:
             writer.write_batch(pa.RecordBatch.from_pylist([], schema))
     empty: bytes = sink.getvalue().to_pybytes()

@@ -10,7 +10,7 @@ import pytest
 
 from data_platform.converters.converter import ExportFile, Month
 from data_platform.converters.freqtrade import CONVERTER, renew_feather
-from data_platform.domain.candles import CANDLE_SCHEMA
+from data_platform.domain.candles import CANDLE_SCHEMA, content_hash
 from data_platform.domain.errors import ExportError
 from data_platform.domain.markets import Pair, Series
 from data_platform.domain.periods import Period, periods_between
@@ -49,7 +49,7 @@ def month(period: Period, rows: int, start: int = 0, *, version: int = 0) -> Mon
         schema=CANDLE_SCHEMA,
         orient="row",
     )
-    return Month(period, rows, f"{period} {version}", lambda: frame)
+    return Month(period, rows, content_hash(frame), lambda: frame)
 
 
 def unread(month: Month) -> Month:
@@ -79,6 +79,19 @@ def test_a_month_is_taken_from_the_older_file_while_its_batch_is_the_same(tmp_pa
     assert found == renew([*corrected, *months[3:5]], tmp_path / "corrected, whole")
     close = pl.concat([it.read() for it in [*corrected, *months[3:5]]])["close"].to_list()
     assert CONVERTER.read(tmp_path / "corrected")["close"].to_list() == close
+
+
+def test_a_month_stored_anew_while_it_is_written_is_not_taken_for_what_was_listed(
+    tmp_path: Path,
+) -> None:
+    listed, stored = month(MONTHS[0], 10), month(MONTHS[0], 10, version=1)
+    renew([replace(listed, read=stored.read)], tmp_path / "older")
+    assert CONVERTER.read(tmp_path / "older").equals(stored.read())
+    # The correction is taken back, and the month is again what was listed.
+    renew([listed], tmp_path / "newer", tmp_path / "older")
+    assert CONVERTER.read(tmp_path / "newer").equals(listed.read())
+    renew([unread(stored)], tmp_path / "third", tmp_path / "older")
+    assert CONVERTER.read(tmp_path / "third").equals(stored.read())
 
 
 def batches_of(path: Path) -> list[pa.RecordBatch]:

@@ -1,5 +1,4 @@
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -21,11 +20,11 @@ def table(number: int, rows: int = 500) -> pa.Table:
 
 
 def batch(number: int) -> Batch:
-    return Batch(f"n{number}", partial(table, number))
+    return Batch(f"n{number}", lambda: (f"n{number}", table(number)))
 
 
 def refused(number: int) -> Batch:
-    def read() -> pa.Table:
+    def read() -> tuple[str, pa.Table]:
         raise AssertionError(f"batch {number} was read")
 
     return Batch(f"n{number}", read)
@@ -38,9 +37,9 @@ def write(batches: Sequence[Batch], path: Path, older: Path | None = None) -> Pa
 
 def write_by_pyarrow(numbers: Sequence[int], path: Path, options: pa.ipc.IpcWriteOptions) -> bytes:
     notes = {"batches": " ".join(f"n{it}" for it in numbers)}
-    with pa.ipc.new_file(path, SCHEMA.with_metadata(notes), options=options) as writer:
+    with pa.ipc.new_file(path, SCHEMA, options=options, metadata=notes) as writer:
         for number in numbers:
-            writer.write_table(table(number).replace_schema_metadata(notes))
+            writer.write_table(table(number))
     return path.read_bytes()
 
 
@@ -87,14 +86,13 @@ def test_readers_find_every_row(tmp_path: Path) -> None:
 
 def write_other_schema(path: Path) -> None:
     schema = pa.schema([("date", pa.timestamp("us", tz="UTC")), ("close", pa.float64())])
-    write_batches([Batch("n1", lambda: table(1).cast(schema))], schema, LZ4, path)
+    write_batches([Batch("n1", lambda: ("n1", table(1).cast(schema)))], schema, LZ4, path)
 
 
 def write_other_column(path: Path) -> None:
     schema = pa.schema([("date", pa.timestamp("ms", tz="UTC")), ("open", pa.float64())])
-    write_batches(
-        [Batch("n1", lambda: table(1).rename_columns(["date", "open"]))], schema, LZ4, path
-    )
+    renamed = table(1).rename_columns(["date", "open"])
+    write_batches([Batch("n1", lambda: ("n1", renamed))], schema, LZ4, path)
 
 
 def write_without_names(path: Path) -> None:
@@ -102,10 +100,9 @@ def write_without_names(path: Path) -> None:
 
 
 def write_with_fewer_names(path: Path) -> None:
-    noted = SCHEMA.with_metadata({"batches": "n1"})
-    with pa.ipc.new_file(path, noted, options=LZ4) as writer:
+    with pa.ipc.new_file(path, SCHEMA, options=LZ4, metadata={"batches": "n1"}) as writer:
         for _ in range(2):
-            writer.write_table(table(8).replace_schema_metadata(noted.metadata))
+            writer.write_table(table(8))
 
 
 @pytest.mark.parametrize(
@@ -120,6 +117,6 @@ def test_nothing_is_taken_from_a_file_of_another_kind(
 
 
 def test_rows_without_a_name_are_taken_from_nowhere(tmp_path: Path) -> None:
-    older = write([Batch("", partial(table, 1))], tmp_path / "older")
-    found = write([Batch("", partial(table, 2))], tmp_path / "newer", older)
+    older = write([Batch("", lambda: ("", table(1)))], tmp_path / "older")
+    found = write([Batch("", lambda: ("", table(2)))], tmp_path / "newer", older)
     assert feather.read_table(found).equals(table(2))
