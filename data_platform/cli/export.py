@@ -9,7 +9,7 @@ import click
 
 from data_platform.cli.options import TIME, TIMEFRAME, WORD
 from data_platform.converters import FORMATS_BY_NAME
-from data_platform.domain.errors import DataPlatformError
+from data_platform.domain.errors import DataPlatformError, WrongUseError
 from data_platform.domain.markets import Series, to_exchange, to_pair
 from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.extract import KINDS, Cut, read_cut, write_cut
@@ -67,6 +67,8 @@ def export(  # noqa: PLR0913  # one for each option, all by name
     settings = load_settings()
     require_lake(settings.data_root)
     chosen = list(_choose(settings, exchanges, pairs, timeframes))
+    if not chosen:
+        raise WrongUseError("no configured series is of these exchanges, pairs and timeframes.")
     failed = False
     with opened_lake(settings.data_root, settings.state_url) as lake:
         for series in chosen:

@@ -54,6 +54,13 @@ def test_series_that_is_not_whole_is_no_success(line: SmallLine, tmp_path: Path)
     assert line.root.exists()
 
 
+def test_selection_of_nothing_is_no_success(line: SmallLine, tmp_path: Path) -> None:
+    found = run(tmp_path, "--timeframe", "15m")
+    assert found.exit_code == 2
+    assert "no configured series" in found.output
+    assert line.root.exists()
+
+
 @pytest.mark.parametrize(
     ("kind", "place"),
     [
