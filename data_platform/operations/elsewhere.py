@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from data_platform.domain.layers import Partition
-from data_platform.domain.periods import period_of, periods_between
+from data_platform.domain.periods import periods_between
 from data_platform.operations.computed_store import Lines, computed_lake, recipe_of
 from data_platform.operations.journal_book import JournalBook, Read
 from data_platform.operations.lake import Lake
@@ -87,9 +87,7 @@ class Elsewhere:
             inputs = zip(recipe.reads(own), book.inputs(own), strict=False)
             for below, noted in inputs:
                 if below != read:
-                    # A grid begins with what the month before has left to it.
-                    since = noted.first and period_of(noted.first).start - _MOMENT
-                    yield from self._stale(below, since, own, book)
+                    yield from self._stale(below, noted.first, own, book)
 
 
 def _moved(partition: Partition, recipe: Recipe, book: JournalBook) -> int | None:

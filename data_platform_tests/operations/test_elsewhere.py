@@ -121,6 +121,15 @@ def test_growth_elsewhere_waits_for_its_refresh(tmp_path: Path) -> None:
     assert find_backlog(lake, SCOPE, NOW) == set()
 
 
+def test_a_correction_elsewhere_is_reached_though_the_own_month_has_grown(tmp_path: Path) -> None:
+    lake = made(tmp_path)
+    store_candles(lake, OWN, candles_at(grid("2024-03-05", "2024-03-05 03:00"), 100.0))
+    derive_line(lake, OWN, MONTHS, BELOW)
+    assert look(lake) == {}
+    correct(lake, "2024-03-04 00:00")
+    assert look(lake).keys() == {(OWN.pair, MARCH)}
+
+
 def test_another_exchange_that_was_never_computed_is_no_correction(tmp_path: Path) -> None:
     lake = lake_at(tmp_path)
     store_candles(lake, OWN, candles(100.0))
