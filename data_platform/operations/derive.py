@@ -6,7 +6,8 @@ are gathered and computed in batches, since each read and each column has a cost
 depend on its rows; each is committed by itself, in the order of time.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
@@ -22,9 +23,16 @@ from data_platform.operations.recipe import Ingredients, Recipe, is_stale, month
 from data_platform.operations.report import LayerReport, Outcome, report_of
 from data_platform.operations.watch import Progress, StoppedError, Watch
 from data_platform.storage.journal import CommitNote, InputRow
+from data_platform.storage.prepared import Prepared, prepare
 
 BATCH_ROWS = 500_000
 """Rows that are computed at once, about: ten months of 1m, or all that a tick adds to."""
+
+THREADS = 2
+"""That hash and encode what is to be committed next; polars and sha256 need no Python meanwhile."""
+
+PREPARED_ROWS = 2_000
+"""Fewer are encoded sooner than handed over."""
 
 
 def derive_layer(
@@ -47,9 +55,11 @@ def derive_layer(
     report = LayerReport()
     for recipe in recipes:
         own = [replace(wanted, feature_set=recipe.feature_set) for wanted in partitions]
-        work = _Work(lake, recipe, JournalBook(lake, is_thorough=True), watch, report)
-        for batch in _batches(own, recipe):
-            work.bring_up_to_date(batch)
+        book = JournalBook(lake, is_thorough=True)
+        with ThreadPoolExecutor(THREADS) as pool:
+            work = _Work(lake, recipe, book, watch, report, pool)
+            for batch in _batches(own, recipe):
+                work.bring_up_to_date(batch)
     note_completion(lake, SERIES_DERIVED, report)
     return report
 
@@ -95,7 +105,7 @@ class _Made:
 
     ingredients: Ingredients
     inputs: tuple[InputRow, ...]
-    content: pl.DataFrame
+    content: Callable[[], pl.DataFrame | Prepared]
     is_same: bool
     """Whether it is what is stored, computed from the same rows by the same code."""
 
@@ -112,6 +122,8 @@ class _Work:
     book: JournalBook
     watch: Watch
     report: LayerReport
+    pool: ThreadPoolExecutor
+    """Prepares what is to be committed, in the order of the commits."""
 
     def bring_up_to_date(self, batch: Sequence[Partition]) -> None:
         results: _Results | None = None
@@ -168,11 +180,18 @@ class _Work:
                     *months_read(partition, self.recipe, self.book, found[partition].since),
                     *found[partition].inputs,
                 ),
-                fresh[partition] if same is None else same,
+                self._prepared(partition, fresh[partition] if same is None else same),
                 is_same=same is not None,
             )
             for partition, same in stored.items()
         }
+
+    def _prepared(
+        self, partition: Partition, content: pl.DataFrame
+    ) -> Callable[[], pl.DataFrame | Prepared]:
+        if content.height < PREPARED_ROWS:
+            return lambda: content
+        return self.pool.submit(prepare, partition, content).result
 
     def _finish(self, partition: Partition, made: _Made | DataPlatformError | None) -> Outcome:
         if made is None:
@@ -188,7 +207,7 @@ class _Work:
     def _commit(self, partition: Partition, made: _Made) -> bool:
         result = self.lake.store.commit(
             partition,
-            made.content,
+            made.content(),
             merge=None,
             audit=lambda frame: (frame, frame.clear()),
             judge=None if made.is_same else made.ingredients.judge,

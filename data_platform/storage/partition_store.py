@@ -41,6 +41,7 @@ from data_platform.storage.journal import (
 )
 from data_platform.storage.ledger import Ledger
 from data_platform.storage.locks import exclusive_lock
+from data_platform.storage.prepared import Prepared, to_prepared
 from data_platform.storage.quarantine import keep_refused
 from data_platform.storage.stored_files import StoredFiles
 from data_platform.storage.verdicts import Verdicts
@@ -54,7 +55,7 @@ class PartitionStore(HistoryReader):
     def commit(  # noqa: PLR0913  # what varies between layers, all by name
         self,
         partition: Partition,
-        frame: pl.DataFrame,
+        frame: pl.DataFrame | Prepared,
         *,
         merge: Merge | None,
         audit: Audit,
@@ -69,7 +70,7 @@ class PartitionStore(HistoryReader):
 
         Args:
             partition: where to.
-            frame: new rows of any quality.
+            frame: new rows of any quality; or all of the partition's, prepared.
             merge: makes the partition's rows of the stored and the new ones; None: the new rows
                 are the whole partition, and a stored file that is not what was written gives way.
             audit: parts the new rows into those that may be stored and those refused.
@@ -83,7 +84,7 @@ class PartitionStore(HistoryReader):
             StorageError: the rows break the partition's order, or the disk or database refuses;
                 what was stored is as it was.
         """
-        order = _Order(frame, merge, audit, note, judge)
+        order = _Order(to_prepared(partition, frame), merge, audit, note, judge)
         with exclusive_lock(self.layout.lock(partition)):
             current = self._current(partition, is_replaced=merge is None)
             if expected is not None and expected != current.version:
@@ -106,13 +107,15 @@ class PartitionStore(HistoryReader):
         return publish_export(self.layout, self.state, export, note)
 
     def _carry_out(self, partition: Partition, current: Current, order: "_Order") -> CommitResult:
-        good, refused = order.audit(order.frame)
+        good, refused = order.audit(order.given.frame)
         fresh, outdated = self._drop_outdated(partition, current, good, order.note)
         merged = order.merge(current.frame, fresh) if order.merge else fresh
         _refuse_faults(partition, merged)
         keep_refused(self.layout, partition, refused)
         judgement = order.judge(merged) if order.judge else Judgement()
-        update = _update(current, merged, judgement)
+        # What an audit or a merge has changed is not what was prepared.
+        rows = order.given if merged is order.given.frame else Prepared(partition, merged)
+        update = _update(current, rows, judgement)
         if update.differs or not current.is_sound:
             update = replace(update, file=self._replace_file(partition, current, update))
         entry = self._entry(partition, current, update, order.note)
@@ -140,13 +143,12 @@ class PartitionStore(HistoryReader):
     def _replace_file(
         self, partition: Partition, current: Current, update: "_Update"
     ) -> FileState | None:
-        path = self.layout.partition(partition)
         if update.change.rewrites:
             kept = self.layout.history(partition, current.version)
             publish_bytes(current.content, kept, current.version)
-        if not update.merged.is_empty():
-            content, sha256 = parquet_file.encode_and_hash(partition, update.merged)
-            return publish_bytes(content, path, sha256)
+        if not update.rows.frame.is_empty():
+            content, sha256 = update.rows.file
+            return publish_bytes(content, self.layout.partition(partition), sha256)
         if current.version != ABSENT:
             remove_file(self.root / current.place)
         return None
@@ -154,14 +156,14 @@ class PartitionStore(HistoryReader):
     def _entry(
         self, partition: Partition, current: Current, update: "_Update", note: CommitNote
     ) -> Entry:
-        first, last = _edges(update.merged) or (None, None)
+        first, last = _edges(update.rows.frame) or (None, None)
         is_written = update.differs or not current.is_sound
         path = self.layout.relative(self.layout.partition(partition))
         return Entry(
-            rows=update.merged.height,
+            rows=update.rows.frame.height,
             first=first,
             last=last,
-            content_hash=update.content_hash,
+            content_hash=update.rows.content_hash,
             file_sha256=update.file.sha256 if update.file else None,
             path=(path if is_written else current.place) if update.file else None,
             replaced=self._replaced(partition, current, update),
@@ -221,7 +223,7 @@ class PartitionStore(HistoryReader):
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    frame: pl.DataFrame
+    given: Prepared
     merge: Merge | None
     audit: Audit
     note: CommitNote
@@ -230,8 +232,7 @@ class _Order:
 
 @dataclass(frozen=True, slots=True)
 class _Update:
-    merged: pl.DataFrame
-    content_hash: str
+    rows: Prepared
     differs: bool
     change: Change
     judgement: Judgement
@@ -239,11 +240,11 @@ class _Update:
     """As it lies there afterwards."""
 
 
-def _update(current: Current, merged: pl.DataFrame, judgement: Judgement) -> _Update:
-    content = content_hash(merged)
-    differs, change = current.differs(merged, content), current.change_to(merged, content)
+def _update(current: Current, rows: Prepared, judgement: Judgement) -> _Update:
+    asked = rows.frame, rows.content_hash
+    differs, change = current.differs(*asked), current.change_to(*asked)
     file = FileState(len(current.content), current.version, "") if current.content else None
-    return _Update(merged, content, differs, change, judgement, file)
+    return _Update(rows, differs, change, judgement, file)
 
 
 def _reason(current: Current, update: _Update) -> str:
@@ -252,7 +253,7 @@ def _reason(current: Current, update: _Update) -> str:
     if not current.is_sound:
         if current.version != ABSENT or current.row.rows:
             return "correction" if _is_other(current.row, update) else "repair"
-        return "recomputed" if update.merged.is_empty() else "new"
+        return "recomputed" if update.rows.frame.is_empty() else "new"
     if update.differs:
         return update.change.reason
     return "recomputed" if current.journalled else "adopted"
@@ -262,7 +263,7 @@ def _is_other(row: JournalRow, update: _Update) -> bool:
     """Tell whether rows that replace lost ones reach as far and are not the same."""
     if row.last is None:
         return False
-    reach = update.merged.filter(pl.col("open_time") <= row.last)
+    reach = update.rows.frame.filter(pl.col("open_time") <= row.last)
     return _edges(reach) == (row.first, row.last) and content_hash(reach) != row.content_hash
 
 
