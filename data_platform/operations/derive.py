@@ -22,11 +22,12 @@ from data_platform.operations.lake import Lake
 from data_platform.operations.recipe import Ingredients, Recipe, is_stale, months_read
 from data_platform.operations.report import LayerReport, Outcome, report_of
 from data_platform.operations.watch import Progress, StoppedError, Watch
-from data_platform.storage.journal import CommitNote, InputRow
+from data_platform.storage.journal import CommitNote, InputRow, JournalRow
 from data_platform.storage.prepared import Prepared, prepare
 
-BATCH_ROWS = 500_000
-"""Rows that are computed at once, about: ten months of 1m, or all that a tick adds to."""
+BATCH_ROWS = 200_000
+"""Rows that are computed at once, about: four months of 1m. Less pays more often what a batch costs
+whatever its rows, more leaves the second core idle while the first batch is computed."""
 
 THREADS = 2
 """That hash and encode what is to be committed next; polars and sha256 need no Python meanwhile."""
@@ -56,19 +57,17 @@ def derive_layer(
     for recipe in recipes:
         own = [replace(wanted, feature_set=recipe.feature_set) for wanted in partitions]
         book = JournalBook(lake, is_thorough=True)
-        with ThreadPoolExecutor(THREADS) as pool:
-            work = _Work(lake, recipe, book, watch, report, pool)
-            for batch in _batches(own, recipe):
-                work.bring_up_to_date(batch)
+        with ThreadPoolExecutor(THREADS) as encoders, ThreadPoolExecutor(1) as reader:
+            work = _Work(lake, recipe, book, watch, report, encoders, reader)
+            work.bring_up_to_date(list(_batches(own, recipe)))
     note_completion(lake, SERIES_DERIVED, report)
     return report
 
 
 def _batches(partitions: Sequence[Partition], recipe: Recipe) -> Iterator[list[Partition]]:
     """Part what is asked for, so that no partition reads what its own batch is to write."""
-    reads_own = any((it.layer, it.series) in recipe.reads(it) for it in partitions)
     # Months of one series stand together where they can: what two of them need is read once.
-    for wave in _waves(partitions) if reads_own else [partitions]:
+    for wave in _waves(partitions) if _reads_own(partitions, recipe) else [partitions]:
         batch: list[Partition] = []
         rows = 0
         for partition in wave:
@@ -80,6 +79,11 @@ def _batches(partitions: Sequence[Partition], recipe: Recipe) -> Iterator[list[P
             rows += more
         if batch:
             yield batch
+
+
+def _reads_own(partitions: Sequence[Partition], recipe: Recipe) -> bool:
+    """Tell whether partitions read earlier months of the layer that they are of."""
+    return any((it.layer, it.series) in recipe.reads(it) for it in partitions)
 
 
 def _waves(partitions: Sequence[Partition]) -> Iterator[list[Partition]]:
@@ -100,11 +104,19 @@ def _rows(partition: Partition, recipe: Recipe) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class _Stale:
+    """A partition that may have to be made anew, and what the journal says of it."""
+
+    partition: Partition
+    row: JournalRow | None
+    inputs: tuple[InputRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Made:
     """What a stale partition is to hold, and what it was computed from."""
 
     ingredients: Ingredients
-    inputs: tuple[InputRow, ...]
     content: Callable[[], pl.DataFrame | Prepared]
     is_same: bool
     """Whether it is what is stored, computed from the same rows by the same code."""
@@ -120,70 +132,83 @@ class _Work:
     lake: Lake
     recipe: Recipe
     book: JournalBook
+    """Read in the run's own thread alone, before anything is read that it tells of."""
     watch: Watch
     report: LayerReport
-    pool: ThreadPoolExecutor
-    """Prepares what is to be committed, in the order of the commits."""
+    encoders: ThreadPoolExecutor
+    """Prepare what is to be committed, in the order of the commits."""
+    reader: ThreadPoolExecutor
+    """Gathers and computes the next batch while one is committed."""
 
-    def bring_up_to_date(self, batch: Sequence[Partition]) -> None:
-        results: _Results | None = None
-        for partition in batch:
-            if self.watch.should_stop():
-                raise StoppedError(f"stopped before {partition}; everything before it is stored.")
-            results = self._results(batch) if results is None else results
-            outcome = self._finish(partition, results.pop(partition, None))
-            row = self.lake.store.journal(partition)
-            self.report.partitions.append(report_of(self.lake, partition, row, outcome))
-            done = len(self.report.partitions)
-            self.watch.report(Progress(partition.series.exchange, 0, 0, done))
+    def bring_up_to_date(self, batches: Sequence[Sequence[Partition]]) -> None:
+        begun: dict[int, Callable[[], _Results]] = {}
+        for number, batch in enumerate(batches):
+            results: _Results | None = None
+            for partition in batch:
+                if self.watch.should_stop():
+                    raise StoppedError(
+                        f"stopped before {partition}; everything before it is stored."
+                    )
+                if results is None:
+                    results = (begun.pop(number, None) or self._begin(batch))()
+                    later = batches[number + 1 : number + 2]
+                    if later and not _reads_own(later[0], self.recipe):
+                        begun[number + 1] = self._begin(later[0])
+                self._report(partition, self._finish(partition, results.pop(partition, None)))
 
-    def _results(self, batch: Sequence[Partition]) -> _Results:
-        """Return what the stale partitions of a batch are to hold, or why that is not known."""
-        results: _Results = {}
-        stale = []
-        recipe = self.recipe
-        self.book.read_ahead(batch, recipe.reads, with_ledger=recipe.ledger is not None)
+    def _report(self, partition: Partition, outcome: Outcome) -> None:
+        row = self.lake.store.journal(partition)
+        self.report.partitions.append(report_of(self.lake, partition, row, outcome))
+        done = len(self.report.partitions)
+        self.watch.report(Progress(partition.series.exchange, 0, 0, done))
+
+    def _begin(self, batch: Sequence[Partition]) -> Callable[[], _Results]:
+        """Begin to make the stale partitions of a batch; return what waits for the results."""
+        refused: _Results = {}
+        stale: list[_Stale] = []
+        recipe, book = self.recipe, self.book
+        book.read_ahead(batch, recipe.reads, with_ledger=recipe.ledger is not None)
         for partition in batch:
             try:
-                _refuse_changed_set(partition, self.recipe, self.book)
-                if is_stale(partition, self.recipe, self.book):
+                _refuse_changed_set(partition, recipe, book)
+                if is_stale(partition, recipe, book):
                     # Looked up before the inputs are read: what is committed meanwhile shows
                     # next time.
-                    months_read(partition, self.recipe, self.book, {})
-                    stale.append(partition)
+                    months_read(partition, recipe, book, {})
+                    stale.append(_Stale(partition, book.row(partition), book.inputs(partition)))
             except DataPlatformError as error:
-                results[partition] = error
-        return results | self._made(stale)
+                refused[partition] = error
+        made = self.reader.submit(self._made, stale)
+        return lambda: refused | made.result()
 
-    def _made(self, stale: Sequence[Partition]) -> _Results:
+    def _made(self, stale: Sequence[_Stale]) -> _Results:
         if not stale:
             return {}
         try:
             return dict(self._made_together(stale))
         except DataPlatformError as error:
             if len(stale) == 1:
-                return {stale[0]: error}
+                return {stale[0].partition: error}
             # What one of them cannot be made of is no reason to fail the others.
             half = len(stale) // 2
             return self._made(stale[:half]) | self._made(stale[half:])
 
-    def _made_together(self, stale: Sequence[Partition]) -> dict[Partition, _Made]:
-        gathered = self.recipe.gather(self.lake, stale)
+    def _made_together(self, stale: Sequence[_Stale]) -> dict[Partition, _Made]:
+        gathered = self.recipe.gather(self.lake, [it.partition for it in stale])
         found = gathered.ingredients
-        stored = {it: _stored_of_same(it, self.recipe, found[it].inputs, self.book) for it in stale}
-        moved = [partition for partition in stale if stored[partition] is None]
+        content = {
+            it.partition: _stored_of_same(self.lake, it, self.recipe, found[it.partition].inputs)
+            for it in stale
+        }
+        moved = [partition for partition, stored in content.items() if stored is None]
         fresh = dict(zip(moved, gathered.compute(moved), strict=True))
         return {
             partition: _Made(
                 found[partition],
-                (
-                    *months_read(partition, self.recipe, self.book, found[partition].since),
-                    *found[partition].inputs,
-                ),
-                self._prepared(partition, fresh[partition] if same is None else same),
-                is_same=same is not None,
+                self._prepared(partition, fresh[partition] if stored is None else stored),
+                is_same=stored is not None,
             )
-            for partition, same in stored.items()
+            for partition, stored in content.items()
         }
 
     def _prepared(
@@ -191,7 +216,7 @@ class _Work:
     ) -> Callable[[], pl.DataFrame | Prepared]:
         if content.height < PREPARED_ROWS:
             return lambda: content
-        return self.pool.submit(prepare, partition, content).result
+        return self.encoders.submit(prepare, partition, content).result
 
     def _finish(self, partition: Partition, made: _Made | DataPlatformError | None) -> Outcome:
         if made is None:
@@ -205,6 +230,7 @@ class _Work:
             return "failed"
 
     def _commit(self, partition: Partition, made: _Made) -> bool:
+        months = months_read(partition, self.recipe, self.book, made.ingredients.since)
         result = self.lake.store.commit(
             partition,
             made.content(),
@@ -215,7 +241,7 @@ class _Work:
                 source="derived",
                 run_id=self.lake.run_id,
                 code_version=self.recipe.code_version,
-                inputs=made.inputs,
+                inputs=(*months, *made.ingredients.inputs),
             ),
         )
         self.book.forget(partition)
@@ -239,16 +265,16 @@ def _refuse_changed_set(partition: Partition, recipe: Recipe, book: JournalBook)
 
 
 def _stored_of_same(
-    partition: Partition, recipe: Recipe, inputs: tuple[InputRow, ...], book: JournalBook
+    lake: Lake, stale: _Stale, recipe: Recipe, inputs: tuple[InputRow, ...]
 ) -> pl.DataFrame | None:
     """Return what is stored if it was computed from the same rows by the same code."""
-    own = book.row(partition)
+    own, partition = stale.row, stale.partition
     if own is None or own.code_version != recipe.code_version:
         return None
-    if book.inputs(partition)[len(recipe.reads(partition)) :] != inputs:
+    if stale.inputs[len(recipe.reads(partition)) :] != inputs:
         return None
     try:
-        stored = book.lake.store.read(partition)
+        stored = lake.store.read(partition)
     except DamagedFileError:
         return None
     return stored.frame if stored and stored.version == own.file_sha256 else None

@@ -348,6 +348,22 @@ def test_stopping_leaves_what_was_committed(lake: Lake) -> None:
     assert lake.store.journal(asked[1]) is None
 
 
+def test_stopping_between_batches_leaves_what_was_committed(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(derive, "BATCH_ROWS", 1)
+    store_candles(lake, SERIES, TRUTH)
+    derive_line(lake, SERIES, MONTHS, [filled_recipe()])
+    answers = iter([False, False, True])
+    asked = partitions_of(SERIES, "2024-01", "2024-04", "indicators")
+    watch = Watch(report=lambda _: None, should_stop=lambda: next(answers))
+    with pytest.raises(StoppedError, match="2024-03"):
+        derive_layer(lake, asked, [indicators_recipe(("sma_5",))], watch)
+    # The next batch has been computed by then, and is thrown away.
+    rows = [lake.store.journal(partition) for partition in asked]
+    assert [row is None for row in rows] == [False, False, True, True]
+
+
 def test_small_set_is_what_the_line_makes(lake: Lake) -> None:
     store_candles(lake, SERIES, TRUTH)
     derive_line(lake, SERIES, [JAN])
