@@ -16,9 +16,17 @@ from data_platform.domain.candles import CANDLE_SCHEMA, COLUMN_DESCRIPTIONS, TIM
 from data_platform.domain.errors import ExportError
 from data_platform.domain.markets import Pair, Series
 from data_platform.domain.periods import Period
+from data_platform.domain.precision import Precision
 
 _VALUES = [name for name in CANDLE_SCHEMA if name != "open_time"]
+LAST_DIGIT = 5e-16
+"""From this relative change on, rounding shows in the first 15 significant digits."""
+
 _LETTERS_AND_DIGITS = re.compile(r"[A-Za-z0-9]+/[A-Za-z0-9]+")
+
+
+FINEST = Precision(16, 16)
+"""More decimals has no program; what a file has where nobody has asked what its market needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +36,8 @@ class ExportFile:
     series: Series
     period: Period | None
     """The month inside, or None for a file of the whole pair."""
+    precision: Precision = FINEST
+    """Of the market's numbers, for programs that want one for all its files."""
 
     def __str__(self) -> str:
         return f"{self.series} {self.period or 'all months'}"
@@ -82,12 +92,16 @@ class Converter:
     read: Callable[[Path], pl.DataFrame]
     """Read such a file back as `CANDLE_SCHEMA`: the independent half of the round trip."""
     volume_step: float
-    """Volumes are rounded to multiples of it; 0: every bit of them is kept, as of all prices."""
+    """Volumes are rounded to multiples of it, and sums of floats to what 15 digits say; 0: every
+    bit of them is kept, as of all prices."""
     companions: Callable[[ExportFile], Companions]
     """Return further files that the program needs beside it (an instrument's definition).
 
-    Places and bytes are the same for every month and timeframe of a market, so that runs in any
-    order, or at once, leave the same files."""
+    Places and bytes are the same for every month and timeframe of a market of one precision, so
+    that runs in any order, or at once, leave the same files."""
+    needs: Callable[[pl.DataFrame, Precision], Precision] | None = None
+    """Return the decimals that candles need, and no fewer than the given ones. None: the program
+    does not ask how many a market's numbers have."""
     renew: Callable[[Sequence[Month], ExportFile, Path, Path | None], None] | None = None
     """Write a whole pair's months to a path, taking from an older file what it holds already.
 
@@ -143,7 +157,7 @@ def find_differences(
 
 def _fault(name: str, step: float) -> pl.Expr:
     ours, theirs = pl.col(name), pl.col(f"{name}_found")
-    apart = ((ours - theirs).abs() > step / 2) if step else ours != theirs
+    apart = ((ours - theirs).abs() > step / 2 + ours * LAST_DIGIT) if step else ours != theirs
     return pl.when(apart | theirs.is_null() | theirs.is_nan()).then(pl.lit(name))
 
 

@@ -21,7 +21,24 @@ _HALF = np.uint64(32)
 _LOW = np.uint64(0xFFFF_FFFF)
 
 
-def to_fixed_point(values: pl.Series) -> tuple[Any, bool]:
+def decimals_needed(values: pl.Series, least: int, slack: float = 0.0) -> int:
+    """Return with how many decimals every number can be written, at most `DECIMALS`.
+
+    Args:
+        values: Float64, no null.
+        least: no fewer than these are returned.
+        slack: relative change that writing may make; 0: none.
+    """
+    left = values.to_numpy()
+    for places in range(least, DECIMALS):
+        written = np.rint(left * 10.0**places) / 10.0**places
+        left = left[np.abs(written - left) > np.abs(left) * slack]
+        if not len(left):
+            return places
+    return DECIMALS
+
+
+def to_fixed_point(values: pl.Series, decimals: int = DECIMALS) -> tuple[Any, bool]:
     """Return each number as 16 little-endian bytes, and whether all of them are exact.
 
     A number is what its shortest text says, not what its bits say: 42000.13 becomes 42000.13, as
@@ -31,22 +48,23 @@ def to_fixed_point(values: pl.Series) -> tuple[Any, bool]:
 
     Args:
         values: Float64, no null, from 0 to 3.4e13.
+        decimals: those that are not zero; a finer number is rounded there.
 
     Returns:
-        A pyarrow array of `binary(16)`, and False where some number may have been rounded at the
-        16th decimal.
+        A pyarrow array of `binary(16)`, and False where some number may have been rounded.
     """
     import pyarrow as pa
 
     numbers = values.to_numpy()
-    for places in _TRIED:
+    for places in (it for it in _TRIED if it <= decimals):
         units = np.rint(numbers * 10.0**places)
         if bool(((units / 10.0**places == numbers) & (units < _EXACT)).all()):
             words = _multiply(units.astype(np.uint64), DECIMALS - places)
             return pa.Array.from_buffers(
                 pa.binary(16), len(words), [None, pa.py_buffer(words)]
             ), True
-    texts = values.cast(pl.String).cast(pl.Decimal(38, DECIMALS)).to_arrow()
+    rounded = values.cast(pl.String).cast(pl.Decimal(38, decimals))
+    texts = rounded.cast(pl.Decimal(38, DECIMALS)).to_arrow()
     # Arrow keeps a decimal as the little-endian 128-bit integer that is wanted.
     array = pa.Array.from_buffers(
         pa.binary(16), len(texts), [None, texts.buffers()[1]], offset=texts.offset

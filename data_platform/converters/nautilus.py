@@ -10,14 +10,15 @@ does not raise in the catalog's reader, it aborts the process; so nothing doubtf
   end, so that the files of a series are disjoint and contiguous however far the month has grown.
   A month without a candle has no file: the catalog tells it as a missing interval, and its
   `consolidate_data` refuses unless told `ensure_contiguous_files=False` (run 2026-11-28).
-- **Precision** is 16 decimals for prices and volumes of every market, the finest NautilusTrader
-  has. A backtest refuses bars whose precision differs from their instrument's, a month's data
-  cannot tell what the next will need, and the stored integer is the same at any precision: so
-  the widest is the one that stays right. Every price of up to 15 significant digits and 16
-  decimals is exact; finer volumes are rounded to the 16th decimal, finer prices are refused.
-- **Increments** cannot be told from candles: the price has the finest, the size 1e-8, which
-  `make_qty` rounds to, as the accounts of all crypto currencies do. `make_price` of a float keeps
-  the float's error (42000.13 becomes 42000.1299999999983616): use a bar's price or a Decimal.
+- **Precision** is a market's: the decimals that its stored candles have needed so far, whichever
+  timeframe. A backtest refuses bars whose precision differs from their instrument's, so one for
+  all: a candle that needs more makes every file of its market stale, and they are written anew
+  (the stored integers stay as they are). It is taken from the candles, not from the exchange's
+  list of markets, which tells today's tick: ticks grow coarser as prices rise, and older prices
+  would not fit. Prices keep every bit: what has more than 16 decimals is refused, or rounded there
+  where 15 digits do not show it. A volume is what its first 15 digits say: a sum of floats such as
+  191.98938999999996 is 191.98939.
+- **Increments** are one unit of the last decimal. `make_price` and `make_qty` round to it.
 """
 
 from datetime import datetime
@@ -28,6 +29,7 @@ from typing import Any
 import polars as pl
 
 from data_platform.converters.converter import (
+    LAST_DIGIT,
     Companions,
     Converter,
     ExportColumn,
@@ -37,10 +39,16 @@ from data_platform.converters.converter import (
     read_table,
     require_candles,
 )
-from data_platform.converters.fixed_point import DECIMALS, to_fixed_point, to_floats
+from data_platform.converters.fixed_point import (
+    DECIMALS,
+    decimals_needed,
+    to_fixed_point,
+    to_floats,
+)
 from data_platform.domain.candles import CANDLE_SCHEMA
 from data_platform.domain.errors import ExportError
 from data_platform.domain.markets import Market, Pair, Series
+from data_platform.domain.precision import Precision
 
 PRICE_MAX = 7_900_000_000_000
 QUANTITY_MAX = 34_000_000_000_000
@@ -50,8 +58,6 @@ NautilusTrader states 17,014,118,346,046 and 34,028,236,692,093, but compares wi
 floating point: 1.221 aborts on the first itself. 1.221 also aborts when it prints a value above
 7.9e12 at 16 decimals; it computes with them, and 1.231 prints them (run 2026-11-25). No price
 comes near, but a day of a coin like PEPE trades 1e13: such volumes are written."""
-
-_SIZE_INCREMENT = "0.0000000100000000"
 
 _FIRST = "1970-01-01T00-00-00-000000000Z"
 
@@ -66,9 +72,6 @@ _LIMITS = (
     *("max_price", "min_price"),
 )
 _RATES = ("margin_init", "margin_maint", "maker_fee", "taker_fee")
-
-_SHOWING = 5e-16
-"""From this relative change on, rounding shows in the first 15 significant digits."""
 
 
 def to_path(file: ExportFile) -> PurePosixPath:
@@ -107,6 +110,12 @@ def to_bar_type(series: Series) -> str:
     return f"{to_instrument_id(series.market)}-{seconds // length}-{unit}-LAST-EXTERNAL"
 
 
+def find_precision(candles: pl.DataFrame, least: Precision) -> Precision:
+    """Return the decimals that candles need, and no fewer than `least`."""
+    price = max(decimals_needed(candles[name], least.price) for name in _PRICES)
+    return Precision(price, decimals_needed(candles["volume"], least.size, LAST_DIGIT))
+
+
 def write_bars(candles: pl.DataFrame, file: ExportFile, path: Path) -> None:
     """Write one month of candles as bars.
 
@@ -117,7 +126,7 @@ def write_bars(candles: pl.DataFrame, file: ExportFile, path: Path) -> None:
 
     Raises:
         ExportError: the frame is empty or no frame of candles; a price or volume is negative, not
-            finite or above NautilusTrader's limit; a price needs more than 16 decimals.
+            finite or above NautilusTrader's limit; a price needs more decimals than the file has.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -127,7 +136,7 @@ def write_bars(candles: pl.DataFrame, file: ExportFile, path: Path) -> None:
     opened = candles["open_time"].dt.epoch("ns").cast(pl.UInt64)
     closed = (opened + file.series.timeframe.seconds * 10**9).to_arrow()
     columns = [*(_to_binary(candles, name, file) for name in _VALUES), closed, closed]
-    table = pa.Table.from_arrays(columns, schema=_bar_schema(file.series))
+    table = pa.Table.from_arrays(columns, schema=_bar_schema(file))
     # Times as differences, values plain: a third smaller than all by dictionaries, and half the
     # time to write (525,600 bars: 13.0 MB and 0.18 s, 18.7 MB and 0.41 s).
     times = dict.fromkeys(_TIMES, "DELTA_BINARY_PACKED")
@@ -167,11 +176,11 @@ def read_bars(path: Path) -> pl.DataFrame:
     return pl.DataFrame({"open_time": closed // 10**6 - length_ms, **values}).cast(CANDLE_SCHEMA)
 
 
-def write_instrument(market: Market, path: Path) -> None:
+def write_instrument(market: Market, precision: Precision, path: Path) -> None:
     """Write a market's definition, a `CurrencyPair` without fees, margins or limits.
 
-    Depends on the market's name alone, so every month and timeframe writes the same one. A
-    derivative gets the same: its bars are right, its contract's terms are not in candles.
+    Every month and timeframe of one precision writes the same one. A derivative gets the same: its
+    bars are right, its contract's terms are not in candles.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -183,10 +192,10 @@ def write_instrument(market: Market, path: Path) -> None:
         ("raw_symbol", pa.string(), _to_symbol(market.pair)),
         ("base_currency", word, market.pair.base),
         ("quote_currency", word, market.pair.quote),
-        ("price_precision", pa.uint8(), DECIMALS),
-        ("size_precision", pa.uint8(), DECIMALS),
-        ("price_increment", word, f"{10**-DECIMALS:.{DECIMALS}f}"),
-        ("size_increment", word, _SIZE_INCREMENT),
+        ("price_precision", pa.uint8(), precision.price),
+        ("size_precision", pa.uint8(), precision.size),
+        ("price_increment", word, _last_unit(precision.price)),
+        ("size_increment", word, _last_unit(precision.size)),
         ("multiplier", word, "1"),
         *((limit, word, None) for limit in _LIMITS),
         *((rate, pa.string(), "0") for rate in _RATES),
@@ -203,7 +212,13 @@ def list_companions(file: ExportFile) -> Companions:
     """Return the market's definition, at `nautilus/data/currency_pair/BTCUSDT.BINANCE/`."""
     market = file.series.market
     folder = PurePosixPath("nautilus", "data", "currency_pair", to_instrument_id(market))
-    return {folder / f"{_FIRST}_{_FIRST}.parquet": partial(write_instrument, market)}
+    return {
+        folder / f"{_FIRST}_{_FIRST}.parquet": partial(write_instrument, market, file.precision)
+    }
+
+
+def _last_unit(decimals: int) -> str:
+    return f"{10**-decimals:.{decimals}f}"
 
 
 def _to_symbol(pair: Pair) -> str:
@@ -229,8 +244,10 @@ def _require_range(candles: pl.DataFrame, file: ExportFile) -> None:
 
 
 def _to_binary(candles: pl.DataFrame, name: str, file: ExportFile) -> Any:  # noqa: ANN401
-    values, exact = to_fixed_point(candles[name])
-    if not exact and name in _PRICES:
+    if name not in _PRICES:
+        return to_fixed_point(candles[name], file.precision.size)[0]
+    values, exact = to_fixed_point(candles[name], file.precision.price)
+    if not exact:
         _require_exact_prices(candles, name, to_floats(values), file)
     return values
 
@@ -238,25 +255,26 @@ def _to_binary(candles: pl.DataFrame, name: str, file: ExportFile) -> Any:  # no
 def _require_exact_prices(
     candles: pl.DataFrame, name: str, written: pl.Series, file: ExportFile
 ) -> None:
-    bad = candles.filter((written - candles[name]).abs() > candles[name] * _SHOWING)
+    bad = candles.filter((written - candles[name]).abs() > candles[name] * LAST_DIGIT)
     if bad.height:
+        decimals = file.precision.price
+        cure = "export it again" if decimals < DECIMALS else "leave the pair's export out"
         raise ExportError(
             f"{file}: {name} {bad[name][0]} of {bad['open_time'][0]} needs more than the "
-            f"{DECIMALS} decimals that NautilusTrader can hold; leave NautilusTrader's export "
-            "of this pair out."
+            f"{decimals} decimals that its file for NautilusTrader holds; {cure}."
         )
 
 
-def _bar_schema(series: Series) -> Any:  # noqa: ANN401  (pyarrow has no types)
+def _bar_schema(file: ExportFile) -> Any:  # noqa: ANN401  (pyarrow has no types)
     import pyarrow as pa
 
     values = [pa.field(name, pa.binary(16), nullable=False) for name in _VALUES]
     times = [pa.field(name, pa.uint64(), nullable=False) for name in _TIMES]
     notes = {
-        "bar_type": to_bar_type(series),
-        "instrument_id": to_instrument_id(series.market),
-        "price_precision": str(DECIMALS),
-        "size_precision": str(DECIMALS),
+        "bar_type": to_bar_type(file.series),
+        "instrument_id": to_instrument_id(file.series.market),
+        "price_precision": str(file.precision.price),
+        "size_precision": str(file.precision.size),
     }
     return pa.schema([*values, *times], metadata=notes)
 
@@ -275,4 +293,5 @@ CONVERTER = Converter(
     read=read_bars,
     volume_step=10.0**-DECIMALS,
     companions=list_companions,
+    needs=find_precision,
 )

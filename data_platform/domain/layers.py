@@ -33,7 +33,7 @@ LAYERS: tuple[Layer, ...] = (
     Layer("features", "derived", 3, ("indicators",)),
     Layer("vectorbt", "exports", 1, ("ohlcv",)),
     Layer("freqtrade", "exports", 1, ("ohlcv",)),
-    Layer("nautilus", "exports", 1, ("ohlcv",)),
+    Layer("nautilus", "exports", 2, ("ohlcv",)),
 )
 
 LAYERS_BY_NAME = {layer.name: layer for layer in LAYERS}

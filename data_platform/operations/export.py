@@ -13,11 +13,12 @@ from pathlib import Path, PurePosixPath
 
 import polars as pl
 
-from data_platform.converters.converter import Converter, ExportFile, Month
+from data_platform.converters.converter import FINEST, Converter, ExportFile, Month
 from data_platform.domain.errors import DataPlatformError
 from data_platform.domain.layers import LAYERS_BY_NAME, Partition
 from data_platform.domain.markets import Series
 from data_platform.domain.periods import Period
+from data_platform.domain.precision import Precision
 from data_platform.operations.journal_book import JournalBook
 from data_platform.operations.judge import SERIES_DERIVED, note_completion
 from data_platform.operations.lake import Lake
@@ -117,13 +118,15 @@ def export_statuses(
     """Yield each file of a series that a program should have, in the order of time."""
     months = [row for row in book.rows("ohlcv", series) if row.period]
     own = {row.period: row for row in book.rows(converter.name, series)}
-    version = str(LAYERS_BY_NAME[converter.name].code_version)
+    precision = _known(book.lake, series, converter)
+    version = _version(converter, precision)
     for row in months[-1:] if converter.scope == "pair" else months:
         if row.period is None:
             continue
         inside = None if converter.scope == "pair" else row.period
         rows = (row,) if inside else tuple(months)
-        yield ExportStatus(ExportFile(series, inside), row.period, own.get(inside), rows, version)
+        file = ExportFile(series, inside, precision)
+        yield ExportStatus(file, row.period, own.get(inside), rows, version)
 
 
 def _files(
@@ -131,10 +134,41 @@ def _files(
 ) -> Iterator[ExportFile]:
     series = members[0].series
     if converter.scope == "pair":
-        yield ExportFile(series, None)
+        yield ExportFile(series, None, _known(lake, series, converter))
     else:
         _tell_of_no_whole_file(lake, book, series, converter)
-        yield from (ExportFile(series, member.period) for member in members)
+        months = [member.period for member in members]
+        precision = _widened(lake, book, series, months, converter)
+        yield from (ExportFile(series, month, precision) for month in months)
+
+
+def _known(lake: Lake, series: Series, converter: Converter) -> Precision:
+    return lake.instruments.read(series.market) if converter.needs else FINEST
+
+
+def _widened(
+    lake: Lake, book: JournalBook, series: Series, months: Sequence[Period], converter: Converter
+) -> Precision:
+    """Return the precision of a market once some months are among its files, and note it."""
+    known = _known(lake, series, converter)
+    if converter.needs is None:
+        return known
+    needed = known
+    for status in export_statuses(series, converter, book):
+        if status.period not in months or status.is_current:
+            continue
+        try:
+            rows = [row for row in status.months if row.rows]
+            needed = converter.needs(_candles(lake, series, rows), needed) if rows else needed
+        except DataPlatformError:
+            # Writing its file fails alike, and says so.
+            continue
+    return lake.instruments.widen(series.market, needed) if needed != known else known
+
+
+def _version(converter: Converter, precision: Precision) -> str:
+    program = str(LAYERS_BY_NAME[converter.name].code_version)
+    return f"{program}-{precision}" if converter.needs else program
 
 
 def _tell_of_no_whole_file(
@@ -180,7 +214,7 @@ def _publish(
         CommitNote(
             source="ohlcv",
             run_id=lake.run_id,
-            code_version=str(LAYERS_BY_NAME[converter.name].code_version),
+            code_version=_version(converter, file.precision),
             fetched_at=datetime.now(tz=UTC),
         ),
     )

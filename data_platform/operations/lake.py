@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from data_platform.domain.errors import NotStoredError
 from data_platform.storage.alert_book import AlertBook
 from data_platform.storage.breakers import Breakers
+from data_platform.storage.instruments import Instruments
 from data_platform.storage.ledger import Ledger
 from data_platform.storage.ledger_sums import LedgerSums
 from data_platform.storage.partition_store import PartitionStore
@@ -31,6 +32,7 @@ class Lake:
     state: State
     sums: LedgerSums
     breakers: Breakers
+    instruments: Instruments
     runs: RunLog
     alerts: AlertBook
     run_id: str = ""
@@ -58,6 +60,7 @@ def open_lake(data_root: Path | str, state_url: str, run_id: str = "") -> Lake:
         state=state,
         sums=LedgerSums(state),
         breakers=Breakers(state),
+        instruments=Instruments(state),
         runs=RunLog(state),
         alerts=AlertBook(state),
         run_id=run_id,

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from data_platform.domain.candles import TIME
 
-REVISION = "0006"
+REVISION = "0007"
 """The newest migration. A database that says so needs no Alembic, whose import costs 0.4 s."""
 
 METADATA = sa.MetaData()
@@ -245,3 +245,13 @@ ALERT_OUTBOX = sa.Table(
     sa.Index("alert_outbox_way", "way", "id"),
 )
 """Messages about alarms that have yet to go out by some way; one that has is deleted."""
+
+INSTRUMENTS = sa.Table(
+    "instruments",
+    METADATA,
+    sa.Column("exchange", sa.String, primary_key=True),
+    sa.Column("pair", sa.String, primary_key=True),
+    sa.Column("price_decimals", sa.Integer, nullable=False),
+    sa.Column("size_decimals", sa.Integer, nullable=False),
+)
+"""Markets: how many decimals their stored candles have needed so far."""

@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
@@ -8,9 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data_platform.converters.converter import ExportFile
+from data_platform.converters.converter import FINEST, ExportFile
 from data_platform.converters.nautilus import (
     CONVERTER,
+    find_precision,
     to_bar_type,
     to_instrument_id,
     write_instrument,
@@ -19,6 +21,7 @@ from data_platform.domain.candles import CANDLE_SCHEMA
 from data_platform.domain.errors import ExportError
 from data_platform.domain.markets import Market, Pair, Series
 from data_platform.domain.periods import Period, to_period
+from data_platform.domain.precision import Precision
 from data_platform.domain.timeframes import to_timeframe
 
 JANUARY = to_period("2024-01")
@@ -33,9 +36,9 @@ def candle(*values: float) -> pl.DataFrame:
     return pl.DataFrame([(OPENED, *values)], schema=CANDLE_SCHEMA, orient="row")
 
 
-def write(folder: Path, frame: pl.DataFrame) -> Path:
+def write(folder: Path, frame: pl.DataFrame, precision: Precision = FINEST) -> Path:
     path = folder / "month.parquet"
-    CONVERTER.write(frame, export_file(), path)
+    CONVERTER.write(frame, replace(export_file(), precision=precision), path)
     return path
 
 
@@ -179,7 +182,8 @@ def test_a_price_with_noise_after_its_15th_digit_is_rounded(tmp_path: Path) -> N
 
 
 def test_the_instrument_says_the_bars_precision(tmp_path: Path) -> None:
-    write_instrument(Market("binance", Pair("BTC/USDT")), tmp_path / "definition")
+    market = Market("binance", Pair("BTC/USDT"))
+    write_instrument(market, Precision(2, 0), tmp_path / "definition")
     table = pq.read_table(tmp_path / "definition")
     assert table.schema.metadata == {b"class": b"CurrencyPair"}
     row = table.to_pylist()[0]
@@ -188,10 +192,9 @@ def test_the_instrument_says_the_bars_precision(tmp_path: Path) -> None:
         "raw_symbol": "BTCUSDT",
         "base_currency": "BTC",
         "quote_currency": "USDT",
-        "price_precision": 16,
-        "size_precision": 16,
-        "price_increment": "0.0000000000000001",
-        "size_increment": "0.0000000100000000",
+        "price_precision": 2,
+        "price_increment": "0.01",
+        "size_increment": "1",
         "multiplier": "1",
         "info": b"null",
     }
@@ -202,3 +205,50 @@ def test_the_instrument_lies_in_the_same_catalog() -> None:
     name = "1970-01-01T00-00-00-000000000Z_1970-01-01T00-00-00-000000000Z.parquet"
     folder = PurePosixPath("nautilus/data/currency_pair/BTCUSDT.BINANCE")
     assert list(companions) == [folder / name]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ((42000.13, 42001.0, 42000.0, 42000.1, 3.25), Precision(2, 2)),
+        ((1e-7, 1.2e-7, 1e-8, 1e-7, 12_345_678_901_234.5), Precision(8, 1)),
+        ((100.0, 100.0, 100.0, 100.0, 0.0), Precision(0, 0)),
+        # A sum of floats is what its first 15 digits say; a price keeps its every bit.
+        ((1.0, 1.0, 1.0, 1.0, 191.98938999999996), Precision(0, 5)),
+        ((1.0, 1.0, 0.1, 0.30000000000000004, 1.0), Precision(16, 0)),
+        ((1.0, 1.0, 1.0, 1.0, 0.12345678901234567), Precision(0, 16)),
+    ],
+)
+def test_precision_is_that_of_the_finest_number(
+    values: tuple[float, ...], expected: Precision
+) -> None:
+    assert find_precision(candle(*values), Precision(0, 0)) == expected
+
+
+def test_precision_is_never_less_than_what_the_market_has_needed() -> None:
+    frame = candle(1.5, 1.5, 1.5, 1.5, 2.25)
+    assert find_precision(frame, Precision(4, 1)) == Precision(4, 2)
+
+
+def test_each_integer_is_a_multiple_of_the_precisions_unit(tmp_path: Path) -> None:
+    frame = candle(42000.13, 42001.0, 42000.0, 42000.1, 191.98938999999996)
+    path = write(tmp_path, frame, Precision(2, 5))
+    schema = pq.read_schema(path).metadata
+    assert (schema[b"price_precision"], schema[b"size_precision"]) == (b"2", b"5")
+    row = pq.read_table(path).to_pylist()[0]
+    units = {
+        name: int.from_bytes(row[name], "little")
+        for name in ("open", "high", "low", "close", "volume")
+    }
+    assert units == {
+        "open": 4200013 * 10**14,
+        "high": 42001 * 10**16,
+        "low": 42000 * 10**16,
+        "close": 420001 * 10**15,
+        "volume": 19198939 * 10**11,
+    }
+
+
+def test_a_price_finer_than_the_files_precision_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"close 42000\.125 .* more than the 2 decimals"):
+        write(tmp_path, candle(42000.0, 42001.0, 42000.0, 42000.125, 1.0), Precision(2, 0))

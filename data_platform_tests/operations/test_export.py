@@ -3,6 +3,7 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 
 from data_platform.converters import CONVERTERS, freqtrade
@@ -118,6 +119,60 @@ def test_rot_of_an_old_month_does_not_live_on_when_a_candle_is_added(
     store_candles(lake, SERIES, grown)
     export(lake, FREQTRADE)
     assert FREQTRADE.read(file_in(root, FREQTRADE)).equals(grown)
+
+
+def told_precision(path: Path) -> tuple[bytes, bytes]:
+    notes = pq.read_schema(path).metadata
+    return notes[b"price_precision"], notes[b"size_precision"]
+
+
+def test_a_market_has_one_precision_for_all_its_bars_and_its_definition(
+    lake: Lake, root: Path
+) -> None:
+    months = ("2024-01", "2024-02", "2024-03")
+    values = {"open": 100.5, "high": 101.25, "low": 100.0, "close": 100.5, "volume": 3.0}
+    candles = TRUTH.with_columns(pl.lit(value).alias(name) for name, value in values.items())
+    hourly = series_of(timeframe="1h")
+    store_candles(lake, SERIES, candles)
+    store_candles(lake, hourly, candles.head(5))
+    export(lake, NAUTILUS)
+    export_layer(
+        lake, partitions_of(hourly, "2024-01", "2024-01", "nautilus"), NAUTILUS, nobody_watches()
+    )
+    paths = [file_in(root, NAUTILUS, month) for month in months]
+    assert {told_precision(path) for path in paths} == {(b"2", b"0")}
+    [definition] = (root / "exports/nautilus/data/currency_pair/BTCUSDT.BINANCE").iterdir()
+    [row] = pq.read_table(definition).to_pylist()
+    assert (row["price_precision"], row["size_precision"]) == (2, 0)
+    # One candle of February becomes finer: the others are stale, of each timeframe.
+    finer = candles.filter(pl.col("open_time") == time("2024-02-15")).with_columns(
+        low=pl.lit(99.8765), volume=pl.lit(0.1 + 0.2)
+    )
+    store_candles(lake, SERIES, finer)
+    export_layer(
+        lake, partitions_of(SERIES, "2024-02", "2024-02", "nautilus"), NAUTILUS, nobody_watches()
+    )
+    assert told_precision(paths[1]) == (b"4", b"1")
+    [row] = pq.read_table(definition).to_pylist()
+    assert (row["price_precision"], row["size_precision"]) == (4, 1)
+    assert stale(lake, NAUTILUS) == {"2024-01", "2024-03"}
+    assert stale_export_months(hourly, NAUTILUS, JournalBook(lake)) == {JAN}
+    report = export(lake, NAUTILUS)
+    assert [it.outcome for it in report.partitions] == ["written", "unchanged", "written"]
+    assert {told_precision(path) for path in paths} == {(b"4", b"1")}
+    assert stale(lake, NAUTILUS) == set()
+    found = pl.concat([NAUTILUS.read(path) for path in paths])
+    assert found.filter(pl.col("open_time") == time("2024-02-15"))["low"].item() == 99.8765
+    assert found.drop("volume").filter(pl.col("low") == 100).height == TRUTH.height - 1
+
+
+def test_months_written_together_have_the_precision_of_the_finest(lake: Lake, root: Path) -> None:
+    late = pl.col("open_time") == time("2024-03-01")
+    store_candles(lake, SERIES, TRUTH.with_columns(volume=pl.when(late).then(1.23456).otherwise(2)))
+    export(lake, NAUTILUS)
+    months = ("2024-01", "2024-02", "2024-03")
+    assert {told_precision(file_in(root, NAUTILUS, it))[1] for it in months} == {b"5"}
+    assert stale(lake, NAUTILUS) == set()
 
 
 def test_nautilus_has_one_file_a_month(lake: Lake, root: Path) -> None:
