@@ -118,7 +118,7 @@ def export_statuses(
     """Yield each file of a series that a program should have, in the order of time."""
     months = [row for row in book.rows("ohlcv", series) if row.period]
     own = {row.period: row for row in book.rows(converter.name, series)}
-    precision = _known(book.lake, series, converter)
+    precision = _known(book, series, converter)
     version = _version(converter, precision)
     for row in months[-1:] if converter.scope == "pair" else months:
         if row.period is None:
@@ -134,7 +134,7 @@ def _files(
 ) -> Iterator[ExportFile]:
     series = members[0].series
     if converter.scope == "pair":
-        yield ExportFile(series, None, _known(lake, series, converter))
+        yield ExportFile(series, None, _known(book, series, converter))
     else:
         _tell_of_no_whole_file(lake, book, series, converter)
         months = [member.period for member in members]
@@ -142,15 +142,15 @@ def _files(
         yield from (ExportFile(series, month, precision) for month in months)
 
 
-def _known(lake: Lake, series: Series, converter: Converter) -> Precision:
-    return lake.instruments.read(series.market) if converter.needs else FINEST
+def _known(book: JournalBook, series: Series, converter: Converter) -> Precision:
+    return book.precision(series.market) if converter.needs else FINEST
 
 
 def _widened(
     lake: Lake, book: JournalBook, series: Series, months: Sequence[Period], converter: Converter
 ) -> Precision:
     """Return the precision of a market once some months are among its files, and note it."""
-    known = _known(lake, series, converter)
+    known = _known(book, series, converter)
     if converter.needs is None:
         return known
     needed = known

@@ -12,8 +12,9 @@ import polars as pl
 
 from data_platform.domain.candles import TimeRange, content_hash
 from data_platform.domain.layers import LAYERS_BY_NAME, Partition
-from data_platform.domain.markets import Series
+from data_platform.domain.markets import Market, Series
 from data_platform.domain.periods import Period
+from data_platform.domain.precision import Precision
 from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.lake import Lake
 from data_platform.storage.journal import ABSENT, InputRow, JournalRow
@@ -60,6 +61,7 @@ class JournalBook:
     )
     _files: dict[Read, list[StoredFile]] = field(default_factory=dict)
     _ledger: dict[Series, MonthChanges] = field(default_factory=dict)
+    _precisions: dict[str, dict[Market, Precision]] = field(default_factory=dict)
     _noted: dict[Partition, tuple[InputRow, ...]] = field(default_factory=dict)
     """The inputs of partitions that were asked for ahead."""
 
@@ -167,6 +169,13 @@ class JournalBook:
             self._files[read] = self.lake.files.of_series(layer, series)
         own = [file for file in self._files[read] if file.belongs_to(period, feature_set)]
         return bool(self.lake.files.damaged(own, hashed=lambda _: self.is_thorough))
+
+    def precision(self, market: Market) -> Precision:
+        """Return the decimals that a market's exported candles have needed so far."""
+        exchange = market.exchange
+        if exchange not in self._precisions:
+            self._precisions[exchange] = self.lake.instruments.of_exchange(exchange)
+        return self._precisions[exchange].get(market, Precision(0, 0))
 
     def forget(self, partition: Partition) -> None:
         """Read a series again when it is next asked for: it has been written."""

@@ -7,7 +7,7 @@ in the end, whichever comes first.
 
 import sqlalchemy as sa
 
-from data_platform.domain.markets import Market
+from data_platform.domain.markets import Market, from_key
 from data_platform.domain.precision import Precision
 from data_platform.storage.state import State
 from data_platform.storage.tables import INSTRUMENTS
@@ -19,14 +19,18 @@ class Instruments:
     def __init__(self, state: State) -> None:
         self._state = state
 
-    def read(self, market: Market) -> Precision:
-        """Return what a market's candles have needed so far; no decimals where nothing is known.
+    def of_exchange(self, exchange: str) -> dict[Market, Precision]:
+        """Return what the candles of each known market have needed so far.
 
         Raises:
             StorageError: the database cannot be read.
         """
+        query = sa.select(INSTRUMENTS).where(INSTRUMENTS.c.exchange == exchange)
         with self._state.read() as connection:
-            return _found(connection, market)
+            return {
+                Market(exchange, from_key(row.pair)): _precision(row)
+                for row in connection.execute(query)
+            }
 
     def widen(self, market: Market, needed: Precision) -> Precision:
         """Note that a market's candles need some decimals, and return what all need together.
@@ -51,9 +55,12 @@ class Instruments:
 
 
 def _found(connection: sa.Connection, market: Market) -> Precision:
-    query = sa.select(INSTRUMENTS).where(*_is(market))
-    row = connection.execute(query).one_or_none()
-    return Precision(0, 0) if row is None else Precision(row.price_decimals, row.size_decimals)
+    row = connection.execute(sa.select(INSTRUMENTS).where(*_is(market))).one_or_none()
+    return Precision(0, 0) if row is None else _precision(row)
+
+
+def _precision(row: sa.Row[tuple[object, ...]]) -> Precision:
+    return Precision(row.price_decimals, row.size_decimals)
 
 
 def _is(market: Market) -> tuple[sa.ColumnElement[bool], ...]:

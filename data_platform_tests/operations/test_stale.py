@@ -293,4 +293,5 @@ def test_one_look_asks_the_same_few_questions_whatever_the_history(year: Lake) -
 
     sa.event.listen(year.state._engine, "before_cursor_execute", note)
     assert find_stale(year, YEAR_SCOPE, AFTER) == {}
-    assert len(asked) == 3
+    # The journal, its inputs, the ledger, and the precision of its markets.
+    assert len(asked) == 4
