@@ -16,10 +16,11 @@ import polars as pl
 import pytest
 
 from data_platform.converters import freqtrade, nautilus, nautilus_csv, vectorbt
-from data_platform.converters.converter import Converter, ExportFile, FileFormat
+from data_platform.converters.converter import FINEST, Converter, ExportFile, FileFormat
 from data_platform.domain.candles import CANDLE_SCHEMA
 from data_platform.domain.markets import Pair, Series
 from data_platform.domain.periods import Period, periods_between
+from data_platform.domain.precision import Precision
 from data_platform.domain.timeframes import Timeframe, to_timeframe
 from data_platform_tests.converters.programs import ask, bar_rows, hex_rows, normal, python_of
 
@@ -49,7 +50,12 @@ def walk(timeframe: Timeframe, seed: int, tick: float = 0.01) -> pl.DataFrame:
 
 
 def export(
-    root: Path, converter: Converter, candles: pl.DataFrame, symbol: str, timeframe: Timeframe
+    root: Path,
+    converter: Converter,
+    candles: pl.DataFrame,
+    symbol: str,
+    timeframe: Timeframe,
+    precision: Precision = FINEST,
 ) -> list[Path]:
     series = Series("binance", Pair(symbol), timeframe)
     periods: list[Period | None] = [None]
@@ -57,7 +63,7 @@ def export(
         periods = list(periods_between(START, END))
     paths = []
     for period in periods:
-        file = ExportFile(series, period)
+        file = ExportFile(series, period, precision)
         part = candles.filter(
             pl.lit(value=True)
             if period is None
@@ -131,6 +137,14 @@ def largest(candles: pl.DataFrame) -> pl.DataFrame:
     ).cast(CANDLE_SCHEMA)
 
 
+PRECISIONS = {
+    "BTC/USDT": Precision(2, 8),
+    "PEPE/USDT": Precision(10, 8),
+    "BTC/USDT:USDT": Precision(2, 8),
+    "SHIB/USDT": FINEST,
+}
+
+
 @pytest.mark.parametrize("environment", ["nautilus", "nautilus-1.221"])
 def test_nautilus_trader_replays_every_bar(environment: str, tmp_path: Path) -> None:
     hour, day = to_timeframe("1h"), to_timeframe("1d")
@@ -142,7 +156,8 @@ def test_nautilus_trader_replays_every_bar(environment: str, tmp_path: Path) -> 
         "SHIBUSDT.BINANCE-1-DAY-LAST-EXTERNAL": ("SHIB/USDT", day, largest(walk(day, 5))),
     }
     for symbol, timeframe, candles in written.values():
-        export(tmp_path, nautilus.CONVERTER, candles, symbol, timeframe)
+        precision = PRECISIONS[symbol]
+        export(tmp_path, nautilus.CONVERTER, candles, symbol, timeframe, precision)
     found = ask(environment, "load_nautilus.py", str(tmp_path / "nautilus"), *written)
 
     expected = {
@@ -151,7 +166,9 @@ def test_nautilus_trader_replays_every_bar(environment: str, tmp_path: Path) -> 
     assert {name: normal(rows) for name, rows in found["bars"].items()} == expected
     definitions = {row["id"]: row for row in found["instruments"]}
     assert set(definitions) == {name.split("-1-")[0] for name in written}
-    assert {row["price_precision"] for row in definitions.values()} == {16}
+    assert {
+        Precision(row["price_precision"], row["size_precision"]) for row in definitions.values()
+    } == set(PRECISIONS.values())
 
     # The intervals that the file names promise leave no hole between the months.
     for intervals in found["intervals"].values():
