@@ -179,8 +179,8 @@ def test_nautilus_trader_replays_every_bar(environment: str, tmp_path: Path) -> 
     assert [row[0] for row in found["seen"]] == [bar[1] for bar in bars]
     assert normal([row[1:] for row in found["seen"]]) == bars
     (bought_at, bought_for, quantity), (sold_at, sold_for, _) = found["fills"]
-    assert (bought_at, bought_for) == (bars[9][1], bars[9][5])
-    assert (sold_at, sold_for) == (bars[19][1], bars[19][5])
+    assert (bought_at, Decimal(bought_for)) == (bars[9][1], Decimal(bars[9][5]))
+    assert (sold_at, Decimal(sold_for)) == (bars[19][1], Decimal(bars[19][5]))
     assert Decimal(quantity) == Decimal("0.12345679")
 
 
