@@ -9,6 +9,8 @@
    platform  `derive_layer`, layer by layer.
    dagster   one run of the derived assets over all partitions, as a backfill starts it, on an
              instance of its own; the step of the checks is told apart: the bar is for the assets.
+   empty     a Dagster run of as many assets and partitions that does nothing: what Dagster's own
+             events cost, whoever writes the assets.
 
 2. The cost of a candle from 1 month to many: constant, or history costs.
 3. A tick that adds one candle to every pair and timeframe, in seconds and by processor time;
@@ -30,6 +32,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -60,7 +63,7 @@ START = datetime(2021, 1, 1, tzinfo=UTC)
 NAMES = ("ADA", "BNB", "BTC", "DOGE", "DOT", "ETH", "LTC", "SOL", "TRX", "XRP")
 BAR_SHARE, BAR_TICK, BAR_MEMORY = 0.7, 3.0, 1.5
 TICKS = 3
-SIDES = ("bare", "platform", "dagster")
+SIDES = ("bare", "platform", "dagster", "empty")
 SETTINGS = load_settings({}, config=PROJECT_ROOT / "configs/platform.yaml")
 ONE = SETTINGS.feature_sets[0]
 MINUTE = to_timeframe("1m")
@@ -231,6 +234,38 @@ def run_dagster(folder: Path, pairs: Sequence[str], months: Sequence[Period]) ->
     return to_side(cost, (checks.end_time or 0) - (checks.start_time or 0))
 
 
+def run_empty(folder: Path, pairs: Sequence[str], months: Sequence[Period]) -> Side:
+    """Materialize as many assets and partitions as `run_dagster`, with nothing in them."""
+    import dagster as dg
+
+    warnings.filterwarnings("ignore", category=dg.BetaWarning)
+    keys = [f"{name}|{month}" for name in pairs for month in months]
+    partitions = dg.StaticPartitionsDefinition(keys)
+
+    def named(name: str) -> dg.AssetsDefinition:
+        @dg.asset(
+            name=name, partitions_def=partitions, backfill_policy=dg.BackfillPolicy.single_run()
+        )
+        def nothing() -> None: ...
+
+        return nothing
+
+    assets = [named(f"{layer}_{each}") for layer in ("a", "b", "c") for each in JOINED]
+    job = dg.Definitions(assets=assets, jobs=[dg.define_asset_job("all", dg.AssetSelection.all())])
+    tags = {
+        "dagster/asset_partition_range_start": keys[0],
+        "dagster/asset_partition_range_end": keys[-1],
+    }
+    with dg.DagsterInstance.local_temp(str(folder)) as instance:
+        run = partial(
+            job.resolve_job_def("all").execute_in_process,
+            instance=instance,
+            tags=tags,
+            run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
+        )
+        return to_side(measured(run))
+
+
 def to_side(cost: Cost, checks: float = 0.0) -> Side:
     """Return what this process took."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
@@ -239,8 +274,13 @@ def to_side(cost: Cost, checks: float = 0.0) -> Side:
 
 def run_side(name: str, folder: Path, pairs: Sequence[str], months: Sequence[Period]) -> None:
     """Run one program on a lake and print what it took, for the process that asked."""
-    side = {"bare": run_bare, "platform": run_platform, "dagster": run_dagster}[name]
-    print(json.dumps(asdict(side(folder, pairs, months))))
+    run = {
+        "bare": run_bare,
+        "platform": run_platform,
+        "dagster": run_dagster,
+        "empty": run_empty,
+    }[name]
+    print(json.dumps(asdict(run(folder, pairs, months))))
 
 
 def measure_backfill(folder: Path, asked: argparse.Namespace) -> None:
