@@ -6,7 +6,7 @@ from data_platform.indicators.textbook import FORMULAS, textbook_values
 
 def test_the_textbook_speaks_where_the_library_does_not(filled: pl.DataFrame) -> None:
     assert textbook_values(filled, "sma_20") == {}
-    assert set(FORMULAS) == {"obv", "bb", "bb_place", "vwap_session", "psar"}
+    assert set(FORMULAS) == {"obv", "mfi", "bb", "bb_place", "vwap_session", "psar"}
 
 
 def test_a_worked_example_of_each_formula(filled: pl.DataFrame) -> None:
@@ -17,6 +17,9 @@ def test_a_worked_example_of_each_formula(filled: pl.DataFrame) -> None:
         pl.Series("volume", [1.0, 2.0, 4.0, 8.0]),
     )
     assert textbook_values(frame, "obv") == {"obv": [1.0, 1.0, 5.0, -3.0]}
+    # Typical prices 5/3, 7/3, 11/3, 1: 14/3 and 44/3 flow in, 8 flow out.
+    flow = pytest.approx(100 * 44 / (44 + 24))
+    assert textbook_values(frame, "mfi_2") == {"mfi_2": [None, None, 100.0, flow]}
     bands = textbook_values(frame, "bb_2_1")
     assert bands["bb_upper_2_1"] == [None, 2.0, 4.0, 4.0]
     assert bands["bb_lower_2_1"] == [None, 2.0, 2.0, 1.0]

@@ -20,7 +20,11 @@ def test_each_cause_is_one_line_with_its_command() -> None:
         incident("outage"),
         incident("repaired"),
     ]
-    found = recommend({"okx": source("down"), "binance": UP}, [facts(61), facts()], issues)
+    found = recommend(
+        {"okx": source("down"), "binance": UP},
+        [facts(61, exchange="binance"), facts(exchange="binance")],
+        issues,
+    )
     assert found == [
         (
             "okx does not answer: the line asks again by itself; `data-platform status` tells why "
@@ -45,7 +49,7 @@ def test_each_cause_is_one_line_with_its_command() -> None:
 
 
 def test_nothing_wrong_recommends_nothing() -> None:
-    assert recommend({"binance": UP}, [facts()], []) == []
+    assert recommend({"binance": UP}, [facts(exchange="binance")], []) == []
 
 
 def test_corrections_are_no_issues_and_strangers_are_left_out() -> None:
@@ -54,7 +58,7 @@ def test_corrections_are_no_issues_and_strangers_are_left_out() -> None:
         hours: [incident("correction"), incident("gap")],
         other: [Incident(other, NOW, "gap", 1, "done")],
     }
-    report = to_quality_report({"binance": UP}, [facts()], incidents, NOW)
+    report = to_quality_report({"binance": UP}, [facts(exchange="binance")], incidents, NOW)
     assert [(it.type, it.market) for it in report.issues_24h] == [("gap", "binance/BTC-USDT")]
     assert report.quality_by_market["binance/BTC-USDT"].issues == 1
     assert (report.markets_monitored, report.report_date.isoformat()) == (1, "2024-06-12")
