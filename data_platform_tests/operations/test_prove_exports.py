@@ -83,6 +83,29 @@ def test_files_as_they_are_written_hold_every_bar(exported: Lake, converter: Con
     assert verdicts(exported, converter) == {}
 
 
+def test_a_sum_of_floats_may_be_rounded_where_its_15_digits_do_not_show_it(lake: Lake) -> None:
+    summed = TRUTH.with_columns(volume=pl.lit(191.98938999999996))
+    store_candles(lake, SERIES, summed)
+    nautilus = CONVERTERS_BY_NAME["nautilus"]
+    asked = partitions_of(SERIES, "2024-01", "2024-03", "nautilus")
+    export_layer(lake, asked, nautilus, nobody_watches())
+    path = file_of(lake, nautilus)
+    assert nautilus.read(path)["volume"].unique().to_list() == [191.98939]
+    assert verdicts(lake, nautilus) == {}
+    # A unit of the 15th digit is another volume: 191.989390000001.
+    other = (19198939 * 10**11 + 10**4).to_bytes(16, "little")
+
+    def lift(table: pa.Table) -> pa.Table:
+        values = [other, *table["volume"].to_pylist()[1:]]
+        place = table.column_names.index("volume")
+        field = table.schema.field("volume")
+        return table.set_column(place, field, pa.array(values, field.type))
+
+    change(path, lift)
+    [row] = verdicts(lake, nautilus)["2024-02"][1]
+    assert (row["open_time"], row["fault"]) == ("2024-02-01 00:00:00", "volume differ")
+
+
 @pytest.mark.parametrize("converter", CONVERTERS, ids=lambda it: it.name)
 @pytest.mark.parametrize(
     ("edit", "fault"), [(drop_row, "missing in the file"), (add_row, "not in the lake")]
