@@ -42,7 +42,7 @@ demo-correction: install ## Correct one candle, offline: exactly what is compute
 demo-ui: install ## The demo, then the Dagster UI on it with sensors running
 	data-platform demo --ui
 
-test: install ## Run the tests (11 minutes on 2 cores)
+test: install ## Run the tests (9 minutes on 2 cores)
 	pytest -n 2 --dist worksteal $(ARGS)
 
 test-slow: install ## Run the tests that take minutes
