@@ -68,6 +68,10 @@ class Bars:
     size: float | None
     """Of its own bytes, at most."""
 
+    def __str__(self) -> str:
+        asked = {"faster": self.write, "share": self.read, "size": self.size}
+        return "bar: " + ", ".join(f"{name} {bar}" for name, bar in asked.items() if bar)
+
 
 BARS = {
     "freqtrade": Bars(write=10, read=1.0, size=1.25),
