@@ -1,8 +1,10 @@
 """Series, candles, lakes and partitions with a default for every argument."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -15,6 +17,7 @@ from data_platform.operations.lake import Lake, open_lake
 from data_platform.storage.change import CommitResult
 from data_platform.storage.journal import CommitNote, JournalRow
 from data_platform.storage.ledger import Gap, Status
+from data_platform.storage.scores import ScoreRow
 
 GRACE = timedelta(seconds=5)
 
@@ -178,3 +181,26 @@ def files_of(root: Path) -> dict[str, tuple[bytes, int]]:
         and not {".locks", "state"} & set(path.relative_to(root).parts)
         and not path.name.startswith("state.db")
     }
+
+
+_SCORE = ScoreRow(
+    day=date(2024, 1, 1),
+    expected=100,
+    stored=100,
+    completeness=None,
+    validity=None,
+    consistency=None,
+    accuracy=None,
+    timeliness=None,
+    score_five=None,
+    score_four=None,
+    absent="",
+    profiles="",
+    basis="",
+    checked_at=datetime(2024, 3, 2, tzinfo=UTC),
+)
+
+
+def score_row(**given: Any) -> ScoreRow:  # noqa: ANN401
+    """A score of which nothing is known but what is given."""
+    return replace(_SCORE, **given)

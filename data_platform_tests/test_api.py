@@ -20,6 +20,7 @@ from data_platform.storage.manifest import Manifest
 from data_platform.storage.partition_store import PartitionStore
 from data_platform.storage.scores import ScoreRow, Scores
 from data_platform.storage.snapshots import Snapshots
+from data_platform_tests.factories import score_row
 from data_platform_tests.storage.lake import (
     at,
     candles,
@@ -237,19 +238,13 @@ def test_scores_are_those_noted_last_of_each_month(store: PartitionStore) -> Non
 
 
 def _score(day: date, score: float) -> ScoreRow:
-    return ScoreRow(
+    return score_row(
         day=day,
         expected=744,
         stored=700,
         completeness=score,
         validity=1.0,
-        consistency=None,
-        accuracy=None,
-        timeliness=None,
         score_five=score,
         score_four=0.6,
         absent="consistency, accuracy, timeliness",
-        profiles="",
-        basis="",
-        checked_at=utc(2024),
     )

@@ -16,17 +16,13 @@ from data_platform.domain.candles import CANDLE_SCHEMA, COLUMN_DESCRIPTIONS, TIM
 from data_platform.domain.errors import ExportError
 from data_platform.domain.markets import Pair, Series
 from data_platform.domain.periods import Period
-from data_platform.domain.precision import Precision
+from data_platform.domain.precision import FINEST, Precision
 
-_VALUES = [name for name in CANDLE_SCHEMA if name != "open_time"]
 LAST_DIGIT = 5e-16
 """From this relative change on, rounding shows in the first 15 significant digits."""
 
+_VALUES = [name for name in CANDLE_SCHEMA if name != "open_time"]
 _LETTERS_AND_DIGITS = re.compile(r"[A-Za-z0-9]+/[A-Za-z0-9]+")
-
-
-FINEST = Precision(16, 16)
-"""More decimals has no program; what a file has where nobody has asked what its market needs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,3 +16,8 @@ class Precision:
     def widened(self, other: "Precision") -> "Precision":
         """Return the least that holds what either holds."""
         return Precision(max(self.price, other.price), max(self.size, other.size))
+
+
+FINEST = Precision(16, 16)
+"""What a file has where nobody has asked how many decimals its market needs: no program has more.
+"""

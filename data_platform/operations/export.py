@@ -13,12 +13,12 @@ from pathlib import Path, PurePosixPath
 
 import polars as pl
 
-from data_platform.converters.converter import FINEST, Converter, ExportFile, Month
+from data_platform.converters.converter import Converter, ExportFile, Month
 from data_platform.domain.errors import DataPlatformError
 from data_platform.domain.layers import LAYERS_BY_NAME, Partition
 from data_platform.domain.markets import Series
 from data_platform.domain.periods import Period
-from data_platform.domain.precision import Precision
+from data_platform.domain.precision import FINEST, Precision
 from data_platform.operations.journal_book import JournalBook
 from data_platform.operations.judge import SERIES_DERIVED, note_completion
 from data_platform.operations.lake import Lake
@@ -54,7 +54,7 @@ def export_layer(
             raise StoppedError(f"stopped before exporting {series}; files so far are whole.")
         results: dict[Period, CommitResult] = {}
         book = JournalBook(lake)
-        for file in _files(lake, book, members, converter):
+        for file in _files(book, members, converter):
             inside = [member for member in members if file.period in (None, member.period)]
             try:
                 result = _publish(lake, file, converter, _months(book, file))
@@ -130,15 +130,15 @@ def export_statuses(
 
 
 def _files(
-    lake: Lake, book: JournalBook, members: Sequence[Partition], converter: Converter
+    book: JournalBook, members: Sequence[Partition], converter: Converter
 ) -> Iterator[ExportFile]:
     series = members[0].series
     if converter.scope == "pair":
         yield ExportFile(series, None, _known(book, series, converter))
     else:
-        _tell_of_no_whole_file(lake, book, series, converter)
+        _tell_of_no_whole_file(book, series, converter)
         months = [member.period for member in members]
-        precision = _widened(lake, book, series, months, converter)
+        precision = _widened(book, series, months, converter)
         yield from (ExportFile(series, month, precision) for month in months)
 
 
@@ -147,7 +147,7 @@ def _known(book: JournalBook, series: Series, converter: Converter) -> Precision
 
 
 def _widened(
-    lake: Lake, book: JournalBook, series: Series, months: Sequence[Period], converter: Converter
+    book: JournalBook, series: Series, months: Sequence[Period], converter: Converter
 ) -> Precision:
     """Return the precision of a market once some months are among its files, and note it."""
     known = _known(book, series, converter)
@@ -159,11 +159,11 @@ def _widened(
             continue
         try:
             rows = [row for row in status.months if row.rows]
-            needed = converter.needs(_candles(lake, series, rows), needed) if rows else needed
+            needed = converter.needs(_candles(book.lake, series, rows), needed) if rows else needed
         except DataPlatformError:
             # Writing its file fails alike, and says so.
             continue
-    return lake.instruments.widen(series.market, needed) if needed != known else known
+    return book.lake.instruments.widen(series.market, needed) if needed != known else known
 
 
 def _version(converter: Converter, precision: Precision) -> str:
@@ -171,14 +171,12 @@ def _version(converter: Converter, precision: Precision) -> str:
     return f"{program}-{precision}" if converter.needs else program
 
 
-def _tell_of_no_whole_file(
-    lake: Lake, book: JournalBook, series: Series, converter: Converter
-) -> None:
+def _tell_of_no_whole_file(book: JournalBook, series: Series, converter: Converter) -> None:
     # One of a version whose files held the whole pair: it stays, never brought up to date again,
     # so it must not pass for one of ours. `verify` names what no row tells of.
     whole = (row for row in book.rows(converter.name, series) if row.period is None)
     if any(row.path for row in whole):
-        _publish(lake, ExportFile(series, None), converter, [])
+        _publish(book.lake, ExportFile(series, None), converter, [])
 
 
 def _report(

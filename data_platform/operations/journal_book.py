@@ -4,7 +4,7 @@ Judges nothing: whether a partition is stale stands in `derive.py`. A full histo
 partitions an exchange, and each asked by itself costs milliseconds.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -15,12 +15,11 @@ from data_platform.domain.layers import LAYERS_BY_NAME, Partition
 from data_platform.domain.markets import Market, Series
 from data_platform.domain.periods import Period
 from data_platform.domain.precision import Precision
-from data_platform.domain.timeframes import Timeframe
 from data_platform.operations.lake import Lake
 from data_platform.storage.journal import ABSENT, InputRow, JournalRow
 from data_platform.storage.ledger import Status
 from data_platform.storage.ledger_months import LedgerMonths, MonthChanges
-from data_platform.storage.many_series import inputs_of_many, rows_of_many
+from data_platform.storage.many_series import by_table, inputs_of_many, rows_of_many
 from data_platform.storage.stored_files import StoredFile
 
 LEDGER = "ledger"
@@ -97,17 +96,17 @@ class JournalBook:
         """
         own = dict.fromkeys((it.layer, it.series) for it in partitions)
         others = dict.fromkeys(read for it in partitions for read in reads(it))
-        for layer, series in _tables(read for read in (own | others) if read not in self._rows):
+        for layer, series in by_table(read for read in (own | others) if read not in self._rows):
             rows = rows_of_many(self.lake.state, layer, series)
             self._rows |= {(layer, each): rows[each] for each in series}
-        for layer, series in _tables(read for read in own if read not in self._files):
+        for layer, series in by_table(read for read in own if read not in self._files):
             files = self.lake.files.of_many(layer, series)
             self._files |= {(layer, each): files[each] for each in series}
         if with_ledger:
             candles = (
                 read for read in others if read[0] == "ohlcv" and read[1] not in self._ledger
             )
-            for _, series in _tables(candles):
+            for _, series in by_table(candles):
                 months = LedgerMonths(self.lake.state).of_many(series)
                 self._ledger |= {each: months.get(each, {}) for each in series}
         unknown = [it for it in partitions if it not in self._noted]
@@ -187,15 +186,6 @@ class JournalBook:
         self._files.pop(read, None)
         self._ledger.pop(partition.series, None)
         self._noted.pop(partition, None)
-
-
-def _tables(reads: Iterable[Read]) -> Iterator[tuple[str, list[Series]]]:
-    """Part what is read into series of one layer, exchange and timeframe."""
-    tables: dict[tuple[str, str, Timeframe], list[Series]] = {}
-    for layer, series in reads:
-        tables.setdefault((layer, series.exchange, series.timeframe), []).append(series)
-    for (layer, _, _), found in tables.items():
-        yield layer, found
 
 
 def ledger_input(lake: Lake, series: Series, known: TimeRange, name: str = LEDGER) -> InputRow:

@@ -23,6 +23,15 @@ from data_platform.storage.state import State
 from data_platform.storage.tables import PARTITIONS
 
 
+def by_table(reads: Iterable[tuple[str, Series]]) -> Iterator[tuple[str, list[Series]]]:
+    """Part layers and series, each pair once, into series of one layer, exchange and timeframe."""
+    tables: dict[tuple[str, str, Timeframe], list[Series]] = {}
+    for layer, series in dict.fromkeys(reads):
+        tables.setdefault((layer, series.exchange, series.timeframe), []).append(series)
+    for (layer, _, _), found in tables.items():
+        yield layer, found
+
+
 def rows_of_many(
     state: State, layer: str, series: Collection[Series]
 ) -> dict[Series, list[JournalRow]]:
@@ -82,7 +91,7 @@ class ManyReader(PartitionReader):
             DamagedFileError: a journalled file of any of them is gone, torn or changed.
         """
         known: dict[Series, list[JournalRow]] = {}
-        for series in _tables(it.series for it in wanted):
+        for _, series in by_table((layer, it.series) for it in wanted):
             known |= rows_of_many(self.state, layer, series)
         months = [_needed(known[it.series], it) for it in wanted]
         named = {row.id: row for rows in months for row in rows}
@@ -95,14 +104,6 @@ class ManyReader(PartitionReader):
             _cut(_joined([held[row.id] for row in rows], empty), it, columns)
             for it, rows in zip(wanted, months, strict=True)
         ]
-
-
-def _tables(series: Iterable[Series]) -> Iterator[list[Series]]:
-    """Part series, each once, into those of one exchange and timeframe."""
-    tables: dict[tuple[str, Timeframe], list[Series]] = {}
-    for each in dict.fromkeys(series):
-        tables.setdefault((each.exchange, each.timeframe), []).append(each)
-    yield from tables.values()
 
 
 def _needed(rows: Sequence[JournalRow], wanted: Stretch) -> list[JournalRow]:

@@ -16,11 +16,11 @@ import polars as pl
 import pytest
 
 from data_platform.converters import freqtrade, nautilus, nautilus_csv, vectorbt
-from data_platform.converters.converter import FINEST, Converter, ExportFile, FileFormat
+from data_platform.converters.converter import Converter, ExportFile, FileFormat
 from data_platform.domain.candles import CANDLE_SCHEMA
 from data_platform.domain.markets import Pair, Series
 from data_platform.domain.periods import Period, periods_between
-from data_platform.domain.precision import Precision
+from data_platform.domain.precision import FINEST, Precision
 from data_platform.domain.timeframes import Timeframe, to_timeframe
 from data_platform_tests.converters.programs import ask, bar_rows, hex_rows, normal, python_of
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data_platform.converters.converter import FINEST, ExportFile
+from data_platform.converters.converter import ExportFile
 from data_platform.converters.nautilus import (
     CONVERTER,
     find_precision,
@@ -21,7 +21,7 @@ from data_platform.domain.candles import CANDLE_SCHEMA
 from data_platform.domain.errors import ExportError
 from data_platform.domain.markets import Market, Pair, Series
 from data_platform.domain.periods import Period, to_period
-from data_platform.domain.precision import Precision
+from data_platform.domain.precision import FINEST, Precision
 from data_platform.domain.timeframes import to_timeframe
 
 JANUARY = to_period("2024-01")

@@ -9,7 +9,6 @@ from data_platform.operations.lake import Lake
 from data_platform.operations.missing import History
 from data_platform.quality.standards import Standards
 from data_platform.storage.run_log import Step
-from data_platform.storage.scores import ScoreRow
 from data_platform_tests.factories import (
     GRACE,
     candles_at,
@@ -17,6 +16,7 @@ from data_platform_tests.factories import (
     grid,
     partition_of,
     plant_gaps,
+    score_row,
     series_of,
     store_candles,
     time,
@@ -97,20 +97,16 @@ def test_runs_and_their_requests_are_facts(lake: Lake) -> None:
 
 def test_score_of_the_newest_month_by_the_profile_asked_for_is_a_fact(lake: Lake) -> None:
     for month, five, four in (("2024-02", 0.1, 0.2), ("2024-03", 0.6, 0.9)):
-        row = ScoreRow(
+        row = score_row(
             day=NOW.date(),
             expected=10,
             stored=5,
             completeness=0.5,
             validity=1.0,
-            consistency=None,
-            accuracy=None,
             timeliness=0.25,
             score_five=five,
             score_four=four,
             absent="consistency, accuracy",
-            profiles="",
-            basis="",
             checked_at=NOW,
         )
         with lake.state.write() as connection:

@@ -34,6 +34,7 @@ from data_platform_tests.factories import (
 
 SERIES = series_of(timeframe="4h")
 TRUTH = candles_at(grid("2024-01-10", "2024-03-20", "4h"))
+GROWN = candles_at(grid("2024-01-10", "2024-03-21", "4h"))
 JAN, FEB, MAR = (month_of(f"2024-0{number}") for number in (1, 2, 3))
 
 
@@ -93,14 +94,13 @@ def test_a_new_candle_reads_the_months_of_its_batch_and_a_correction_reaches_an_
 
     monkeypatch.setattr(PartitionStore, "read_range", lambda _, *asked: watched(*asked))
     # 132 rows in January, 174 in February, 114 in March: no two in a batch of 250.
-    grown = pl.concat([TRUTH, candles_at(grid("2024-03-20", "2024-03-21", "4h"))])
-    store_candles(lake, SERIES, grown)
+    store_candles(lake, SERIES, GROWN)
     read.clear()
     export(lake, FREQTRADE)
     assert read == ["2024-03-01 2024-04-01"]
-    assert FREQTRADE.read(file_in(root, FREQTRADE)).equals(grown)
+    assert FREQTRADE.read(file_in(root, FREQTRADE)).equals(GROWN)
     late = pl.col("open_time") == time("2024-01-15")
-    corrected = grown.with_columns(volume=pl.when(late).then(3.25).otherwise("volume"))
+    corrected = GROWN.with_columns(volume=pl.when(late).then(3.25).otherwise("volume"))
     store_candles(lake, SERIES, corrected.filter(late))
     read.clear()
     export(lake, FREQTRADE)
@@ -115,10 +115,9 @@ def test_rot_of_an_old_month_does_not_live_on_when_a_candle_is_added(
     store_candles(lake, SERIES, TRUTH)
     export(lake, FREQTRADE)
     damage(file_in(root, FREQTRADE), "rotten")
-    grown = pl.concat([TRUTH, candles_at(grid("2024-03-20", "2024-03-21", "4h"))])
-    store_candles(lake, SERIES, grown)
+    store_candles(lake, SERIES, GROWN)
     export(lake, FREQTRADE)
-    assert FREQTRADE.read(file_in(root, FREQTRADE)).equals(grown)
+    assert FREQTRADE.read(file_in(root, FREQTRADE)).equals(GROWN)
 
 
 def told_precision(path: Path) -> tuple[bytes, bytes]:
@@ -185,8 +184,7 @@ def test_nautilus_has_one_file_a_month(lake: Lake, root: Path) -> None:
     before = files_of(root)
     assert [it.outcome for it in export(lake, NAUTILUS).partitions] == ["unchanged"] * 3
     assert files_of(root) == before
-    grown = pl.concat([TRUTH, candles_at(grid("2024-03-20", "2024-03-21", "4h"))])
-    store_candles(lake, SERIES, grown)
+    store_candles(lake, SERIES, GROWN)
     outcomes = [it.outcome for it in export(lake, NAUTILUS).partitions]
     assert outcomes == ["unchanged", "unchanged", "written"]
     changed = [name for name, held in files_of(root).items() if before.get(name) != held]

@@ -23,7 +23,6 @@ from data_platform.operations.lake import Lake
 from data_platform.operations.missing import History
 from data_platform.quality.standards import Standards
 from data_platform.rendering.facts import ReportFacts
-from data_platform.storage.scores import ScoreRow
 from data_platform.storage.verdicts import VerdictRow
 from data_platform_tests.factories import (
     candles_at,
@@ -32,6 +31,7 @@ from data_platform_tests.factories import (
     partition_of,
     plant_gaps,
     punch,
+    score_row,
     series_of,
     store_candles,
     time,
@@ -65,18 +65,8 @@ def gather(lake: Lake, rules: ReportRules = RULES) -> ReportFacts:
 
 
 def score(lake: Lake, series: Series, month: str, **given: float | None) -> None:
-    blank = dict.fromkeys(("consistency", "accuracy", "timeliness", "score_four"))
-    row = ScoreRow(
-        day=date(2024, 2, 10),
-        expected=100,
-        stored=100,
-        validity=0.5,
-        absent="",
-        profiles="",
-        basis="",
-        checked_at=NOW,
-        **{"completeness": 1.0, "score_five": 0.9, **blank, **given},
-    )
+    usual = {"completeness": 1.0, "validity": 0.5, "score_five": 0.9}
+    row = score_row(day=date(2024, 2, 10), checked_at=NOW, **{**usual, **given})
     with lake.state.write() as connection:
         lake.scores.record(connection, [(partition_of(series, month), row)])
 

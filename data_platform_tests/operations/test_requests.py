@@ -22,13 +22,13 @@ from data_platform.operations.requests import (
     spell_state,
     waiting_requests,
 )
-from data_platform.storage.scores import ScoreRow
 from data_platform_tests.factories import (
     candles_at,
     gap_of,
     grid,
     partition_of,
     plant_gaps,
+    score_row,
     series_of,
     store_candles,
     stored,
@@ -228,31 +228,18 @@ def test_score_is_that_of_the_months_asked_for_weighed_by_their_candles(desk: De
         (series_of(timeframe="4h"), "2024-01", 0.3, 999),
     ]
     for series, month, score, expected in noted:
-        row = score_row(score, expected)
+        row = score_row(
+            day=NOW.date(),
+            expected=expected,
+            stored=expected,
+            score_five=score,
+            checked_at=NOW,
+        )
         with desk.lake.state.write() as connection:
             desk.lake.scores.record(connection, [(partition_of(series, month), row)])
     drop(desk, parameters={"start": "2024-01-20", "end": "2024-02-02"})
     [told] = answer(desk)
     assert told["quality_score"] == pytest.approx((0.5 * 300 + 1.0 * 100) / 400)
-
-
-def score_row(score: float, expected: int) -> ScoreRow:
-    return ScoreRow(
-        day=NOW.date(),
-        expected=expected,
-        stored=expected,
-        completeness=None,
-        validity=None,
-        consistency=None,
-        accuracy=None,
-        timeliness=None,
-        score_five=score,
-        score_four=None,
-        absent="",
-        profiles="",
-        basis="",
-        checked_at=NOW,
-    )
 
 
 @pytest.mark.parametrize("kind", sorted(FORMATS_BY_NAME))

@@ -18,7 +18,6 @@ from data_platform.operations.score_view import (
 )
 from data_platform.quality.score import Profiles
 from data_platform.quality.standards import Standards
-from data_platform.storage.scores import ScoreRow
 from data_platform_tests.factories import (
     candles_at,
     gap_of,
@@ -26,6 +25,7 @@ from data_platform_tests.factories import (
     month_of,
     partition_of,
     plant_gaps,
+    score_row,
     series_of,
     store_candles,
     time,
@@ -37,20 +37,14 @@ LIMIT = timedelta(hours=1, minutes=5, seconds=5)
 FRESH = FreshnessLimits(timedelta(seconds=5), timedelta(minutes=5), Standards())
 RULES = ScoreRules(History("flat", {SERIES.pair: time("2024-01-01")}), FRESH, Profiles())
 ABSENT = "consistency, accuracy, timeliness"
-ROW = ScoreRow(
-    day=date(2024, 1, 1),
+ROW = score_row(
     expected=744,
     stored=744,
     completeness=1.0,
     validity=1.0,
-    consistency=None,
-    accuracy=None,
-    timeliness=None,
     score_five=1.0,
     score_four=0.5,
     absent=ABSENT,
-    profiles="",
-    basis="",
     checked_at=NOW,
 )
 

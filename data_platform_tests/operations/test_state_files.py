@@ -29,7 +29,6 @@ from data_platform.operations.state_files import StateReport, write_state_files
 from data_platform.quality.standards import Standards
 from data_platform.storage.catalog import open_catalog
 from data_platform.storage.run_log import Step
-from data_platform.storage.scores import ScoreRow
 from data_platform.storage.state_files import StateFiles
 from data_platform_tests.factories import (
     GRACE,
@@ -38,6 +37,7 @@ from data_platform_tests.factories import (
     partition_of,
     plant_gaps,
     punch,
+    score_row,
     series_of,
     store_candles,
     time,
@@ -259,20 +259,16 @@ def test_status_counts_what_duckdb_counts(full: Lake) -> None:
 
 
 def score(lake: Lake, series: Series, month: str, five: float, day: str = "2024-06-12") -> None:
-    row = ScoreRow(
+    row = score_row(
         day=date.fromisoformat(day),
         expected=100,
         stored=90,
         completeness=0.9,
         validity=1.0,
-        consistency=None,
-        accuracy=None,
         timeliness=0.5,
         score_five=five,
         score_four=0.1,
         absent="consistency, accuracy",
-        profiles="",
-        basis="",
         checked_at=NOW,
     )
     with lake.state.write() as connection:

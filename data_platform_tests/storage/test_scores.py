@@ -5,21 +5,19 @@ import pytest
 from data_platform.domain.periods import Period
 from data_platform.storage.partition_store import PartitionStore
 from data_platform.storage.scores import SCORE_SCHEMA, ScoreRow, Scores
+from data_platform_tests.factories import score_row
 from data_platform_tests.storage.lake import DAY, HOUR, JANUARY, partition, series, utc
 
 MONDAY = date(2024, 1, 1)
 
 
 def score(completeness: float | None, day: date = MONDAY) -> ScoreRow:
-    return ScoreRow(
+    return score_row(
         day=day,
         expected=744,
         stored=700,
         completeness=completeness,
         validity=1.0,
-        consistency=None,
-        accuracy=None,
-        timeliness=None,
         score_five=0.5,
         score_four=0.6,
         absent="consistency, accuracy, timeliness",
